@@ -1,0 +1,2 @@
+//! The `loopscope` program.
+fn main() {}

@@ -1,0 +1,339 @@
+//! What comes in: facts with the time at which they were seen.
+//!
+//! The watcher produces these from recordings, from the inspector and from `/proc`; the rules consume
+//! them. They serialise, so a run can be written down and its decisions replayed. They carry no
+//! judgement: a sample says where a thread stood, never that this is bad.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Nanos;
+
+/// One fact and when it was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The observer's monotonic clock. Never decreases within a run.
+    pub at: Nanos,
+    /// What was seen.
+    pub fact: Fact,
+}
+
+/// A process, told apart from a later one with the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessKey {
+    /// The process id, in the observer's pid namespace.
+    pub pid: u32,
+    /// Start time in clock ticks since boot, `/proc/PID/stat` field 22.
+    pub start_ticks: u64,
+    /// Which program image of that process: 0 for the first, one more after each `exec`.
+    pub image: u32,
+}
+
+/// A loop, told apart from a later one in the same slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LoopKey {
+    /// The process that the loop runs in.
+    pub process: ProcessKey,
+    /// Its slot in the recording.
+    pub slot: u32,
+    /// How often that slot was taken before.
+    pub generation: u32,
+}
+
+/// The kinds of fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A process was first seen.
+    ProcessSeen {
+        /// Which.
+        process: ProcessKey,
+        /// What is known of it.
+        info: ProcessInfo,
+    },
+    /// A process was stopped (job control, SIGSTOP, a debugger) or runs again.
+    ProcessStopped {
+        /// Which.
+        process: ProcessKey,
+        /// Whether it is stopped now.
+        stopped: bool,
+    },
+    /// A process's use of resources.
+    ProcessResources {
+        /// Which.
+        process: ProcessKey,
+        /// The figures.
+        resources: Resources,
+    },
+    /// A process is gone.
+    ProcessGone {
+        /// Which.
+        process: ProcessKey,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// The supervisor was asked to end the run and passed the request on: processes that end from here
+    /// on were told to.
+    ShuttingDown,
+    /// A loop was first seen, or more is known of it now.
+    LoopSeen {
+        /// Which.
+        key: LoopKey,
+        /// What is known of it.
+        info: LoopInfo,
+    },
+    /// A loop's slot was read.
+    LoopReading {
+        /// Which.
+        key: LoopKey,
+        /// What it said.
+        reading: LoopReading,
+    },
+    /// A loop ended (closed, or its thread ended).
+    LoopGone {
+        /// Which.
+        key: LoopKey,
+    },
+    /// The thread of a busy loop was looked at.
+    Sampled {
+        /// Which loop.
+        key: LoopKey,
+        /// The busy period that was under way, by its start: the same value before and after the look,
+        /// or the sample is not sent.
+        busy_since: Nanos,
+        /// What the look found.
+        sample: Box<Sample>,
+    },
+    /// A busy period over the stall threshold ended, by the recording's own exact clock.
+    BusyEnded {
+        /// Which loop.
+        key: LoopKey,
+        /// When the loop left its poll.
+        started: Nanos,
+        /// When it entered the next one.
+        ended: Nanos,
+    },
+    /// Something was lost on the way: ring records overwritten unread, tables full, processes out of reach.
+    Lost {
+        /// What, in words for a surface: `stall records`, `loops`, `processes`.
+        what: String,
+        /// How many more.
+        count: u64,
+        /// Why, and the next step, where these are known.
+        detail: Option<String>,
+    },
+    /// The observer itself ran late: it could not look when it meant to.
+    ObserverLate {
+        /// By how much.
+        by: Nanos,
+    },
+}
+
+/// What is known of a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// The program's name, short.
+    pub name: String,
+    /// What runs in it.
+    pub runtime: ProcessRuntime,
+    /// Its parent's pid.
+    pub parent_pid: u32,
+    /// When it started.
+    pub started: Nanos,
+    /// Why its stacks cannot be read, or `None` where they can.
+    pub uninspectable: Option<String>,
+}
+
+/// What runs in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessRuntime {
+    /// CPython.
+    Python,
+    /// Node.js.
+    Node,
+    /// Anything else.
+    Native,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// With this exit code.
+    Exited(i32),
+    /// Killed by this signal.
+    Signaled(i32),
+    /// Its recording was closed in order, the status is not known.
+    Closed,
+    /// It vanished and left its recording open.
+    Vanished,
+}
+
+/// A process's use of resources.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Processor time used since its start, user and system.
+    pub cpu_nanos: u64,
+    /// Open file descriptors, where they can be counted.
+    pub open_fds: Option<u64>,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// What is known of a loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoopInfo {
+    /// A name for people: `main`, or the thread's.
+    pub name: String,
+    /// What kind of loop it is.
+    pub runtime: LoopRuntime,
+    /// The thread that it runs on.
+    pub thread_id: u32,
+}
+
+/// The kinds of loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopRuntime {
+    /// Python's own asyncio loops.
+    Asyncio,
+    /// uvloop.
+    Uvloop,
+    /// Node.js.
+    Node,
+    /// Any other loop that polls with epoll.
+    Epoll,
+    /// A loop that polls with `poll` or `select`.
+    Poll,
+}
+
+/// A loop's slot as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoopReading {
+    /// Since when it has been busy; `None` while it waits in its poll.
+    pub busy_since: Option<Nanos>,
+    /// Turns so far.
+    pub iterations: u64,
+    /// When it last entered or left its poll.
+    pub last_beat: Nanos,
+    /// Time spent busy, finished periods only.
+    pub busy_nanos: u64,
+    /// Time spent in the poll, finished waits only.
+    pub idle_nanos: u64,
+    /// The longest finished busy period.
+    pub longest_busy_nanos: u64,
+    /// Finished busy periods over the stall threshold.
+    pub stalls: u64,
+}
+
+/// What one look at a busy loop's thread found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Whether the thread is inside its loop at all. A program that runs a loop, returns from it and
+    /// then works on without one is not stalled.
+    pub inside_loop: InsideLoop,
+    /// The thread's frames, innermost first; empty where they could not be read.
+    pub frames: Vec<Frame>,
+    /// The task that the loop is running.
+    pub task: Option<TaskInfo>,
+    /// Which callback of this turn is running, as an opaque value: equal in two samples of one busy
+    /// period means the very same callback is still on. `None` where the loop does not tell.
+    pub callback: Option<u64>,
+    /// Who holds the interpreter's lock.
+    pub gil: Gil,
+    /// What the kernel says of the thread.
+    pub thread: ThreadState,
+    /// Why the frames could not be read, where they could not.
+    pub error: Option<String>,
+}
+
+/// Whether a thread is inside its loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InsideLoop {
+    /// It is.
+    Yes,
+    /// It is not: no loop runs on this thread now.
+    No,
+    /// The runtime does not tell.
+    Unknown,
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Frame {
+    /// The source file, as the runtime knows it.
+    pub file: Arc<str>,
+    /// The line, 0 where it is not known.
+    pub line: u32,
+    /// The function, qualified where the runtime tells.
+    pub function: Arc<str>,
+    /// Whether this is a coroutine's or an asynchronous generator's frame.
+    pub is_coroutine: bool,
+    /// The functions that the source line calls, as written there (`time.sleep`), outermost first. Only
+    /// names: no arguments and no literals ever leave the source line.
+    pub calls: Vec<Arc<str>>,
+}
+
+/// The task that a loop is running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its identity within the process while it lives.
+    pub address: u64,
+    /// From the task's first coroutine to the innermost one.
+    pub await_chain: Vec<Frame>,
+}
+
+/// Who holds the interpreter's lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gil {
+    /// The sampled thread itself.
+    Own,
+    /// Another thread.
+    Other {
+        /// Which.
+        thread_id: u32,
+        /// Its frames, innermost first.
+        frames: Vec<Frame>,
+    },
+    /// Nobody.
+    Free,
+    /// There is none, or it cannot be read.
+    Unknown,
+}
+
+/// What the kernel says of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadState {
+    /// The scheduler's view.
+    pub run_state: RunState,
+    /// The number of the system call that it is in, `None` while it runs user code or cannot be told.
+    pub syscall: Option<u32>,
+    /// Time on a processor since the thread's start (`schedstat`).
+    pub cpu_nanos: u64,
+    /// Time spent ready to run without a processor since the thread's start (`schedstat`).
+    pub runqueue_nanos: u64,
+}
+
+/// The scheduler's view of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// On a processor, or waiting for one.
+    Runnable,
+    /// Asleep, interruptible.
+    Sleeping,
+    /// Asleep in the kernel, uninterruptible: disk, a page fault.
+    DiskSleep,
+    /// Stopped by a signal or a tracer.
+    Stopped,
+    /// Anything else, or not readable.
+    Unknown,
+}

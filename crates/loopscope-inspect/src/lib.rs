@@ -1,0 +1,1 @@
+//! Reads a running Python process from outside: threads, stacks, loops and tasks

@@ -1,0 +1,1 @@
+//! The flight recording: a memory-mapped file that outlives its process
