@@ -1,0 +1,225 @@
+//! The private folder that recordings live in, one per user.
+//!
+//! It lies on a memory file system where there is one: dirty pages of a file on disk are locked while
+//! they are written back, and the loop that touches one then would wait for the disk.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::identity::ProcessIdentity;
+
+/// Overrides the folder. `loopscope run` sets it for its target.
+pub const RUNTIME_DIR_VARIABLE: &str = "LOOPSCOPE_RUNTIME_DIR";
+
+/// How recordings are named: `PID-START-IMAGE.loopscope`.
+pub const EXTENSION: &str = "loopscope";
+
+/// Why a folder cannot be used.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    /// It could not be made.
+    #[error("cannot create the recordings folder {path}")]
+    Create {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It exists and is somebody else's, or open to others, or no folder.
+    #[error("the recordings folder is not private to this user: {reason}: {path}")]
+    NotPrivate {
+        /// What is wrong with it.
+        reason: &'static str,
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// A folder that was checked: a real folder, owned by this user, closed to others.
+#[derive(Clone, Debug)]
+pub struct RuntimeFolder(PathBuf);
+
+impl RuntimeFolder {
+    /// The first of the candidates for this user that can be used; creates it if need be.
+    ///
+    /// # Errors
+    /// The last candidate's, when none can be used.
+    pub fn open_default() -> Result<Self, FolderError> {
+        let candidates = candidates();
+        let mut last = FolderError::NotPrivate {
+            reason: "none found",
+            path: PathBuf::new(),
+        };
+        for path in candidates {
+            match Self::open(&path) {
+                Ok(folder) => return Ok(folder),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// This folder, created if need be.
+    ///
+    /// # Errors
+    /// When it cannot be created, or is not private to this user.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path);
+        made.map_err(|source| FolderError::Create {
+            path: path.into(),
+            source,
+        })?;
+        let refuse = |reason| FolderError::NotPrivate {
+            reason,
+            path: path.into(),
+        };
+        // Not followed: a link that somebody else planted in a shared folder must not lead us away.
+        let found = fs::symlink_metadata(path).map_err(|source| FolderError::Create {
+            path: path.into(),
+            source,
+        })?;
+        if !found.is_dir() {
+            return Err(refuse("not a folder"));
+        }
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refuse("owned by another user"));
+        }
+        if found.mode() & 0o077 != 0 {
+            return Err(refuse("open to other users"));
+        }
+        Ok(Self(path.into()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the recording of this image of a process belongs.
+    pub(crate) fn recording_path(&self, process: ProcessIdentity, image: u32) -> PathBuf {
+        let ProcessIdentity { pid, start_ticks } = process;
+        self.0
+            .join(format!("{pid}-{start_ticks}-{image}.{EXTENSION}"))
+    }
+}
+
+/// Folders to try for this user, best first.
+pub fn candidates() -> Vec<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let from = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let given = from(RUNTIME_DIR_VARIABLE);
+    let session = from("XDG_RUNTIME_DIR").map(|folder| folder.join("loopscope"));
+    given
+        .into_iter()
+        .chain(session)
+        .chain(shared_candidates(uid))
+        .collect()
+}
+
+/// The folders that a user's recordings go to where no variable says otherwise.
+fn shared_candidates(uid: u32) -> [PathBuf; 2] {
+    ["/dev/shm", "/tmp"].map(|base| Path::new(base).join(format!("loopscope-{uid}")))
+}
+
+/// Every folder on this host that may hold recordings readable by this user: its own candidates, and
+/// those of other users that were created by their owners and let us in (for root).
+pub fn readable_folders() -> Vec<PathBuf> {
+    let mut folders = candidates();
+    for base in ["/dev/shm", "/tmp"] {
+        let Ok(entries) = fs::read_dir(base) else {
+            continue;
+        };
+        folders.extend(
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| is_users(path)),
+        );
+    }
+    folders.sort();
+    folders.dedup();
+    folders.retain(|folder| fs::read_dir(folder).is_ok());
+    folders
+}
+
+/// Whether this is `loopscope-UID` and belongs to that very user.
+fn is_users(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let uid = name
+        .strip_prefix("loopscope-")
+        .and_then(|uid| uid.parse::<u32>().ok());
+    let found = fs::symlink_metadata(path).ok();
+    found.is_some_and(|found| found.is_dir() && Some(found.uid()) == uid)
+}
+
+/// The recordings in a folder, as paths. A folder that is gone has none.
+pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == EXTENSION))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("ls-folder-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn a_missing_folder_is_created_private() {
+        let path = scratch("missing").join("deep");
+        RuntimeFolder::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_open_to_others_is_refused() {
+        let path = scratch("open");
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = RuntimeFolder::open(&path).unwrap_err();
+        assert!(error.to_string().contains("open to other users"), "{error}");
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_folder_is_refused() {
+        let base = scratch("link");
+        RuntimeFolder::open(&base).unwrap();
+        symlink("/tmp", base.join("planted")).unwrap();
+        let error = RuntimeFolder::open(&base.join("planted")).unwrap_err();
+        assert!(error.to_string().contains("not a folder"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_which() {
+        let error = RuntimeFolder::open(Path::new("/proc/no-such/loopscope")).unwrap_err();
+        assert!(
+            error.to_string().ends_with("/proc/no-such/loopscope"),
+            "{error}"
+        );
+    }
+}
