@@ -15,7 +15,7 @@ use crate::layout::{
     EVENT_CAPACITY, EVENTS_OFFSET, EventSlot, FILE_BYTES, Header, LOOP_CAPACITY, LOOPS_OFFSET,
     LoopSlot,
 };
-use crate::writer::Recording;
+use crate::writer::{Parts, Recording};
 
 /// Maps a file of [`FILE_BYTES`] reserved bytes, for as long as the process lives.
 ///
@@ -42,5 +42,9 @@ pub(crate) fn map_forever(file: &File) -> io::Result<Recording> {
     let events = unsafe { base.add(EVENTS_OFFSET) }.cast::<EventSlot>();
     // SAFETY: `EVENT_CAPACITY` records end at `FILE_BYTES`; aligned to 64 bytes.
     let events = unsafe { slice::from_raw_parts(events, EVENT_CAPACITY as usize) };
-    Ok(Recording::of_parts(header, loops, events))
+    Ok(Recording::of_parts(Parts {
+        header,
+        loops,
+        events,
+    }))
 }

@@ -65,11 +65,16 @@ pub struct RecordingSpec {
 }
 
 /// The recording of this process. It lives as long as the process: hot paths keep plain references.
+///
+/// A handle: one word, copied freely.
 #[derive(Clone, Copy)]
-pub struct Recording {
-    header: &'static Header,
-    loops: &'static [LoopSlot],
-    events: &'static [EventSlot],
+pub struct Recording(&'static Parts);
+
+/// The three parts of a mapped recording.
+pub(crate) struct Parts {
+    pub(crate) header: &'static Header,
+    pub(crate) loops: &'static [LoopSlot],
+    pub(crate) events: &'static [EventSlot],
 }
 
 impl Recording {
@@ -92,24 +97,16 @@ impl Recording {
         Ok(recording)
     }
 
-    /// Puts the three parts together; for [`mapping`].
-    pub(crate) fn of_parts(
-        header: &'static Header,
-        loops: &'static [LoopSlot],
-        events: &'static [EventSlot],
-    ) -> Self {
-        Self {
-            header,
-            loops,
-            events,
-        }
+    /// Takes over a mapped file; for [`mapping`].
+    pub(crate) fn of_parts(parts: Parts) -> Self {
+        Self(Box::leak(Box::new(parts)))
     }
 
     /// Takes a slot for a loop that the calling thread runs. `None`, and counted, when all are taken.
     ///
     /// May be called from any thread; costs a scan of the table.
     pub fn claim_loop(&self, loop_spec: &LoopSpec) -> Option<LoopWriter> {
-        for (index, slot) in self.loops.iter().enumerate() {
+        for (index, slot) in self.0.loops.iter().enumerate() {
             let state = slot.state.load(Relaxed);
             if !is_takeable(state) {
                 continue;
@@ -130,27 +127,32 @@ impl Recording {
                 generation,
             };
             loop_writer.begin(loop_spec);
-            self.header.loops_used.fetch_max(index as u64 + 1, Release);
+            self.0
+                .header
+                .loops_used
+                .fetch_max(index as u64 + 1, Release);
             return Some(loop_writer);
         }
-        self.header.loops_dropped.fetch_add(1, Relaxed);
+        self.0.header.loops_dropped.fetch_add(1, Relaxed);
         None
     }
 
     /// Says goodbye in order: a reader then knows that the process was not killed.
     pub fn close(&self, exit_status: Option<i32>) {
         if let Some(status) = exit_status {
-            self.header
+            self.0
+                .header
                 .exit_status
                 .store(u64::from(status as u8) + 1, Relaxed);
         }
-        self.header
+        self.0
+            .header
             .ended_nanos
             .store(clock::monotonic_nanos(), Release);
     }
 
     fn describe(&self, process: ProcessIdentity, image: u32, spec: &RecordingSpec) {
-        let header = self.header;
+        let header = self.0.header;
         header.version.store(FORMAT_VERSION, Relaxed);
         header
             .header_bytes
@@ -181,7 +183,7 @@ impl Recording {
     }
 
     fn describe_tables(&self) {
-        let header = self.header;
+        let header = self.0.header;
         header.loops_offset.store(LOOPS_OFFSET as u32, Relaxed);
         header.loops_capacity.store(LOOP_CAPACITY, Relaxed);
         header
@@ -195,7 +197,7 @@ impl Recording {
     }
 
     fn describe_names(&self, spec: &RecordingSpec) {
-        let header = self.header;
+        let header = self.0.header;
         let executable = fs::read_link("/proc/self/exe").unwrap_or_default();
         let executable = executable.to_string_lossy();
         let kept = store_text(
@@ -209,9 +211,9 @@ impl Recording {
     }
 
     fn push_event(&self, kind_and_slot: u64, generation_and_thread: u64, times: [u64; 3]) {
-        let number = self.header.events_begun.fetch_add(1, Relaxed);
+        let number = self.0.header.events_begun.fetch_add(1, Relaxed);
         let place = (number % u64::from(EVENT_CAPACITY)) as usize;
-        let Some(record) = self.events.get(place) else {
+        let Some(record) = self.0.events.get(place) else {
             return;
         };
         let before = record.sequence.load(Relaxed);
@@ -223,7 +225,7 @@ impl Recording {
                 .compare_exchange(before, writing, Acquire, Relaxed)
                 .is_ok();
         if !taken {
-            self.header.events_dropped.fetch_add(1, Relaxed);
+            self.0.header.events_dropped.fetch_add(1, Relaxed);
             return;
         }
         fence(Release);
@@ -333,7 +335,7 @@ impl LoopWriter {
         if busy > slot.longest_busy_nanos.load(Relaxed) {
             slot.longest_busy_nanos.store(busy, Relaxed);
         }
-        if busy >= self.recording.header.stall_threshold_nanos.load(Relaxed) {
+        if busy >= self.recording.0.header.stall_threshold_nanos.load(Relaxed) {
             self.record_stall(busy_since, now_nanos);
         }
     }

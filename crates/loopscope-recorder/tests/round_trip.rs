@@ -1,4 +1,5 @@
 //! What is written is what is read.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::path::PathBuf;
 
