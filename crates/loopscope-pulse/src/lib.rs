@@ -1,1 +1,14 @@
-//! Stamps each event loop's way into and out of its poll, preloaded into the target
+//! The pulse: stands between a program and its poll, and stamps each turn of each loop.
+//!
+//! Second step of the data's way. Loaded with `LD_PRELOAD`, its `epoll_wait`, `poll` and `select` (and
+//! their sisters) are found before the C library's. Each notes in the recording that the loop enters its
+//! poll, calls the real function, and notes that the loop left it. It knows nothing of Python or tokio.
+//!
+//! What it must never do: wait, print, fail the call, change its result or `errno`, or write to a
+//! recording that is another process's (after a fork, or in a child that shares its parent's memory).
+//! Where no recording can be made, it does nothing for the rest of the process.
+
+mod interpose;
+mod process;
+mod real;
+mod thread;

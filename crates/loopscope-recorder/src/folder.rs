@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::environment;
 use crate::identity::ProcessIdentity;
-
-/// Overrides the folder. `loopscope run` sets it for its target.
-pub const RUNTIME_DIR_VARIABLE: &str = "LOOPSCOPE_RUNTIME_DIR";
 
 /// How recordings are named: `PID-START-IMAGE.loopscope`.
 pub const EXTENSION: &str = "loopscope";
@@ -118,7 +116,7 @@ pub fn candidates() -> Vec<PathBuf> {
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    let given = from(RUNTIME_DIR_VARIABLE);
+    let given = from(environment::RUNTIME_DIR);
     let session = from("XDG_RUNTIME_DIR").map(|folder| folder.join("loopscope"));
     given
         .into_iter()

@@ -5,6 +5,7 @@
 //! observer. Nothing here knows Python or tokio, judges, logs or prints.
 
 pub mod clock;
+pub mod environment;
 pub mod folder;
 pub mod identity;
 pub mod layout;

@@ -1,0 +1,321 @@
+//! The interposed functions: note the way in, call the real one, note the way out.
+//!
+//! They unwind like C: a thread that is cancelled while it waits leaves through them.
+#![expect(
+    unsafe_code,
+    reason = "exports C functions under the C library's names"
+)]
+
+use std::ffi::{c_int, c_uint, c_void};
+
+use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
+use loopscope_recorder::layout::PollKind;
+
+use crate::process;
+use crate::real::Real;
+use crate::thread::{enter, enter_set, forget_epoll, poll_key};
+
+type EpollWait = unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int) -> c_int;
+type EpollPwait =
+    unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int;
+type EpollPwait2 = unsafe extern "C-unwind" fn(
+    c_int,
+    *mut epoll_event,
+    c_int,
+    *const timespec,
+    *const sigset_t,
+) -> c_int;
+type Poll = unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, c_int) -> c_int;
+type PollChecked = unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, c_int, usize) -> c_int;
+type Ppoll =
+    unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int;
+type Select = unsafe extern "C-unwind" fn(
+    c_int,
+    *mut fd_set,
+    *mut fd_set,
+    *mut fd_set,
+    *mut timeval,
+) -> c_int;
+type Close = unsafe extern "C-unwind" fn(c_int) -> c_int;
+type EpollCreate = unsafe extern "C-unwind" fn(c_int) -> c_int;
+type Exit = unsafe extern "C-unwind" fn(c_int) -> !;
+
+static EPOLL_WAIT: Real = Real::new(c"epoll_wait");
+static EPOLL_PWAIT: Real = Real::new(c"epoll_pwait");
+static EPOLL_PWAIT2: Real = Real::new(c"epoll_pwait2");
+static POLL: Real = Real::new(c"poll");
+static POLL_CHECKED: Real = Real::new(c"__poll_chk");
+static PPOLL: Real = Real::new(c"ppoll");
+static SELECT: Real = Real::new(c"select");
+static CLOSE: Real = Real::new(c"close");
+static EPOLL_CREATE: Real = Real::new(c"epoll_create");
+static EPOLL_CREATE1: Real = Real::new(c"epoll_create1");
+static EXIT_NOW: Real = Real::new(c"_exit");
+
+/// What a call returns whose real function the C library does not have.
+fn missing() -> c_int {
+    // SAFETY: takes nothing, cannot fail.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the address of this thread's errno is always valid.
+    unsafe { *errno = libc::ENOSYS };
+    -1
+}
+
+/// # Safety
+/// As `epoll_wait(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn epoll_wait(
+    epfd: c_int,
+    events: *mut epoll_event,
+    most: c_int,
+    timeout_millis: c_int,
+) -> c_int {
+    // SAFETY: the type is that of `epoll_wait`.
+    let Some(real) = (unsafe { EPOLL_WAIT.function::<EpollWait>() }) else {
+        return missing();
+    };
+    let turn = enter(poll_key(PollKind::Epoll, epfd as u32), timeout_millis != 0);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(epfd, events, most, timeout_millis) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `epoll_pwait(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn epoll_pwait(
+    epfd: c_int,
+    events: *mut epoll_event,
+    most: c_int,
+    timeout_millis: c_int,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the type is that of `epoll_pwait`.
+    let Some(real) = (unsafe { EPOLL_PWAIT.function::<EpollPwait>() }) else {
+        return missing();
+    };
+    let turn = enter(poll_key(PollKind::Epoll, epfd as u32), timeout_millis != 0);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(epfd, events, most, timeout_millis, mask) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `epoll_pwait2(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn epoll_pwait2(
+    epfd: c_int,
+    events: *mut epoll_event,
+    most: c_int,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the type is that of `epoll_pwait2`.
+    let Some(real) = (unsafe { EPOLL_PWAIT2.function::<EpollPwait2>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's pointer is null or valid, as the call demands.
+    let waits =
+        unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_nsec != 0);
+    let turn = enter(poll_key(PollKind::Epoll, epfd as u32), waits);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(epfd, events, most, timeout, mask) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `poll(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn poll(fds: *mut pollfd, count: nfds_t, timeout_millis: c_int) -> c_int {
+    // SAFETY: the type is that of `poll`.
+    let Some(real) = (unsafe { POLL.function::<Poll>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's array of `count` entries.
+    let set = unsafe { polled_set(fds, count) };
+    let turn = enter_set(set, timeout_millis != 0);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(fds, count, timeout_millis) };
+    turn.leave();
+    result
+}
+
+/// `poll` as programs that are built with `_FORTIFY_SOURCE` call it.
+///
+/// # Safety
+/// As `poll(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __poll_chk(
+    fds: *mut pollfd,
+    count: nfds_t,
+    timeout_millis: c_int,
+    bytes: usize,
+) -> c_int {
+    // SAFETY: the type is that of `__poll_chk`.
+    let Some(real) = (unsafe { POLL_CHECKED.function::<PollChecked>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's array of `count` entries.
+    let set = unsafe { polled_set(fds, count) };
+    let turn = enter_set(set, timeout_millis != 0);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(fds, count, timeout_millis, bytes) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `ppoll(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn ppoll(
+    fds: *mut pollfd,
+    count: nfds_t,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the type is that of `ppoll`.
+    let Some(real) = (unsafe { PPOLL.function::<Ppoll>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's pointer is null or valid, as the call demands.
+    let waits =
+        unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_nsec != 0);
+    // SAFETY: the caller's array of `count` entries.
+    let set = unsafe { polled_set(fds, count) };
+    let turn = enter_set(set, waits);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(fds, count, timeout, mask) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `select(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn select(
+    count: c_int,
+    read: *mut fd_set,
+    write: *mut fd_set,
+    except: *mut fd_set,
+    timeout: *mut timeval,
+) -> c_int {
+    // SAFETY: the type is that of `select`.
+    let Some(real) = (unsafe { SELECT.function::<Select>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's pointer is null or valid, as the call demands.
+    let waits =
+        unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_usec != 0);
+    // SAFETY: the caller's set, null or valid for `count` descriptors.
+    let set = unsafe { selected_set(count, read) };
+    let turn = enter_set(set, waits);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(count, read, write, except, timeout) };
+    turn.leave();
+    result
+}
+
+/// # Safety
+/// As `close(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
+    // SAFETY: the type is that of `close`.
+    let Some(real) = (unsafe { CLOSE.function::<Close>() }) else {
+        return missing();
+    };
+    forget_epoll(fd);
+    // SAFETY: the caller's argument, unchanged.
+    unsafe { real(fd) }
+}
+
+/// # Safety
+/// As `epoll_create(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn epoll_create(size: c_int) -> c_int {
+    // SAFETY: the type is that of `epoll_create`.
+    let Some(real) = (unsafe { EPOLL_CREATE.function::<EpollCreate>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's argument, unchanged.
+    let fd = unsafe { real(size) };
+    // A descriptor that is handed out anew was closed, perhaps by a bare system call that we cannot see.
+    forget_epoll(fd);
+    fd
+}
+
+/// # Safety
+/// As `epoll_create1(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn epoll_create1(flags: c_int) -> c_int {
+    // SAFETY: the type is that of `epoll_create1`.
+    let Some(real) = (unsafe { EPOLL_CREATE1.function::<EpollCreate>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's argument, unchanged.
+    let fd = unsafe { real(flags) };
+    forget_epoll(fd);
+    fd
+}
+
+/// # Safety
+/// As `_exit(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn _exit(status: c_int) -> ! {
+    process::guarded(|| process::close(Some(status)));
+    // SAFETY: the type is that of `_exit`.
+    if let Some(real) = unsafe { EXIT_NOW.function::<Exit>() } {
+        // SAFETY: the caller's argument, unchanged.
+        unsafe { real(status) }
+    }
+    loop {
+        // SAFETY: ends the process; every C library has it as a system call.
+        unsafe {
+            libc::syscall(
+                libc::SYS_exit_group,
+                c_uint::from_ne_bytes(status.to_ne_bytes()),
+            )
+        };
+    }
+}
+
+/// The key of a polled set by its first two descriptors. A set of one descriptor is a client that waits
+/// for its socket, not a loop.
+///
+/// # Safety
+/// `fds` must be valid for `count` entries.
+#[inline]
+unsafe fn polled_set(fds: *const pollfd, count: nfds_t) -> Option<u64> {
+    if count < 2 || fds.cast::<c_void>().is_null() {
+        return None;
+    }
+    // SAFETY: there are at least two entries.
+    let [first, second] = unsafe { *fds.cast::<[pollfd; 2]>() };
+    Some(poll_key(PollKind::Poll, set_of(first.fd, second.fd)))
+}
+
+/// The key of a selected set by its two lowest descriptors to read. A `select` of none is a sleep, as
+/// `time.sleep` was in CPython before 3.11.
+///
+/// # Safety
+/// `read` must be null or valid for `count` descriptors.
+#[inline]
+unsafe fn selected_set(count: c_int, read: *const fd_set) -> Option<u64> {
+    if count <= 0 || read.is_null() {
+        return None;
+    }
+    let most = count.min(libc::FD_SETSIZE as c_int);
+    // SAFETY: `fd` lies under both `count` and the capacity of a set.
+    let mut members = (0..most).filter(|fd| unsafe { libc::FD_ISSET(*fd, read) });
+    let first = members.next()?;
+    Some(poll_key(
+        PollKind::Select,
+        set_of(first, members.next().unwrap_or(0)),
+    ))
+}
+
+fn set_of(first: c_int, second: c_int) -> u32 {
+    (first as u32) << 16 ^ second as u32
+}

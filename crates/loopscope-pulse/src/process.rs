@@ -1,0 +1,233 @@
+//! The process's state: its recording, and the proof that it is still this process's.
+//!
+//! The proof is one word on a page that the kernel wipes in a forked child. A child therefore reads 0,
+//! whatever call forked it, and stays silent until it has a recording of its own.
+#![expect(
+    unsafe_code,
+    reason = "maps the wiped page and registers process-wide handlers"
+)]
+
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+
+use loopscope_recorder::environment;
+use loopscope_recorder::folder::RuntimeFolder;
+use loopscope_recorder::layout::PollKind;
+use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
+
+/// What stands on the wiped page.
+struct ProcessPage {
+    /// Counts the processes on the way here; 0 before this one has begun.
+    epoch: AtomicU64,
+    /// 1 while a thread begins this process; no other one waits for it.
+    beginning: AtomicU32,
+}
+
+static UNWIPED: ProcessPage = ProcessPage {
+    epoch: AtomicU64::new(0),
+    beginning: AtomicU32::new(0),
+};
+static PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
+static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
+static OWN_PID: AtomicU32 = AtomicU32::new(0);
+static RECORDING: OnceSlot = OnceSlot::new();
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+/// What the environment said when the program was loaded; the program may change it later.
+struct Settings {
+    spec: RecordingSpec,
+    observer_pid: Option<u32>,
+}
+
+/// The recording of the current epoch. Replaced after a fork, never freed: threads keep handles.
+struct OnceSlot(AtomicPtr<Recording>);
+
+impl OnceSlot {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(null_mut()))
+    }
+
+    fn set(&self, recording: Option<Recording>) {
+        let leaked = recording.map_or(null_mut(), |found| Box::into_raw(Box::new(found)));
+        self.0.store(leaked, Release);
+    }
+
+    fn get(&self) -> Option<Recording> {
+        // SAFETY: the pointer is null or came from `Box::into_raw` and is never freed.
+        unsafe { self.0.load(Acquire).as_ref() }.copied()
+    }
+}
+
+/// The current process's number, 0 before it has begun.
+#[inline]
+pub(crate) fn epoch() -> u64 {
+    page().epoch.load(Relaxed)
+}
+
+#[inline]
+fn page() -> &'static ProcessPage {
+    // SAFETY: the pointer is null or a mapping that is never unmapped, zeroed by the kernel, for which
+    // every bit pattern is valid.
+    unsafe { PAGE.load(Relaxed).as_ref() }.unwrap_or(&UNWIPED)
+}
+
+/// The current process's number; begins the process when this is its first loop. 0 while another thread
+/// does so.
+pub(crate) fn epoch_or_begin() -> u64 {
+    let page = page();
+    let epoch = page.epoch.load(Acquire);
+    if epoch != 0 || page.beginning.swap(1, Acquire) != 0 {
+        return epoch;
+    }
+    begin(page)
+}
+
+/// Whether the caller is the process that has begun here: not a child that borrows its memory.
+pub(crate) fn is_this_process() -> bool {
+    own_pid() == OWN_PID.load(Relaxed)
+}
+
+/// Records a loop of the calling thread; `None` where there is no recording or no room.
+pub(crate) fn claim_loop(key: u64) -> Option<LoopWriter> {
+    let kind = match key >> 32 {
+        value if value == PollKind::Poll as u64 => PollKind::Poll,
+        value if value == PollKind::Select as u64 => PollKind::Select,
+        _ => PollKind::Epoll,
+    };
+    let mut name = [0u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes, the terminating zero included.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    let length = name
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(name.len());
+    RECORDING.get()?.claim_loop(&LoopSpec {
+        kind,
+        poll_key: key & u64::from(u32::MAX),
+        // SAFETY: takes nothing, cannot fail.
+        thread_id: unsafe { libc::gettid() } as u32,
+        thread_name: String::from_utf8_lossy(&name[..length]).into_owned(),
+    })
+}
+
+/// The process ends in order. `status` where it is known.
+pub(crate) fn close(status: Option<i32>) {
+    if epoch() == 0 || !is_this_process() {
+        return;
+    }
+    if let Some(recording) = RECORDING.get() {
+        recording.close(status);
+    }
+}
+
+/// Runs what may fail, with `errno` left as it was. Nothing unwinds into the program.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // SAFETY: the address of this thread's errno is always valid.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    let result = catch_unwind(AssertUnwindSafe(work)).ok();
+    // SAFETY: as above.
+    unsafe { *errno = before };
+    result
+}
+
+/// Runs when the object is loaded, before the program's first line and while there is one thread.
+extern "C" fn load() {
+    guarded(|| {
+        // Our own copy of the standard library: the hook is not the program's.
+        set_hook(Box::new(|_| {}));
+        SETTINGS.get_or_init(Settings::read);
+        PAGE.store(map_wiped_page(), Release);
+    });
+}
+
+/// Runs when the program returns from `main` or calls `exit`.
+extern "C" fn exited(status: c_int, _: *mut c_void) {
+    guarded(|| close(Some(status)));
+}
+
+/// Runs in a child right after `fork`: for kernels that do not wipe pages.
+extern "C" fn forked() {
+    let page = page();
+    page.epoch.store(0, Relaxed);
+    page.beginning.store(0, Relaxed);
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOAD: extern "C" fn() = load;
+
+unsafe extern "C" {
+    // In glibc since 1996, in no header that the libc crate reads.
+    fn on_exit(function: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+}
+
+fn begin(page: &ProcessPage) -> u64 {
+    let settings = SETTINGS.get_or_init(Settings::read);
+    OWN_PID.store(own_pid(), Relaxed);
+    let folder = RuntimeFolder::open_default().ok();
+    let created = folder.and_then(|folder| Recording::create(&folder, &settings.spec).ok());
+    RECORDING.set(created);
+    let epoch = LAST_EPOCH.load(Relaxed) + 1;
+    if LAST_EPOCH.swap(epoch, Relaxed) == 0 {
+        // Handlers are inherited over a fork, so once is enough.
+        // SAFETY: the function has the required type and lives as long as the process.
+        unsafe { on_exit(exited, null_mut()) };
+    }
+    if let Some(observer) = settings.observer_pid {
+        // SAFETY: PR_SET_PTRACER takes a pid; where the kernel knows no such option it refuses.
+        unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::c_ulong::from(observer)) };
+    }
+    page.epoch.store(epoch, Release);
+    epoch
+}
+
+fn own_pid() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::getpid() as u32 }
+}
+
+/// A zeroed page that reads as zero in a forked child; null where it cannot be had.
+fn map_wiped_page() -> *mut ProcessPage {
+    // SAFETY: the function has the required type and lives as long as the process.
+    unsafe { libc::pthread_atfork(None, None, Some(forked_handler())) };
+    let (length, access) = (4096, libc::PROT_READ | libc::PROT_WRITE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
+    let page = unsafe { libc::mmap(null_mut(), length, access, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return null_mut();
+    }
+    // SAFETY: the range is the mapping made above. Refused by kernels before 4.14: `forked` remains.
+    unsafe { libc::madvise(page, length, libc::MADV_WIPEONFORK) };
+    page.cast()
+}
+
+fn forked_handler() -> unsafe extern "C" fn() {
+    forked
+}
+
+impl Settings {
+    fn read() -> Self {
+        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let stall_threshold_nanos = text(environment::STALL_THRESHOLD_MS)
+            .and_then(|value| value.parse::<u64>().ok())
+            .map_or(environment::DEFAULT_STALL_THRESHOLD_NANOS, |millis| {
+                millis.saturating_mul(1_000_000)
+            });
+        let spec = RecordingSpec {
+            run_id: text(environment::RUN_ID)
+                .and_then(|value| u64::from_str_radix(&value, 16).ok())
+                .unwrap_or(0),
+            service: text(environment::SERVICE).unwrap_or_default(),
+            stall_threshold_nanos,
+        };
+        let observer_pid = text(environment::OBSERVER_PID).and_then(|value| value.parse().ok());
+        Self { spec, observer_pid }
+    }
+}

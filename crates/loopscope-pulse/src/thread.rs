@@ -1,0 +1,205 @@
+//! One thread's loop: which poll is its own, and the stamping of it.
+//!
+//! A thread is a loop once it polls the same set again and again; one that polls once is not. While a
+//! thread has a loop, another set polled on that thread is work inside the loop (a database driver that
+//! waits for its socket, a synchronous client in a handler) and leaves no mark, unless it goes on for so
+//! long without the loop that it has taken the loop's place.
+
+use std::cell::Cell;
+
+use loopscope_recorder::clock::monotonic_nanos;
+use loopscope_recorder::layout::PollKind;
+use loopscope_recorder::writer::LoopWriter;
+
+use crate::process;
+
+/// Polls of one epoll set that make a thread without a loop one: enough to pass over a helper that waits
+/// once or twice, few enough to be there before the first request.
+const POLLS_TO_BEGIN: u32 = 3;
+
+/// Polls of another set, with none of the loop's own between them, that make it the thread's loop. A
+/// synchronous call inside a handler seldom waits so often; a second loop soon does.
+const POLLS_TO_REPLACE: u32 = 16;
+
+thread_local! {
+    // No destructor and a constant start: reading it allocates nothing and cannot fail.
+    static WATCH: ThreadWatch = const { ThreadWatch::new() };
+    static END_WITH_THREAD: EndWithThread = const { EndWithThread };
+}
+
+struct ThreadWatch {
+    /// The process state that `writer` belongs to; another one means that this is a forked child.
+    epoch: Cell<u64>,
+    /// The poll key of this thread's loop, 0 for none.
+    key: Cell<u64>,
+    writer: Cell<Option<LoopWriter>>,
+    /// Another key, and how often it polled since the loop last did.
+    other_key: Cell<u64>,
+    other_polls: Cell<u32>,
+}
+
+/// Ends the thread's loop when the thread ends.
+struct EndWithThread;
+
+impl Drop for EndWithThread {
+    fn drop(&mut self) {
+        WATCH.with(ThreadWatch::end_loop);
+    }
+}
+
+/// A stamped way into the poll, to be matched by [`Turn::leave`].
+pub(crate) struct Turn {
+    writer: Option<LoopWriter>,
+    entered_nanos: u64,
+}
+
+impl Turn {
+    const UNSEEN: Self = Self {
+        writer: None,
+        entered_nanos: 0,
+    };
+
+    #[inline]
+    pub(crate) fn leave(self) {
+        if let Some(writer) = self.writer {
+            writer.leave_poll(self.entered_nanos, monotonic_nanos());
+        }
+    }
+}
+
+/// Packs what is polled into one word that is never 0.
+#[inline]
+pub(crate) const fn poll_key(kind: PollKind, set: u32) -> u64 {
+    (kind as u64) << 32 | set as u64
+}
+
+/// The calling thread is about to poll. `waits` is false when the poll returns at once.
+#[inline]
+pub(crate) fn enter(key: u64, waits: bool) -> Turn {
+    WATCH.with(|watch| {
+        if watch.key.get() != key || watch.epoch.get() != process::epoch() {
+            return watch.enter_other(key, waits);
+        }
+        watch.other_polls.set(0);
+        match watch.writer.get() {
+            Some(writer) => stamp(writer, waits),
+            None => Turn::UNSEEN,
+        }
+    })
+}
+
+/// As [`enter`], for a set that may be of no interest.
+#[inline]
+pub(crate) fn enter_set(key: Option<u64>, waits: bool) -> Turn {
+    key.map_or(Turn::UNSEEN, |key| enter(key, waits))
+}
+
+/// An epoll descriptor is closed, or handed out anew, by the calling thread: the loop that polled it is
+/// over.
+#[inline]
+pub(crate) fn forget_epoll(fd: i32) {
+    WATCH.with(|watch| {
+        if watch.key.get() == poll_key(PollKind::Epoll, fd as u32) {
+            watch.forget();
+        }
+    });
+}
+
+#[inline]
+fn stamp(writer: LoopWriter, waits: bool) -> Turn {
+    let now = monotonic_nanos();
+    writer.enter_poll(now, waits);
+    let writer = if waits { Some(writer) } else { None };
+    Turn {
+        writer,
+        entered_nanos: now,
+    }
+}
+
+impl ThreadWatch {
+    const fn new() -> Self {
+        Self {
+            epoch: Cell::new(0),
+            key: Cell::new(0),
+            writer: Cell::new(None),
+            other_key: Cell::new(0),
+            other_polls: Cell::new(0),
+        }
+    }
+
+    /// A poll of a set that is not this thread's loop, or not yet.
+    #[cold]
+    fn enter_other(&self, key: u64, waits: bool) -> Turn {
+        process::guarded(|| self.consider(key, waits)).unwrap_or(Turn::UNSEEN)
+    }
+
+    fn consider(&self, key: u64, waits: bool) -> Turn {
+        self.follow(process::epoch());
+        let polls = if self.other_key.replace(key) == key {
+            self.other_polls.get() + 1
+        } else {
+            1
+        };
+        self.other_polls.set(polls);
+        if polls < self.polls_needed(key) {
+            return Turn::UNSEEN;
+        }
+        // Only a real loop makes a recording: most programs never have one.
+        let epoch = process::epoch_or_begin();
+        if epoch == 0 {
+            return Turn::UNSEEN;
+        }
+        self.end_loop();
+        self.epoch.set(epoch);
+        self.begin_loop(key, waits)
+    }
+
+    /// Drops what was inherited over a fork: the writer is the parent's and must not be touched.
+    fn follow(&self, epoch: u64) {
+        if self.epoch.replace(epoch) != epoch {
+            self.writer.set(None);
+            self.key.set(0);
+            self.other_key.set(0);
+        }
+    }
+
+    /// How many polls in a row make this set the thread's loop.
+    fn polls_needed(&self, key: u64) -> u32 {
+        let is_epoll = |key: u64| key >> 32 == PollKind::Epoll as u64;
+        let current = self.key.get();
+        let has_rival = current != 0 && (is_epoll(current) || !is_epoll(key));
+        if has_rival || !is_epoll(key) {
+            POLLS_TO_REPLACE
+        } else {
+            POLLS_TO_BEGIN
+        }
+    }
+
+    fn begin_loop(&self, key: u64, waits: bool) -> Turn {
+        self.key.set(key);
+        self.other_polls.set(0);
+        let writer = process::claim_loop(key);
+        self.writer.set(writer);
+        // Registers the destructor; fails only while the thread is ending, and then the process's end or
+        // the observer sees to it.
+        let _ = END_WITH_THREAD.try_with(|_| ());
+        writer.map_or(Turn::UNSEEN, |writer| stamp(writer, waits))
+    }
+
+    #[cold]
+    fn forget(&self) {
+        // A child that shares our memory until it calls `exec` closes descriptors of its own, not ours.
+        if self.epoch.get() == process::epoch() && process::is_this_process() {
+            self.end_loop();
+            self.key.set(0);
+            self.other_key.set(0);
+        }
+    }
+
+    fn end_loop(&self) {
+        let writer = self.writer.take();
+        if let Some(writer) = writer.filter(|_| self.epoch.get() == process::epoch()) {
+            writer.end();
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Every environment variable that an observed process reads. `loopscope run` sets them for its target
+//! and all that the target starts.
+
+/// The folder for recordings, instead of the user's own.
+pub const RUNTIME_DIR: &str = "LOOPSCOPE_RUNTIME_DIR";
+
+/// The run that a process belongs to: a number in hexadecimal. Set by `loopscope run`.
+pub const RUN_ID: &str = "LOOPSCOPE_RUN_ID";
+
+/// The process that is allowed to look into its descendants where the kernel restricts that (Yama). Set
+/// by `loopscope run`.
+pub const OBSERVER_PID: &str = "LOOPSCOPE_OBSERVER_PID";
+
+/// The service's name, as the report shows it.
+pub const SERVICE: &str = "LOOPSCOPE_SERVICE";
+
+/// Busy periods from this many milliseconds on are stalls. Default 100.
+pub const STALL_THRESHOLD_MS: &str = "LOOPSCOPE_STALL_THRESHOLD_MS";
+
+/// The default of [`STALL_THRESHOLD_MS`], in nanoseconds.
+pub const DEFAULT_STALL_THRESHOLD_NANOS: u64 = 100_000_000;
