@@ -1,1 +1,18 @@
-//! Reads a running Python process from outside: threads, stacks, loops and tasks
+//! Reads a running Python process from outside: threads, stacks, loops and tasks.
+//!
+//! The observer's eye. [`Inspector::attach`] finds the interpreter in a process; each
+//! [`Inspector::sample_thread`] then tells in a fraction of a millisecond where one thread stands: its
+//! frames, the loop that runs on it, the task that the loop steps with its await chain, and who holds
+//! the interpreter's lock. [`kernel`] adds what the kernel says, [`SourceLines`] the calls that stand
+//! on a source line. Everything is read through `process_vm_readv` and `/proc`: the target is never
+//! stopped and never written to. It judges nothing; that is the engine's part.
+
+pub mod kernel;
+pub mod layout;
+pub mod memory;
+
+mod error;
+mod sample;
+
+pub use error::{AttachError, ReadError, ReadResult, SampleError};
+pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};

@@ -1,0 +1,347 @@
+//! Where things are inside the interpreter: typed byte offsets for each supported minor version.
+//!
+//! A [`Layout`] is a table of constants ([`tables`]) that a 3.13+ interpreter's own offset table
+//! ([`debug_offsets`]) overrides. Offsets are the same in all patch releases of one minor version. The
+//! tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
+//! step refuses anything else. This module reads nothing itself.
+
+pub mod debug_offsets;
+mod tables;
+
+/// The version of an interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PythonVersion {
+    /// The 3 of 3.12.1.
+    pub major: u8,
+    /// The 12 of 3.12.1.
+    pub minor: u8,
+    /// The 1 of 3.12.1.
+    pub patch: u8,
+}
+
+impl PythonVersion {
+    /// From `PY_VERSION_HEX`.
+    pub fn from_hex(hex: u32) -> Self {
+        let [_, patch, minor, major] = hex.to_le_bytes();
+        Self {
+            major,
+            minor,
+            patch,
+        }
+    }
+}
+
+impl std::fmt::Display for PythonVersion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// The offsets of one minor version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// `_PyRuntimeState.interpreters.head`.
+    pub interpreters_head: u64,
+    /// `PyInterpreterState`.
+    pub interpreter: InterpreterLayout,
+    /// Where the interpreter's lock says who holds it.
+    pub gil: GilLayout,
+    /// `PyThreadState`.
+    pub thread: ThreadLayout,
+    /// Python frames.
+    pub frame: FrameLayout,
+    /// `PyCodeObject`.
+    pub code: CodeLayout,
+    /// `PyTypeObject`.
+    pub type_object: TypeLayout,
+    /// `PyASCIIObject` and `PyCompactUnicodeObject`.
+    pub string: StringLayout,
+    /// How `int` stores its size and sign.
+    pub int: IntSize,
+    /// `PyDictObject` and its keys.
+    pub dict: DictLayout,
+    /// How instances keep their attributes.
+    pub attributes: AttributeStorage,
+    /// Where a coroutine has its frame.
+    pub coroutine_frame: CoroutineFrame,
+    /// `_asyncio.Task`.
+    pub task: TaskLayout,
+}
+
+/// `PyInterpreterState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterpreterLayout {
+    /// The next interpreter.
+    pub next: u64,
+    /// Its number, 0 for the main one.
+    pub id: u64,
+    /// The newest thread state.
+    pub threads_head: u64,
+    /// `sys.modules`.
+    pub modules: u64,
+}
+
+/// Where the interpreter's lock says who holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GilLayout {
+    /// Up to 3.11: `_PyRuntime` has the thread state that holds it, null where nobody does.
+    RuntimePointer {
+        /// `gilstate.tstate_current`.
+        current: u64,
+    },
+    /// From 3.12 on: the interpreter points to the lock.
+    InterpreterLock {
+        /// `ceval.gil` in the interpreter.
+        gil: u64,
+        /// `last_holder` in the lock.
+        last_holder: u64,
+        /// `locked` in the lock.
+        locked: u64,
+    },
+}
+
+/// `PyThreadState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadLayout {
+    /// The next older thread state.
+    pub next: u64,
+    /// Where the innermost frame hangs.
+    pub innermost: InnermostFrame,
+    /// What `threading.get_ident()` returns.
+    pub ident: u64,
+    /// The kernel's thread id; `None` up to 3.10.
+    pub native_id: Option<u64>,
+    /// The dictionary of per-thread values.
+    pub dict: u64,
+    /// Where the running asyncio loop is kept.
+    pub running_loop: RunningLoop,
+    /// The task that the thread's loop is stepping, from 3.14 on.
+    pub running_task: Option<u64>,
+}
+
+/// Where a thread's innermost frame hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InnermostFrame {
+    /// A field of the thread state.
+    Direct {
+        /// In the thread state.
+        frame: u64,
+    },
+    /// 3.11 and 3.12: in a structure on the C stack.
+    ThroughCFrame {
+        /// In the thread state.
+        cframe: u64,
+        /// In that structure.
+        current_frame: u64,
+    },
+}
+
+/// Where the running asyncio loop of a thread is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunningLoop {
+    /// Up to 3.11: in the thread's dictionary, inside a holder with the pid that set it.
+    DictHolder {
+        /// The loop in the holder.
+        running_loop: u64,
+        /// The pid in the holder.
+        pid: u64,
+    },
+    /// 3.12: in the thread's dictionary.
+    DictValue,
+    /// From 3.13 on: a field of the thread state.
+    ThreadField {
+        /// In the thread state.
+        running_loop: u64,
+    },
+}
+
+/// Python frames: `PyFrameObject` up to 3.10, `_PyInterpreterFrame` after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLayout {
+    /// The caller's frame.
+    pub previous: u64,
+    /// The code object.
+    pub code: u64,
+    /// Where the frame stands.
+    pub instruction: Instruction,
+    /// Who owns the frame, from 3.11 on.
+    pub owner: Option<FrameOwner>,
+}
+
+/// The field that says who owns a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameOwner {
+    /// Its offset.
+    pub offset: u64,
+    /// Frames with this owner or a higher one mark an entry from C and hold no Python code.
+    pub first_without_code: u8,
+    /// No owner is higher than this.
+    pub highest: u8,
+}
+
+/// Where a frame stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instruction {
+    /// 3.9: `f_lasti`, in bytes.
+    ByteIndex {
+        /// In the frame.
+        offset: u64,
+    },
+    /// 3.10: `f_lasti`, in units of two bytes.
+    UnitIndex {
+        /// In the frame.
+        offset: u64,
+    },
+    /// From 3.11 on: a pointer into the code object.
+    Pointer {
+        /// In the frame.
+        offset: u64,
+    },
+}
+
+/// `PyCodeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeLayout {
+    /// The file's name.
+    pub filename: u64,
+    /// The function's name: the qualified one where there is one.
+    pub function: u64,
+    /// The first line.
+    pub first_line: u64,
+    /// The flags.
+    pub flags: u64,
+    /// The line table.
+    pub line_table: u64,
+    /// How the line table is encoded.
+    pub line_format: LineFormat,
+    /// The first instruction inside the code object; `None` where frames count from 0.
+    pub instructions: Option<u64>,
+}
+
+/// How a code object's line table is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineFormat {
+    /// 3.9: `co_lnotab`.
+    Lnotab,
+    /// 3.10: `co_linetable` of pairs.
+    Pairs,
+    /// From 3.11 on: the location table.
+    Locations,
+}
+
+/// `PyTypeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeLayout {
+    /// The name.
+    pub name: u64,
+    /// The size of instances.
+    pub basic_size: u64,
+    /// The flags.
+    pub flags: u64,
+    /// The base.
+    pub base: u64,
+    /// The type's own dictionary.
+    pub dict: u64,
+    /// Where instances have their dictionary, 0 where they have none.
+    pub dict_offset: u64,
+    /// The keys that instances share.
+    pub cached_keys: u64,
+}
+
+/// `PyASCIIObject` and `PyCompactUnicodeObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StringLayout {
+    /// The number of characters.
+    pub length: u64,
+    /// The bits that say how they are stored.
+    pub state: u64,
+    /// The characters of an ASCII string.
+    pub ascii_data: u64,
+    /// The characters of any other string.
+    pub compact_data: u64,
+}
+
+/// How `int` stores its size and sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntSize {
+    /// Up to 3.11: digits, negative for a negative number.
+    Signed,
+    /// From 3.12 on: digits above three bits of sign and flags.
+    Tagged,
+}
+
+/// `PyDictObject` and its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DictLayout {
+    /// The keys.
+    pub keys: u64,
+    /// The values of a dictionary that shares its keys.
+    pub values: u64,
+    /// The first of those values inside their array.
+    pub first_value: u64,
+    /// `PyDictKeysObject`.
+    pub keys_object: KeysLayout,
+}
+
+/// `PyDictKeysObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysLayout {
+    /// Up to 3.10: the number of index slots in full, one kind of entry.
+    Sized,
+    /// From 3.11 on: logarithms, and smaller entries where all keys are strings.
+    Logarithmic,
+}
+
+/// How instances keep their attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeStorage {
+    /// Up to 3.10: a dictionary at the type's `tp_dictoffset`.
+    Dict,
+    /// 3.11: values, or a dictionary, in front of the object.
+    ValuesOrDict,
+    /// 3.12: one of both in front of the object, told apart by the lowest bit.
+    TaggedValuesOrDict,
+    /// From 3.13 on: values behind the object, a dictionary in front of it.
+    InlineValues,
+}
+
+/// Where a coroutine has its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoroutineFrame {
+    /// Up to 3.10: a pointer to the frame.
+    Pointer {
+        /// In the coroutine.
+        offset: u64,
+    },
+    /// From 3.11 on: the frame itself.
+    Embedded {
+        /// In the coroutine.
+        offset: u64,
+    },
+}
+
+/// `_asyncio.Task`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskLayout {
+    /// The size of a task, which tells whether the other offsets hold.
+    pub size: u64,
+    /// The coroutine.
+    pub coroutine: u64,
+    /// The name.
+    pub name: u64,
+}
+
+impl Layout {
+    /// The table for a version; `None` where it is not supported.
+    pub fn for_version(version: PythonVersion) -> Option<Self> {
+        match (version.major, version.minor) {
+            (3, 9) => Some(tables::PY_3_9),
+            (3, 10) => Some(tables::PY_3_10),
+            (3, 11) => Some(tables::PY_3_11),
+            (3, 12) => Some(tables::PY_3_12),
+            (3, 13) => Some(tables::PY_3_13),
+            (3, 14) => Some(tables::PY_3_14),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The offsets of each minor version, as the debug information and the headers of its releases give them.
+//!
+//! Each table is the one before it with what changed. From 3.13 on most of it is overridden by the
+//! interpreter's own table; what stands here then serves the fields that it leaves out.
+
+use super::{
+    AttributeStorage, CodeLayout, CoroutineFrame, DictLayout, FrameLayout, FrameOwner, GilLayout,
+    InnermostFrame, Instruction, IntSize, InterpreterLayout, KeysLayout, Layout, LineFormat,
+    RunningLoop, StringLayout, TaskLayout, ThreadLayout, TypeLayout,
+};
+
+pub(super) const PY_3_9: Layout = Layout {
+    interpreters_head: 32,
+    interpreter: InterpreterLayout {
+        next: 0,
+        id: 24,
+        threads_head: 8,
+        modules: 856,
+    },
+    gil: GilLayout::RuntimePointer { current: 568 },
+    thread: ThreadLayout {
+        next: 8,
+        innermost: InnermostFrame::Direct { frame: 24 },
+        ident: 176,
+        native_id: None,
+        dict: 152,
+        running_loop: RunningLoop::DictHolder {
+            running_loop: 16,
+            pid: 24,
+        },
+        running_task: None,
+    },
+    frame: FrameLayout {
+        previous: 24,
+        code: 32,
+        instruction: Instruction::ByteIndex { offset: 104 },
+        owner: None,
+    },
+    code: CodeLayout {
+        filename: 104,
+        function: 112,
+        first_line: 40,
+        flags: 36,
+        line_table: 120,
+        line_format: LineFormat::Lnotab,
+        instructions: None,
+    },
+    type_object: TypeLayout {
+        name: 24,
+        basic_size: 32,
+        flags: 168,
+        base: 256,
+        dict: 264,
+        dict_offset: 288,
+        cached_keys: 864,
+    },
+    string: StringLayout {
+        length: 16,
+        state: 32,
+        ascii_data: 48,
+        compact_data: 72,
+    },
+    int: IntSize::Signed,
+    dict: DictLayout {
+        keys: 32,
+        values: 40,
+        first_value: 0,
+        keys_object: KeysLayout::Sized,
+    },
+    attributes: AttributeStorage::Dict,
+    coroutine_frame: CoroutineFrame::Pointer { offset: 16 },
+    task: TaskLayout {
+        size: 184,
+        coroutine: 152,
+        name: 160,
+    },
+};
+
+pub(super) const PY_3_10: Layout = Layout {
+    frame: FrameLayout {
+        instruction: Instruction::UnitIndex { offset: 96 },
+        ..PY_3_9.frame
+    },
+    code: CodeLayout {
+        line_format: LineFormat::Pairs,
+        ..PY_3_9.code
+    },
+    type_object: TypeLayout {
+        cached_keys: 872,
+        ..PY_3_9.type_object
+    },
+    task: TaskLayout {
+        size: 192,
+        coroutine: 160,
+        name: 168,
+    },
+    ..PY_3_9
+};
+
+pub(super) const PY_3_11: Layout = Layout {
+    interpreters_head: 40,
+    interpreter: InterpreterLayout {
+        next: 0,
+        id: 48,
+        threads_head: 16,
+        modules: 888,
+    },
+    gil: GilLayout::RuntimePointer { current: 576 },
+    thread: ThreadLayout {
+        innermost: InnermostFrame::ThroughCFrame {
+            cframe: 56,
+            current_frame: 8,
+        },
+        ident: 152,
+        native_id: Some(160),
+        dict: 128,
+        ..PY_3_10.thread
+    },
+    frame: FrameLayout {
+        previous: 48,
+        code: 32,
+        instruction: Instruction::Pointer { offset: 56 },
+        owner: Some(FrameOwner {
+            offset: 69,
+            first_without_code: 3,
+            highest: 2,
+        }),
+    },
+    code: CodeLayout {
+        filename: 112,
+        function: 128,
+        first_line: 72,
+        flags: 48,
+        line_table: 136,
+        line_format: LineFormat::Locations,
+        instructions: Some(184),
+    },
+    dict: DictLayout {
+        keys_object: KeysLayout::Logarithmic,
+        ..PY_3_10.dict
+    },
+    attributes: AttributeStorage::ValuesOrDict,
+    coroutine_frame: CoroutineFrame::Embedded { offset: 80 },
+    task: TaskLayout {
+        size: 176,
+        coroutine: 136,
+        name: 144,
+    },
+    ..PY_3_10
+};
+
+pub(super) const PY_3_12: Layout = Layout {
+    interpreter: InterpreterLayout {
+        next: 0,
+        id: 8,
+        threads_head: 72,
+        modules: 944,
+    },
+    gil: GilLayout::InterpreterLock {
+        gil: 384,
+        last_holder: 8,
+        locked: 16,
+    },
+    thread: ThreadLayout {
+        innermost: InnermostFrame::ThroughCFrame {
+            cframe: 56,
+            current_frame: 0,
+        },
+        ident: 136,
+        native_id: Some(144),
+        dict: 112,
+        running_loop: RunningLoop::DictValue,
+        ..PY_3_11.thread
+    },
+    frame: FrameLayout {
+        previous: 8,
+        code: 0,
+        instruction: Instruction::Pointer { offset: 56 },
+        owner: Some(FrameOwner {
+            offset: 70,
+            first_without_code: 3,
+            highest: 3,
+        }),
+    },
+    code: CodeLayout {
+        first_line: 68,
+        instructions: Some(192),
+        ..PY_3_11.code
+    },
+    type_object: TypeLayout {
+        cached_keys: 880,
+        ..PY_3_11.type_object
+    },
+    string: StringLayout {
+        ascii_data: 40,
+        compact_data: 56,
+        ..PY_3_11.string
+    },
+    int: IntSize::Tagged,
+    attributes: AttributeStorage::TaggedValuesOrDict,
+    coroutine_frame: CoroutineFrame::Embedded { offset: 72 },
+    ..PY_3_11
+};
+
+pub(super) const PY_3_13: Layout = Layout {
+    interpreters_head: 632,
+    interpreter: InterpreterLayout {
+        next: 7264,
+        id: 7272,
+        threads_head: 7344,
+        modules: 7656,
+    },
+    gil: GilLayout::InterpreterLock {
+        gil: 16,
+        last_holder: 8,
+        locked: 16,
+    },
+    thread: ThreadLayout {
+        innermost: InnermostFrame::Direct { frame: 72 },
+        ident: 152,
+        native_id: Some(160),
+        dict: 128,
+        running_loop: RunningLoop::ThreadField { running_loop: 304 },
+        ..PY_3_12.thread
+    },
+    code: CodeLayout {
+        instructions: Some(200),
+        ..PY_3_12.code
+    },
+    dict: DictLayout {
+        first_value: 8,
+        ..PY_3_12.dict
+    },
+    attributes: AttributeStorage::InlineValues,
+    task: TaskLayout {
+        size: 144,
+        coroutine: 120,
+        name: 128,
+    },
+    ..PY_3_12
+};
+
+pub(super) const PY_3_14: Layout = Layout {
+    interpreters_head: 808,
+    interpreter: InterpreterLayout {
+        next: 7272,
+        id: 7280,
+        threads_head: 7344,
+        modules: 7688,
+    },
+    thread: ThreadLayout {
+        running_loop: RunningLoop::ThreadField { running_loop: 864 },
+        running_task: Some(872),
+        ..PY_3_13.thread
+    },
+    frame: FrameLayout {
+        owner: Some(FrameOwner {
+            offset: 74,
+            first_without_code: 3,
+            highest: 4,
+        }),
+        ..PY_3_13.frame
+    },
+    code: CodeLayout {
+        instructions: Some(208),
+        ..PY_3_13.code
+    },
+    task: TaskLayout {
+        size: 168,
+        coroutine: 128,
+        name: 136,
+    },
+    ..PY_3_13
+};

@@ -1,0 +1,290 @@
+//! One sample's view of the target: each page is read once and then served from here.
+//!
+//! Reading by page makes a look at a deep stack a handful of system calls instead of hundreds, and a
+//! list of pages that the last look needed lets the next one fetch all of them in a single call, which
+//! is as near to one instant as reading a running process gets. The cache never spans samples:
+//! [`PageCache::begin`] forgets everything.
+
+use std::collections::HashMap;
+
+use super::{Memory, MemoryError, check_range};
+
+/// The size of a page of memory, and of a read.
+pub const PAGE_BYTES: usize = 4096;
+
+/// Pages that one sample may touch: 16 MiB. A look at a thread of a thousand frames needs a few
+/// hundred; a walk through garbage ends here with an error.
+const MAX_PAGES: usize = 4096;
+
+/// Holes that a prefetch steps over before it leaves the rest to be read when needed.
+const MAX_PREFETCH_HOLES: usize = 4;
+
+/// A page cache over a source of memory.
+#[derive(Debug)]
+pub struct PageCache<M> {
+    memory: M,
+    slots: HashMap<u64, Slot>,
+    /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
+    bytes: Vec<u8>,
+    slot_count: usize,
+    used_pages: Vec<u64>,
+    /// The page read from last, since reads come in runs.
+    latest: Option<(u64, usize)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    index: usize,
+    is_used: bool,
+}
+
+impl<M: Memory> PageCache<M> {
+    /// An empty cache over `memory`.
+    pub fn new(memory: M) -> Self {
+        Self {
+            memory,
+            slots: HashMap::new(),
+            bytes: Vec::new(),
+            slot_count: 0,
+            used_pages: Vec::new(),
+            latest: None,
+        }
+    }
+
+    /// Forgets all bytes and fetches `pages` anew, those that can be had.
+    pub fn begin(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
+        self.slots.clear();
+        self.used_pages.clear();
+        self.slot_count = 0;
+        self.latest = None;
+        self.prefetch(pages)
+    }
+
+    /// Fetches those of `pages` that are not here yet, in as few calls as can be.
+    pub fn prefetch(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
+        let mut wanted: Vec<u64> = Vec::with_capacity(pages.len());
+        for page in pages.iter().map(|address| page_of(*address)) {
+            if check_range(page, PAGE_BYTES).is_ok() && !self.slots.contains_key(&page) {
+                wanted.push(page);
+            }
+        }
+        wanted.dedup();
+        wanted.truncate(MAX_PAGES - self.slot_count);
+        let mut rest = wanted.as_slice();
+        for _ in 0..MAX_PREFETCH_HOLES {
+            if rest.is_empty() {
+                break;
+            }
+            let filled = self.fetch(rest)?;
+            rest = rest.get(filled + 1..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The pages that were read from since [`Self::begin`], in the order of first use.
+    pub fn used_pages(&self) -> &[u64] {
+        &self.used_pages
+    }
+
+    /// Fills `buffer` from `address`.
+    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        check_range(address, buffer.len())?;
+        let mut at = address;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let page = page_of(at);
+            let start = (at - page) as usize;
+            let length = rest.len().min(PAGE_BYTES - start);
+            let (part, tail) = rest.split_at_mut(length);
+            let from = self.slot(page)? * PAGE_BYTES + start;
+            part.copy_from_slice(self.bytes.get(from..from + length).unwrap_or(&[]));
+            at += length as u64;
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    /// The bytes at `address`, as many as the array holds.
+    pub fn array<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
+        let mut bytes = [0; N];
+        self.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// `length` bytes at `address`.
+    pub fn bytes(&mut self, address: u64, length: usize) -> Result<Vec<u8>, MemoryError> {
+        check_range(address, length)?;
+        let mut bytes = vec![0; length];
+        self.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A byte.
+    pub fn u8(&mut self, address: u64) -> Result<u8, MemoryError> {
+        Ok(u8::from_le_bytes(self.array(address)?))
+    }
+
+    /// A 32-bit word.
+    pub fn u32(&mut self, address: u64) -> Result<u32, MemoryError> {
+        Ok(u32::from_le_bytes(self.array(address)?))
+    }
+
+    /// A 64-bit word.
+    pub fn u64(&mut self, address: u64) -> Result<u64, MemoryError> {
+        Ok(u64::from_le_bytes(self.array(address)?))
+    }
+
+    fn slot(&mut self, page: u64) -> Result<usize, MemoryError> {
+        if let Some((_, index)) = self.latest.filter(|(latest, _)| *latest == page) {
+            return Ok(index);
+        }
+        if !self.slots.contains_key(&page) {
+            self.load(page)?;
+        }
+        let Some(slot) = self.slots.get_mut(&page) else {
+            return Err(MemoryError::Unmapped { address: page });
+        };
+        if !slot.is_used {
+            slot.is_used = true;
+            self.used_pages.push(page);
+        }
+        self.latest = Some((page, slot.index));
+        Ok(slot.index)
+    }
+
+    fn load(&mut self, page: u64) -> Result<(), MemoryError> {
+        if self.slot_count >= MAX_PAGES {
+            return Err(MemoryError::Oversized {
+                length: PAGE_BYTES as u64,
+                address: page,
+            });
+        }
+        self.fetch(&[page]).map(drop)
+    }
+
+    /// Reads pages into new slots; returns how many there were before a hole.
+    fn fetch(&mut self, pages: &[u64]) -> Result<usize, MemoryError> {
+        let from = self.slot_count * PAGE_BYTES;
+        let to = from + pages.len() * PAGE_BYTES;
+        if self.bytes.len() < to {
+            self.bytes.resize(to, 0);
+        }
+        let Some(buffer) = self.bytes.get_mut(from..to) else {
+            return Ok(0);
+        };
+        let filled = self.memory.read_pages(pages, buffer)?.min(pages.len());
+        for page in pages.iter().take(filled) {
+            self.slots.insert(
+                *page,
+                Slot {
+                    index: self.slot_count,
+                    is_used: false,
+                },
+            );
+            self.slot_count += 1;
+        }
+        Ok(filled)
+    }
+}
+
+fn page_of(address: u64) -> u64 {
+    address & !(PAGE_BYTES as u64 - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::memory::MAX_READ_BYTES;
+
+    /// Sixteen pages from page 1 on, each byte the low byte of its page's number; counts its reads.
+    #[derive(Default)]
+    struct Counted {
+        reads: Cell<usize>,
+    }
+
+    impl Memory for &Counted {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+            self.reads.set(self.reads.get() + 1);
+            if address < 4096 || address + buffer.len() as u64 > 17 * 4096 {
+                return Err(MemoryError::Unmapped { address });
+            }
+            for (byte, at) in buffer.iter_mut().zip(address..) {
+                *byte = (at / 4096) as u8;
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_page_is_read_once_in_a_sample() {
+        let memory = Counted::default();
+        let mut pages = PageCache::new(&memory);
+        pages.begin(&[]).unwrap();
+        assert_eq!(pages.u64(4096).unwrap(), 0x0101_0101_0101_0101);
+        assert_eq!(pages.u8(8191).unwrap(), 1);
+        assert_eq!(memory.reads.get(), 1);
+        pages.begin(&[]).unwrap();
+        assert_eq!(pages.u8(8191).unwrap(), 1);
+        assert_eq!(memory.reads.get(), 2);
+    }
+
+    #[test]
+    fn a_read_across_pages_is_joined() {
+        let memory = Counted::default();
+        let mut pages = PageCache::new(&memory);
+        assert_eq!(pages.array::<4>(8190).unwrap(), [1, 1, 2, 2]);
+        assert_eq!(pages.used_pages(), [4096, 8192]);
+    }
+
+    #[test]
+    fn a_prefetch_steps_over_a_hole() {
+        let memory = Counted::default();
+        let mut pages = PageCache::new(&memory);
+        pages.begin(&[4096, 1 << 30, 8192]).unwrap();
+        let before = memory.reads.get();
+        assert_eq!(pages.u8(8192).unwrap(), 2);
+        assert_eq!(memory.reads.get(), before);
+        assert_eq!(
+            pages.used_pages(),
+            [8192],
+            "a page that was only fetched is not a used one"
+        );
+    }
+
+    #[test]
+    fn an_oversized_read_is_refused_before_it_allocates() {
+        let memory = Counted::default();
+        let mut pages = PageCache::new(&memory);
+        let outcome = pages.bytes(4096, MAX_READ_BYTES + 1);
+        assert!(matches!(outcome, Err(MemoryError::Oversized { .. })));
+        assert_eq!(memory.reads.get(), 0);
+    }
+
+    #[test]
+    fn addresses_outside_user_space_are_unmapped() {
+        let memory = Counted::default();
+        let mut pages = PageCache::new(&memory);
+        for address in [0, 8, u64::MAX, u64::MAX - 3, 1 << 47] {
+            assert_eq!(pages.u64(address), Err(MemoryError::Unmapped { address }));
+        }
+    }
+
+    #[test]
+    fn one_sample_reads_a_bounded_number_of_pages() {
+        /// Everything is mapped and zero.
+        struct Endless;
+        impl Memory for Endless {
+            fn read(&self, _: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+                buffer.fill(0);
+                Ok(())
+            }
+        }
+        let mut pages = PageCache::new(Endless);
+        let read = (1..)
+            .take_while(|page| pages.u8(page * 4096).is_ok())
+            .count();
+        assert_eq!(read, MAX_PAGES);
+    }
+}
