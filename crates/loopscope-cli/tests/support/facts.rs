@@ -1,0 +1,123 @@
+//! Everything about an incident that is not a time: cause, lock, loop, line, task, advice.
+
+use std::fmt::Debug;
+
+use loopscope_engine::report::Incident;
+
+use super::declared::Declared;
+use super::expect::Stall;
+
+/// What is wrong about it.
+pub(crate) fn wrong_facts(stall: &Stall, declared: &Declared, incident: &Incident) -> Vec<String> {
+    let mut facts = Facts::default();
+    facts.equal("closed", true, incident.closed_at.is_some());
+    facts.equal(
+        "cause",
+        stall.cause,
+        incident.cause.filter(|_| stall.cause.is_some()),
+    );
+    facts.equal(
+        "gil_held",
+        stall.gil_held,
+        incident.gil_held.filter(|_| stall.gil_held.is_some()),
+    );
+    facts.judge_loop(stall, declared, incident);
+    facts.judge_culprit(stall, declared, incident);
+    facts.judge_task(stall, incident);
+    facts.judge_advice(stall, incident);
+    if !stall.shares.is_empty() {
+        let shares: Vec<_> = incident
+            .shares
+            .iter()
+            .map(|share| short(&share.function))
+            .collect();
+        facts.equal(
+            "shares",
+            stall.shares,
+            &shares[..shares.len().min(stall.shares.len())],
+        );
+    }
+    facts.wrong
+}
+
+/// Collects what differs.
+#[derive(Default)]
+struct Facts {
+    wrong: Vec<String>,
+}
+
+impl Facts {
+    fn equal<T: PartialEq + Debug>(&mut self, what: &str, expected: T, found: T) {
+        if expected != found {
+            self.wrong
+                .push(format!("{what}: expected {expected:?}, found {found:?}"));
+        }
+    }
+
+    fn judge_loop(&mut self, stall: &Stall, declared: &Declared, incident: &Incident) {
+        let Some(on) = &incident.r#loop else {
+            self.wrong.push("names no loop".into());
+            return;
+        };
+        self.equal("thread", declared.thread_id, on.thread_id);
+        if let Some(runtime) = stall.runtime {
+            self.equal("runtime", runtime, on.runtime.as_str());
+        }
+    }
+
+    fn judge_culprit(&mut self, stall: &Stall, declared: &Declared, incident: &Incident) {
+        let (Some(function), Some(culprit)) = (stall.function, &incident.culprit) else {
+            return;
+        };
+        self.equal("function", function, short(&culprit.function));
+        self.equal("declared function", function, declared.function.as_str());
+        let file = declared.file.rsplit('/').next().unwrap_or_default();
+        let place = format!("{file}:{}", culprit.line);
+        self.equal(
+            "summary names the line",
+            true,
+            incident.summary.contains(&place),
+        );
+        let innermost = incident
+            .frames
+            .iter()
+            .find(|frame| frame.in_app)
+            .map(|frame| frame.line);
+        self.equal(
+            "innermost frame of the application",
+            Some(culprit.line),
+            innermost,
+        );
+    }
+
+    fn judge_task(&mut self, stall: &Stall, incident: &Incident) {
+        let Some(expected) = &stall.task else { return };
+        let Some(task) = &incident.task else {
+            self.wrong.push("names no task".into());
+            return;
+        };
+        self.equal("task", expected.as_str(), task.name.as_str());
+        let chain: Vec<_> = task
+            .await_chain
+            .iter()
+            .map(|frame| short(&frame.function))
+            .collect();
+        self.equal("await chain", stall.await_chain.unwrap_or_default(), &chain);
+    }
+
+    fn judge_advice(&mut self, stall: &Stall, incident: &Incident) {
+        if let Some(replacement) = stall.replacement {
+            let said = incident.advice.replacement.as_deref().unwrap_or_default();
+            let names = said.contains(replacement);
+            self.equal(&format!("advice {said:?} names {replacement}"), true, names);
+        }
+        if stall.rule.is_some() {
+            self.equal("rule", stall.rule, incident.advice.rule.as_deref());
+        }
+    }
+}
+
+/// A qualified name's last part, which is what a fixture calls its function.
+fn short(function: &str) -> &str {
+    function.rsplit('.').next().unwrap_or(function)
+}

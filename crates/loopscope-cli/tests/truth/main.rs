@@ -1,0 +1,20 @@
+//! Ground truth: real interpreters and servers under the real program. See `support`.
+//!
+//! `cargo xtask test` prepares the interpreters; `cargo xtask test --quick` leaves these out by the
+//! `truth_` that all their names begin with.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a test may say what it takes for granted"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod truth_fork;
+mod truth_healthy;
+mod truth_node;
+mod truth_run;
+mod truth_scheduling;
+mod truth_stalls;
+mod truth_web;
