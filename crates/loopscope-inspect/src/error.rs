@@ -33,7 +33,7 @@ impl ReadError {
 }
 
 /// The outcome of reading an object.
-pub type ReadResult<T> = Result<T, ReadError>;
+pub(crate) type ReadResult<T> = Result<T, ReadError>;
 
 /// Why a process cannot be attached to.
 #[derive(Debug, thiserror::Error)]

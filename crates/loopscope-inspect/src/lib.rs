@@ -8,11 +8,26 @@
 //! stopped and never written to. It judges nothing; that is the engine's part.
 
 pub mod kernel;
-pub mod layout;
-pub mod memory;
 
+mod asyncio;
+mod codes;
+mod elf;
 mod error;
+mod frames;
+mod gil;
+mod inspector;
+mod layout;
+mod linetable;
+mod locate;
+mod maps;
+mod memory;
+mod object_model;
 mod sample;
+mod sampler;
+mod threads;
 
-pub use error::{AttachError, ReadError, ReadResult, SampleError};
+pub use error::{AttachError, ReadError, SampleError};
+pub use inspector::Inspector;
+pub use layout::PythonVersion;
+pub use memory::MemoryError;
 pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};

@@ -9,27 +9,27 @@ use super::{
 };
 
 /// The first eight bytes of the table.
-pub const COOKIE: &[u8; 8] = b"xdebugpy";
+pub(crate) const COOKIE: &[u8; 8] = b"xdebugpy";
 
 /// The bytes to read: cookie and the longest known table.
-pub const TABLE_BYTES: usize = 8 * (1 + 94);
+pub(crate) const TABLE_BYTES: usize = 8 * (1 + 94);
 
 /// No field of a runtime structure lies farther in than this; `PyInterpreterState` has 0.2 MiB.
 const MAX_OFFSET: u64 = 1 << 20;
 
 /// What the table says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DebugOffsets {
+pub(crate) struct DebugOffsets {
     /// The interpreter's version.
-    pub version: PythonVersion,
+    pub(crate) version: PythonVersion,
     /// Whether the interpreter was built without its lock.
-    pub is_free_threaded: bool,
+    pub(crate) is_free_threaded: bool,
     words: Vec<u64>,
 }
 
 impl DebugOffsets {
     /// Reads the table from the bytes at `_PyRuntime`; `None` where there is none.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let words: Vec<u64> = bytes
             .strip_prefix(COOKIE.as_slice())?
             .as_chunks()
@@ -48,7 +48,7 @@ impl DebugOffsets {
 
     /// `layout` with the offsets that the table gives in place of its own; `None` where the table is
     /// of an unknown version or holds what cannot be an offset.
-    pub fn apply(&self, mut layout: Layout) -> Option<Layout> {
+    pub(crate) fn apply(&self, mut layout: Layout) -> Option<Layout> {
         let names = match self.version.minor {
             13 => FIELDS_3_13,
             14 => FIELDS_3_14,

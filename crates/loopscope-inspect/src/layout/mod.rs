@@ -5,7 +5,7 @@
 //! tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
 //! step refuses anything else. This module reads nothing itself.
 
-pub mod debug_offsets;
+pub(crate) mod debug_offsets;
 mod tables;
 
 /// The version of an interpreter.
@@ -39,51 +39,51 @@ impl std::fmt::Display for PythonVersion {
 
 /// The offsets of one minor version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// `_PyRuntimeState.interpreters.head`.
-    pub interpreters_head: u64,
+    pub(crate) interpreters_head: u64,
     /// `PyInterpreterState`.
-    pub interpreter: InterpreterLayout,
+    pub(crate) interpreter: InterpreterLayout,
     /// Where the interpreter's lock says who holds it.
-    pub gil: GilLayout,
+    pub(crate) gil: GilLayout,
     /// `PyThreadState`.
-    pub thread: ThreadLayout,
+    pub(crate) thread: ThreadLayout,
     /// Python frames.
-    pub frame: FrameLayout,
+    pub(crate) frame: FrameLayout,
     /// `PyCodeObject`.
-    pub code: CodeLayout,
+    pub(crate) code: CodeLayout,
     /// `PyTypeObject`.
-    pub type_object: TypeLayout,
+    pub(crate) type_object: TypeLayout,
     /// `PyASCIIObject` and `PyCompactUnicodeObject`.
-    pub string: StringLayout,
+    pub(crate) string: StringLayout,
     /// How `int` stores its size and sign.
-    pub int: IntSize,
+    pub(crate) int: IntSize,
     /// `PyDictObject` and its keys.
-    pub dict: DictLayout,
+    pub(crate) dict: DictLayout,
     /// How instances keep their attributes.
-    pub attributes: AttributeStorage,
+    pub(crate) attributes: AttributeStorage,
     /// Where a coroutine has its frame.
-    pub coroutine_frame: CoroutineFrame,
+    pub(crate) coroutine_frame: CoroutineFrame,
     /// `_asyncio.Task`.
-    pub task: TaskLayout,
+    pub(crate) task: TaskLayout,
 }
 
 /// `PyInterpreterState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterpreterLayout {
+pub(crate) struct InterpreterLayout {
     /// The next interpreter.
-    pub next: u64,
+    pub(crate) next: u64,
     /// Its number, 0 for the main one.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The newest thread state.
-    pub threads_head: u64,
+    pub(crate) threads_head: u64,
     /// `sys.modules`.
-    pub modules: u64,
+    pub(crate) modules: u64,
 }
 
 /// Where the interpreter's lock says who holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GilLayout {
+pub(crate) enum GilLayout {
     /// Up to 3.11: `_PyRuntime` has the thread state that holds it, null where nobody does.
     RuntimePointer {
         /// `gilstate.tstate_current`.
@@ -102,26 +102,26 @@ pub enum GilLayout {
 
 /// `PyThreadState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ThreadLayout {
+pub(crate) struct ThreadLayout {
     /// The next older thread state.
-    pub next: u64,
+    pub(crate) next: u64,
     /// Where the innermost frame hangs.
-    pub innermost: InnermostFrame,
+    pub(crate) innermost: InnermostFrame,
     /// What `threading.get_ident()` returns.
-    pub ident: u64,
+    pub(crate) ident: u64,
     /// The kernel's thread id; `None` up to 3.10.
-    pub native_id: Option<u64>,
+    pub(crate) native_id: Option<u64>,
     /// The dictionary of per-thread values.
-    pub dict: u64,
+    pub(crate) dict: u64,
     /// Where the running asyncio loop is kept.
-    pub running_loop: RunningLoop,
+    pub(crate) running_loop: RunningLoop,
     /// The task that the thread's loop is stepping, from 3.14 on.
-    pub running_task: Option<u64>,
+    pub(crate) running_task: Option<u64>,
 }
 
 /// Where a thread's innermost frame hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InnermostFrame {
+pub(crate) enum InnermostFrame {
     /// A field of the thread state.
     Direct {
         /// In the thread state.
@@ -138,7 +138,7 @@ pub enum InnermostFrame {
 
 /// Where the running asyncio loop of a thread is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunningLoop {
+pub(crate) enum RunningLoop {
     /// Up to 3.11: in the thread's dictionary, inside a holder with the pid that set it.
     DictHolder {
         /// The loop in the holder.
@@ -157,31 +157,31 @@ pub enum RunningLoop {
 
 /// Python frames: `PyFrameObject` up to 3.10, `_PyInterpreterFrame` after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameLayout {
+pub(crate) struct FrameLayout {
     /// The caller's frame.
-    pub previous: u64,
+    pub(crate) previous: u64,
     /// The code object.
-    pub code: u64,
+    pub(crate) code: u64,
     /// Where the frame stands.
-    pub instruction: Instruction,
+    pub(crate) instruction: Instruction,
     /// Who owns the frame, from 3.11 on.
-    pub owner: Option<FrameOwner>,
+    pub(crate) owner: Option<FrameOwner>,
 }
 
 /// The field that says who owns a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameOwner {
+pub(crate) struct FrameOwner {
     /// Its offset.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Frames with this owner or a higher one mark an entry from C and hold no Python code.
-    pub first_without_code: u8,
+    pub(crate) first_without_code: u8,
     /// No owner is higher than this.
-    pub highest: u8,
+    pub(crate) highest: u8,
 }
 
 /// Where a frame stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instruction {
+pub(crate) enum Instruction {
     /// 3.9: `f_lasti`, in bytes.
     ByteIndex {
         /// In the frame.
@@ -201,26 +201,26 @@ pub enum Instruction {
 
 /// `PyCodeObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodeLayout {
+pub(crate) struct CodeLayout {
     /// The file's name.
-    pub filename: u64,
+    pub(crate) filename: u64,
     /// The function's name: the qualified one where there is one.
-    pub function: u64,
+    pub(crate) function: u64,
     /// The first line.
-    pub first_line: u64,
+    pub(crate) first_line: u64,
     /// The flags.
-    pub flags: u64,
+    pub(crate) flags: u64,
     /// The line table.
-    pub line_table: u64,
+    pub(crate) line_table: u64,
     /// How the line table is encoded.
-    pub line_format: LineFormat,
+    pub(crate) line_format: LineFormat,
     /// The first instruction inside the code object; `None` where frames count from 0.
-    pub instructions: Option<u64>,
+    pub(crate) instructions: Option<u64>,
 }
 
 /// How a code object's line table is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineFormat {
+pub(crate) enum LineFormat {
     /// 3.9: `co_lnotab`.
     Lnotab,
     /// 3.10: `co_linetable` of pairs.
@@ -231,39 +231,39 @@ pub enum LineFormat {
 
 /// `PyTypeObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TypeLayout {
+pub(crate) struct TypeLayout {
     /// The name.
-    pub name: u64,
+    pub(crate) name: u64,
     /// The size of instances.
-    pub basic_size: u64,
+    pub(crate) basic_size: u64,
     /// The flags.
-    pub flags: u64,
+    pub(crate) flags: u64,
     /// The base.
-    pub base: u64,
+    pub(crate) base: u64,
     /// The type's own dictionary.
-    pub dict: u64,
+    pub(crate) dict: u64,
     /// Where instances have their dictionary, 0 where they have none.
-    pub dict_offset: u64,
+    pub(crate) dict_offset: u64,
     /// The keys that instances share.
-    pub cached_keys: u64,
+    pub(crate) cached_keys: u64,
 }
 
 /// `PyASCIIObject` and `PyCompactUnicodeObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StringLayout {
+pub(crate) struct StringLayout {
     /// The number of characters.
-    pub length: u64,
+    pub(crate) length: u64,
     /// The bits that say how they are stored.
-    pub state: u64,
+    pub(crate) state: u64,
     /// The characters of an ASCII string.
-    pub ascii_data: u64,
+    pub(crate) ascii_data: u64,
     /// The characters of any other string.
-    pub compact_data: u64,
+    pub(crate) compact_data: u64,
 }
 
 /// How `int` stores its size and sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntSize {
+pub(crate) enum IntSize {
     /// Up to 3.11: digits, negative for a negative number.
     Signed,
     /// From 3.12 on: digits above three bits of sign and flags.
@@ -272,20 +272,20 @@ pub enum IntSize {
 
 /// `PyDictObject` and its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DictLayout {
+pub(crate) struct DictLayout {
     /// The keys.
-    pub keys: u64,
+    pub(crate) keys: u64,
     /// The values of a dictionary that shares its keys.
-    pub values: u64,
+    pub(crate) values: u64,
     /// The first of those values inside their array.
-    pub first_value: u64,
+    pub(crate) first_value: u64,
     /// `PyDictKeysObject`.
-    pub keys_object: KeysLayout,
+    pub(crate) keys_object: KeysLayout,
 }
 
 /// `PyDictKeysObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeysLayout {
+pub(crate) enum KeysLayout {
     /// Up to 3.10: the number of index slots in full, one kind of entry.
     Sized,
     /// From 3.11 on: logarithms, and smaller entries where all keys are strings.
@@ -294,7 +294,7 @@ pub enum KeysLayout {
 
 /// How instances keep their attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttributeStorage {
+pub(crate) enum AttributeStorage {
     /// Up to 3.10: a dictionary at the type's `tp_dictoffset`.
     Dict,
     /// 3.11: values, or a dictionary, in front of the object.
@@ -307,7 +307,7 @@ pub enum AttributeStorage {
 
 /// Where a coroutine has its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CoroutineFrame {
+pub(crate) enum CoroutineFrame {
     /// Up to 3.10: a pointer to the frame.
     Pointer {
         /// In the coroutine.
@@ -322,18 +322,18 @@ pub enum CoroutineFrame {
 
 /// `_asyncio.Task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TaskLayout {
+pub(crate) struct TaskLayout {
     /// The size of a task, which tells whether the other offsets hold.
-    pub size: u64,
+    pub(crate) size: u64,
     /// The coroutine.
-    pub coroutine: u64,
+    pub(crate) coroutine: u64,
     /// The name.
-    pub name: u64,
+    pub(crate) name: u64,
 }
 
 impl Layout {
     /// The table for a version; `None` where it is not supported.
-    pub fn for_version(version: PythonVersion) -> Option<Self> {
+    pub(crate) fn for_version(version: PythonVersion) -> Option<Self> {
         match (version.major, version.minor) {
             (3, 9) => Some(tables::PY_3_9),
             (3, 10) => Some(tables::PY_3_10),

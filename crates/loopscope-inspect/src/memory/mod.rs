@@ -7,18 +7,18 @@
 mod pages;
 mod process;
 
-pub use pages::{PAGE_BYTES, PageCache};
-pub use process::ProcessMemory;
+pub(crate) use pages::{PAGE_BYTES, PageCache};
+pub(crate) use process::ProcessMemory;
 
 /// The largest single read that is passed on. Nothing that is read from an interpreter is larger: the
 /// bound turns a length that was read from garbage into an error instead of an allocation.
-pub const MAX_READ_BYTES: usize = 2 << 20;
+pub(crate) const MAX_READ_BYTES: usize = 2 << 20;
 
 /// The end of the addresses that a 64-bit Linux program has unless it asks for more.
 const USER_SPACE_END: u64 = 1 << 47;
 
 /// A source of the target's bytes.
-pub trait Memory {
+pub(crate) trait Memory {
     /// Fills `buffer` from `address`, wholly or with an error.
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError>;
 

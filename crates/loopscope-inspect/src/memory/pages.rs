@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::{Memory, MemoryError, check_range};
 
 /// The size of a page of memory, and of a read.
-pub const PAGE_BYTES: usize = 4096;
+pub(crate) const PAGE_BYTES: usize = 4096;
 
 /// Pages that one sample may touch: 16 MiB. A look at a thread of a thousand frames needs a few
 /// hundred; a walk through garbage ends here with an error.
@@ -21,7 +21,7 @@ const MAX_PREFETCH_HOLES: usize = 4;
 
 /// A page cache over a source of memory.
 #[derive(Debug)]
-pub struct PageCache<M> {
+pub(crate) struct PageCache<M> {
     memory: M,
     slots: HashMap<u64, Slot>,
     /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
@@ -40,7 +40,7 @@ struct Slot {
 
 impl<M: Memory> PageCache<M> {
     /// An empty cache over `memory`.
-    pub fn new(memory: M) -> Self {
+    pub(crate) fn new(memory: M) -> Self {
         Self {
             memory,
             slots: HashMap::new(),
@@ -52,7 +52,7 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// Forgets all bytes and fetches `pages` anew, those that can be had.
-    pub fn begin(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
+    pub(crate) fn begin(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
         self.slots.clear();
         self.used_pages.clear();
         self.slot_count = 0;
@@ -61,7 +61,7 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// Fetches those of `pages` that are not here yet, in as few calls as can be.
-    pub fn prefetch(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
+    pub(crate) fn prefetch(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
         let mut wanted: Vec<u64> = Vec::with_capacity(pages.len());
         for page in pages.iter().map(|address| page_of(*address)) {
             if check_range(page, PAGE_BYTES).is_ok() && !self.slots.contains_key(&page) {
@@ -82,12 +82,12 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// The pages that were read from since [`Self::begin`], in the order of first use.
-    pub fn used_pages(&self) -> &[u64] {
+    pub(crate) fn used_pages(&self) -> &[u64] {
         &self.used_pages
     }
 
     /// Fills `buffer` from `address`.
-    pub fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+    pub(crate) fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
         check_range(address, buffer.len())?;
         let mut at = address;
         let mut rest = buffer;
@@ -105,14 +105,14 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// The bytes at `address`, as many as the array holds.
-    pub fn array<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
+    pub(crate) fn array<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
         Ok(bytes)
     }
 
     /// `length` bytes at `address`.
-    pub fn bytes(&mut self, address: u64, length: usize) -> Result<Vec<u8>, MemoryError> {
+    pub(crate) fn bytes(&mut self, address: u64, length: usize) -> Result<Vec<u8>, MemoryError> {
         check_range(address, length)?;
         let mut bytes = vec![0; length];
         self.read(address, &mut bytes)?;
@@ -120,17 +120,17 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// A byte.
-    pub fn u8(&mut self, address: u64) -> Result<u8, MemoryError> {
+    pub(crate) fn u8(&mut self, address: u64) -> Result<u8, MemoryError> {
         Ok(u8::from_le_bytes(self.array(address)?))
     }
 
     /// A 32-bit word.
-    pub fn u32(&mut self, address: u64) -> Result<u32, MemoryError> {
+    pub(crate) fn u32(&mut self, address: u64) -> Result<u32, MemoryError> {
         Ok(u32::from_le_bytes(self.array(address)?))
     }
 
     /// A 64-bit word.
-    pub fn u64(&mut self, address: u64) -> Result<u64, MemoryError> {
+    pub(crate) fn u64(&mut self, address: u64) -> Result<u64, MemoryError> {
         Ok(u64::from_le_bytes(self.array(address)?))
     }
 

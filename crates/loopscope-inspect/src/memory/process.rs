@@ -16,14 +16,14 @@ const MAX_RANGES: usize = 1024;
 
 /// The memory of a live process.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcessMemory {
+pub(crate) struct ProcessMemory {
     pid: Pid,
 }
 
 impl ProcessMemory {
     /// The memory of the process with this id. Nothing is opened: a pid that comes to name another
     /// process is the caller's to notice.
-    pub fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         Self {
             pid: Pid::from_raw(pid.cast_signed()),
         }

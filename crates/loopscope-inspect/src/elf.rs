@@ -1,0 +1,129 @@
+//! What an interpreter's file says about where its state is in memory.
+//!
+//! Reads the file's headers and symbols on demand, never the whole file. It does not look at the
+//! process: addresses are the file's own, moved to where its image was loaded.
+
+use std::fs::File;
+use std::ops::Range;
+
+use object::read::elf::ElfFile64;
+use object::{
+    Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection, ObjectSegment,
+    ObjectSymbol, ReadCache, ReadRef, SegmentFlags, elf,
+};
+
+use crate::memory::PAGE_BYTES;
+
+/// The interpreter's state; exported by every build of CPython from 3.7 on.
+const RUNTIME_SYMBOL: &[u8] = b"_PyRuntime";
+
+/// `PY_VERSION_HEX` as a constant, from 3.11 on.
+const VERSION_SYMBOL: &[u8] = b"Py_Version";
+
+/// The section that has the state and nothing else, where symbols were stripped.
+const RUNTIME_SECTION: &str = ".PyRuntime";
+
+/// Where the parts of an interpreter's image are in the target's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// `_PyRuntime`.
+    pub(crate) runtime: u64,
+    /// `Py_Version`.
+    pub(crate) version: Option<u64>,
+    /// The segments that the program may write to.
+    pub(crate) writable: Vec<Range<u64>>,
+}
+
+/// Why a file gives no image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImageError {
+    /// It is no ELF file that makes sense.
+    Malformed,
+    /// It is for another machine.
+    OtherMachine,
+    /// It does not tell where the interpreter's state is.
+    NoRuntime,
+}
+
+/// Reads the image of a file whose start is mapped at `start`.
+pub(crate) fn read_image(file: File, start: u64) -> Result<Image, ImageError> {
+    let data = ReadCache::new(file);
+    match FileKind::parse(&data) {
+        Ok(FileKind::Elf64) => {}
+        Ok(FileKind::Elf32) => return Err(ImageError::OtherMachine),
+        _ => return Err(ImageError::Malformed),
+    }
+    let file = ElfFile64::parse(&data).map_err(|_| ImageError::Malformed)?;
+    if file.architecture() != Architecture::X86_64 {
+        return Err(ImageError::OtherMachine);
+    }
+    image_of(&file, start).ok_or(ImageError::NoRuntime)
+}
+
+type Elf<'data, R> = ElfFile64<'data, Endianness, R>;
+
+fn image_of<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, start: u64) -> Option<Image> {
+    let bias = match file.kind() {
+        ObjectKind::Executable => 0,
+        _ => start.wrapping_sub(first_page(file)?),
+    };
+    let (runtime, version) = find_symbols(file.dynamic_symbols())
+        .or_else(|| find_symbols(file.symbols()))
+        .or_else(|| Some((file.section_by_name(RUNTIME_SECTION)?.address(), None)))?;
+    Some(Image {
+        runtime: runtime.wrapping_add(bias),
+        version: version.map(|address| address.wrapping_add(bias)),
+        writable: writable_ranges(file, bias),
+    })
+}
+
+/// The page that the file's lowest segment is linked to.
+fn first_page<'data, R: ReadRef<'data>>(file: &Elf<'data, R>) -> Option<u64> {
+    let lowest = file.segments().map(|segment| segment.address()).min()?;
+    Some(lowest & !(PAGE_BYTES as u64 - 1))
+}
+
+/// The addresses of the interpreter's state and version; `None` where the state is not among them.
+fn find_symbols<'data>(
+    symbols: impl Iterator<Item = impl ObjectSymbol<'data>>,
+) -> Option<(u64, Option<u64>)> {
+    let mut runtime = None;
+    let mut version = None;
+    for symbol in symbols.filter(|symbol| symbol.address() != 0) {
+        match symbol.name_bytes() {
+            Ok(RUNTIME_SYMBOL) => runtime = Some(symbol.address()),
+            Ok(VERSION_SYMBOL) => version = Some(symbol.address()),
+            _ => {}
+        }
+    }
+    runtime.map(|runtime| (runtime, version))
+}
+
+fn writable_ranges<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, bias: u64) -> Vec<Range<u64>> {
+    file.segments()
+        .filter(|segment| {
+            matches!(segment.flags(), SegmentFlags::Elf { p_flags, .. } if p_flags.contains(elf::PF_W))
+        })
+        .map(|segment| {
+            let start = segment.address().wrapping_add(bias);
+            start..start.saturating_add(segment.size())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_no_interpreter_has_no_runtime() {
+        let file = File::open("/proc/self/exe").unwrap();
+        assert_eq!(read_image(file, 1 << 40), Err(ImageError::NoRuntime));
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_malformed() {
+        let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+        assert_eq!(read_image(file, 1 << 40), Err(ImageError::Malformed));
+    }
+}

@@ -1,0 +1,138 @@
+//! The stack of one thread: first its outline, then the frames behind it.
+//!
+//! The outline is a handful of words per frame, taken as quickly as possible and taken again after the
+//! rest was read: two equal outlines mean that the thread stood still in between. Only then do the
+//! code objects matter. Frames that only mark an entry from C are left out.
+
+use crate::codes::CodeCache;
+use crate::error::{ReadError, ReadResult};
+use crate::layout::{InnermostFrame, Instruction};
+use crate::memory::Memory;
+use crate::object_model::ObjectReader;
+use crate::sample::Frame;
+
+/// Frames that are followed, innermost first. A deeper stack is cut at its outer end; the limit is
+/// twice Python's own default for recursion.
+const MAX_FRAMES: usize = 2048;
+
+/// The low bits of a pointer to a code object that the interpreter may use for itself.
+const TAG_BITS: u64 = 7;
+
+/// A frame as its words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawFrame {
+    /// Where it is.
+    pub(crate) address: u64,
+    code: u64,
+    /// The instruction field as it stands.
+    instruction: u64,
+}
+
+/// A thread's frames, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outline {
+    pub(crate) frames: Vec<RawFrame>,
+}
+
+impl Outline {
+    /// Whether a later outline shows the same stack. The innermost frame may have moved on inside its
+    /// function: it is the one that runs.
+    pub(crate) fn is_still(&self, later: &Self) -> bool {
+        let (Some((inner, outer)), Some((later_inner, later_outer))) =
+            (self.frames.split_first(), later.frames.split_first())
+        else {
+            return self.frames.is_empty() && later.frames.is_empty();
+        };
+        inner.address == later_inner.address
+            && inner.code == later_inner.code
+            && outer == later_outer
+    }
+}
+
+impl<M: Memory> ObjectReader<M> {
+    /// The outline of the stack of the thread state at `thread`.
+    pub(crate) fn outline(&mut self, thread: u64) -> ReadResult<Outline> {
+        let mut frames = Vec::new();
+        let mut frame = self.innermost_frame(thread)?;
+        for _ in 0..MAX_FRAMES {
+            if frame == 0 {
+                break;
+            }
+            if self.holds_code(frame)? {
+                frames.push(self.raw_frame(frame)?);
+            }
+            frame = self.pointer(frame, self.layout.frame.previous)?;
+        }
+        Ok(Outline { frames })
+    }
+
+    fn innermost_frame(&mut self, thread: u64) -> ReadResult<u64> {
+        match self.layout.thread.innermost {
+            InnermostFrame::Direct { frame } => self.pointer(thread, frame),
+            InnermostFrame::ThroughCFrame {
+                cframe,
+                current_frame,
+            } => match self.pointer(thread, cframe)? {
+                0 => Ok(0),
+                cframe => self.pointer(cframe, current_frame),
+            },
+        }
+    }
+
+    fn holds_code(&mut self, frame: u64) -> ReadResult<bool> {
+        let Some(owner) = self.layout.frame.owner else {
+            return Ok(true);
+        };
+        let value = self.byte(frame, owner.offset)?;
+        if value > owner.highest {
+            return Err(ReadError::Unexpected {
+                expected: "a frame",
+                address: frame,
+            });
+        }
+        Ok(value < owner.first_without_code)
+    }
+
+    fn raw_frame(&mut self, frame: u64) -> ReadResult<RawFrame> {
+        let code = self.pointer(frame, self.layout.frame.code)? & !TAG_BITS;
+        let instruction = match self.layout.frame.instruction {
+            Instruction::ByteIndex { offset } | Instruction::UnitIndex { offset } => {
+                self.word(frame, offset)?.into()
+            }
+            Instruction::Pointer { offset } => self.pointer(frame, offset)?,
+        };
+        Ok(RawFrame {
+            address: frame,
+            code,
+            instruction,
+        })
+    }
+}
+
+/// The frames behind an outline.
+pub(crate) fn resolve<M: Memory>(
+    reader: &mut ObjectReader<M>,
+    codes: &mut CodeCache,
+    outline: &Outline,
+) -> ReadResult<Vec<Frame>> {
+    outline
+        .frames
+        .iter()
+        .map(|raw| codes.frame(reader, raw.code, instruction_offset(reader, raw)))
+        .collect()
+}
+
+/// How many bytes into its code a frame stands; negative before the first instruction.
+fn instruction_offset<M: Memory>(reader: &ObjectReader<M>, raw: &RawFrame) -> i64 {
+    let index = i64::from((raw.instruction as u32).cast_signed());
+    match reader.layout.frame.instruction {
+        Instruction::ByteIndex { .. } => index,
+        Instruction::UnitIndex { .. } => 2 * index,
+        Instruction::Pointer { .. } => {
+            let first = raw
+                .code
+                .wrapping_add(reader.layout.code.instructions.unwrap_or(0));
+            raw.instruction.wrapping_sub(first).cast_signed()
+        }
+    }
+}

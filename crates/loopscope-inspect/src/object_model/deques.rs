@@ -1,0 +1,32 @@
+//! `collections.deque` objects.
+
+use super::{Kind, ObjectReader};
+use crate::error::{ReadError, ReadResult};
+use crate::memory::Memory;
+
+/// The block that holds the leftmost item.
+const LEFT_BLOCK: u64 = 24;
+
+/// The leftmost item's place in that block.
+const LEFT_INDEX: u64 = 40;
+
+/// Places in a block.
+const BLOCK_ITEMS: u64 = 64;
+
+impl<M: Memory> ObjectReader<M> {
+    /// An opaque value that changes when an item is taken from the left, and stays when items are
+    /// added on the right.
+    pub(crate) fn deque_left_position(&mut self, deque: u64) -> ReadResult<u64> {
+        self.expect_kind(deque, Kind::Deque, "a deque")?;
+        let block = self.pointer(deque, LEFT_BLOCK)?;
+        // One more than a block holds is where an emptied deque stands before it is centred again.
+        let index = self.pointer(deque, LEFT_INDEX)?;
+        if index > BLOCK_ITEMS {
+            return Err(ReadError::Unexpected {
+                expected: "a deque",
+                address: deque,
+            });
+        }
+        Ok(block << 8 | index)
+    }
+}

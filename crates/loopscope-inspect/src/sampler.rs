@@ -1,0 +1,337 @@
+//! One look at one thread, put together from the readers below.
+//!
+//! Reads the outline of the stack, then all that belongs to it, then the outline again: where both
+//! agree the parts belong together; where they do not, the thread moved and the look is repeated a few
+//! times. What is essential (frames, running loop) must be readable; the rest is left out where it is
+//! not. Works on any memory, so that it can be tried on made-up ones.
+
+use std::collections::HashMap;
+
+use crate::asyncio::QueueOffsets;
+use crate::codes::CodeCache;
+use crate::error::{ReadError, ReadResult};
+use crate::frames::{self, Outline};
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::object_model::{Kind, ObjectReader};
+use crate::sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
+use crate::threads::{PythonThread, ThreadIds};
+
+/// Looks at a moving thread before it is reported as it was seen last. A look takes some tens of
+/// microseconds; a thread that runs C code or waits holds still for the first one.
+const MAX_LOOKS: usize = 4;
+
+/// Threads whose pages are remembered before all are forgotten.
+const MAX_REMEMBERED_THREADS: usize = 256;
+
+/// Pages remembered per thread; the rest of a larger look is fetched when needed.
+const MAX_REMEMBERED_PAGES: usize = 1024;
+
+/// Looks at threads of one process.
+#[derive(Debug)]
+pub(crate) struct Sampler<M> {
+    reader: ObjectReader<M>,
+    runtime: u64,
+    codes: CodeCache,
+    thread_ids: ThreadIds,
+    queue_offsets: QueueOffsets,
+    /// The pages that the last look at a thread needed, so that the next one fetches them together.
+    remembered_pages: HashMap<u32, Vec<u64>>,
+}
+
+/// A sample, and what is to be said about how it was taken.
+struct Look {
+    sample: ThreadSample,
+    /// A part that should be there could not be read.
+    is_partial: bool,
+}
+
+/// What must not change during a look.
+struct Stance {
+    thread: PythonThread,
+    outline: Outline,
+    event_loop: Option<u64>,
+    callback_position: Option<u64>,
+}
+
+/// Collects the parts that a sample can do without.
+#[derive(Default)]
+struct OptionalParts {
+    failed: bool,
+}
+
+impl OptionalParts {
+    /// The part, or its absent form where it could not be read; an error only where nothing can be
+    /// read any more.
+    fn take<T: Default>(&mut self, part: ReadResult<T>) -> ReadResult<T> {
+        match part {
+            Err(error) if !error.is_final() => {
+                self.failed = true;
+                Ok(T::default())
+            }
+            part => part,
+        }
+    }
+}
+
+impl<M: Memory + Clone> Sampler<M> {
+    pub(crate) fn new(memory: M, layout: Layout, runtime: u64, thread_ids: ThreadIds) -> Self {
+        Self {
+            reader: ObjectReader::new(memory, layout),
+            runtime,
+            codes: CodeCache::default(),
+            thread_ids,
+            queue_offsets: QueueOffsets::default(),
+            remembered_pages: HashMap::new(),
+        }
+    }
+
+    /// Fails unless the interpreter is up and laid out as expected: `None` where it is not up.
+    pub(crate) fn validate(&mut self) -> ReadResult<Option<()>> {
+        self.reader.pages.begin(&[])?;
+        let layout = self.reader.layout.interpreter;
+        let head = self
+            .reader
+            .pointer(self.runtime, self.reader.layout.interpreters_head)?;
+        if head == 0 || self.reader.pointer(head, layout.threads_head)? == 0 {
+            return Ok(None);
+        }
+        let modules = self.reader.pointer(head, layout.modules)?;
+        if modules == 0 {
+            return Ok(None);
+        }
+        self.reader
+            .expect_kind(modules, Kind::Dict, "the table of modules")?;
+        let threads = self.reader.python_threads(self.runtime)?;
+        for thread in threads {
+            self.reader.outline(thread.state)?;
+        }
+        Ok(Some(()))
+    }
+
+    /// Looks at the thread with this kernel id, as the observer sees it.
+    pub(crate) fn sample(&mut self, tid: u32) -> ReadResult<ThreadSample> {
+        let mut best = None;
+        let mut failure = None;
+        for _ in 0..MAX_LOOKS {
+            match self.look(tid) {
+                Ok(look) => {
+                    let is_good = !look.sample.torn && !look.is_partial;
+                    best = Some(look.sample);
+                    if is_good {
+                        break;
+                    }
+                }
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let expected = "a thread";
+        let failure = failure.unwrap_or(ReadError::Unexpected {
+            expected,
+            address: self.runtime,
+        });
+        best.ok_or(failure)
+    }
+
+    fn look(&mut self, tid: u32) -> ReadResult<Look> {
+        let pages = self
+            .remembered_pages
+            .get(&tid)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        self.reader.pages.begin(pages)?;
+        let threads = self.reader.python_threads(self.runtime)?;
+        let mut parts = OptionalParts::default();
+        let sample = match self.thread_ids.find(&mut self.reader, &threads, tid)? {
+            Some(thread) => self.look_at(thread, &threads, &mut parts)?,
+            None => ThreadSample {
+                gil: self.gil(None, &threads, &mut parts)?,
+                ..nothing_seen()
+            },
+        };
+        self.remember_pages(tid);
+        Ok(Look {
+            sample,
+            is_partial: parts.failed,
+        })
+    }
+
+    fn look_at(
+        &mut self,
+        thread: PythonThread,
+        threads: &[PythonThread],
+        parts: &mut OptionalParts,
+    ) -> ReadResult<ThreadSample> {
+        let stance = self.stance(thread, parts)?;
+        let stance_pages = self.reader.pages.used_pages().to_vec();
+        let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
+        let mut sample = ThreadSample {
+            is_python_thread: true,
+            running_loop: self.loop_object(&stance)?,
+            task: self.task(&stance, &frames, parts)?,
+            callback_position: stance.callback_position,
+            gil: self.gil(Some(&thread), threads, parts)?,
+            thread_name: parts.take(self.reader.thread_name(&thread))?,
+            frames,
+            ..nothing_seen()
+        };
+        sample.torn = !self.holds_still(&stance, &stance_pages)?;
+        Ok(sample)
+    }
+
+    fn stance(&mut self, thread: PythonThread, parts: &mut OptionalParts) -> ReadResult<Stance> {
+        let outline = self.reader.outline(thread.state)?;
+        let event_loop = self
+            .reader
+            .running_loop(&thread, self.thread_ids.inner_pid())?;
+        let callback_position = match event_loop {
+            Some(event_loop) => {
+                let offsets = &mut self.queue_offsets;
+                parts.take(self.reader.callback_position(event_loop, offsets))?
+            }
+            None => None,
+        };
+        Ok(Stance {
+            thread,
+            outline,
+            event_loop,
+            callback_position,
+        })
+    }
+
+    /// Whether the thread stands as it stood, going by bytes that are fetched anew.
+    fn holds_still(&mut self, stance: &Stance, pages: &[u64]) -> ReadResult<bool> {
+        let inner_pid = self.thread_ids.inner_pid();
+        let offsets = &mut self.queue_offsets;
+        let again = self.reader.look_again(pages, |reader| {
+            if !stance
+                .outline
+                .is_still(&reader.outline(stance.thread.state)?)
+                || stance.event_loop != reader.running_loop(&stance.thread, inner_pid)?
+            {
+                return Ok(false);
+            }
+            match stance
+                .event_loop
+                .filter(|_| stance.callback_position.is_some())
+            {
+                Some(event_loop) => {
+                    let position = reader.callback_position(event_loop, offsets)?;
+                    Ok(position == stance.callback_position)
+                }
+                None => Ok(true),
+            }
+        });
+        match again {
+            Err(error) if !error.is_final() => Ok(false),
+            again => again,
+        }
+    }
+
+    fn loop_object(&mut self, stance: &Stance) -> ReadResult<Option<LoopObject>> {
+        let Some(address) = stance.event_loop else {
+            return Ok(None);
+        };
+        let class = self.reader.type_of(address)?;
+        let type_name = self.reader.qualified_type_name(&class)?;
+        Ok(Some(LoopObject { address, type_name }))
+    }
+
+    fn task(
+        &mut self,
+        stance: &Stance,
+        frames: &[Frame],
+        parts: &mut OptionalParts,
+    ) -> ReadResult<Option<CurrentTask>> {
+        let Some(event_loop) = stance.event_loop else {
+            return Ok(None);
+        };
+        let task = parts.take(self.reader.current_task(&stance.thread, event_loop))?;
+        let Some(address) = task else { return Ok(None) };
+        let name = parts.take(self.reader.task_name(address))?;
+        let first = parts.take(self.reader.task_frame(address))?;
+        let await_chain = await_chain(&stance.outline, frames, first);
+        Ok(Some(CurrentTask {
+            address,
+            name,
+            await_chain,
+        }))
+    }
+
+    fn gil(
+        &mut self,
+        thread: Option<&PythonThread>,
+        threads: &[PythonThread],
+        parts: &mut OptionalParts,
+    ) -> ReadResult<GilHolder> {
+        let Some(interpreter) = thread.or(threads.last()).map(|thread| thread.interpreter) else {
+            return Ok(GilHolder::Unknown);
+        };
+        let holder = self.reader.gil_holder(self.runtime, interpreter);
+        let holder = match parts.take(holder.map(Some))? {
+            Some(Some(holder)) => holder,
+            Some(None) => return Ok(GilHolder::Free),
+            None => return Ok(GilHolder::Unknown),
+        };
+        match threads.iter().find(|known| known.state == holder) {
+            Some(known) if Some(known) == thread => Ok(GilHolder::Own),
+            Some(known) => self.other_holder(known, parts),
+            None => Ok(GilHolder::Unknown),
+        }
+    }
+
+    fn other_holder(
+        &mut self,
+        holder: &PythonThread,
+        parts: &mut OptionalParts,
+    ) -> ReadResult<GilHolder> {
+        let tid = parts.take(self.thread_ids.tid_of(&mut self.reader, holder))?;
+        let outline = parts.take(self.reader.outline(holder.state))?;
+        let frames = frames::resolve(&mut self.reader, &mut self.codes, &outline);
+        Ok(GilHolder::Other {
+            tid,
+            frames: parts.take(frames)?,
+        })
+    }
+
+    fn remember_pages(&mut self, tid: u32) {
+        if self.remembered_pages.len() >= MAX_REMEMBERED_THREADS {
+            self.remembered_pages.clear();
+        }
+        let used = self.reader.pages.used_pages();
+        let remembered = self.remembered_pages.entry(tid).or_default();
+        remembered.clear();
+        remembered.extend(used.iter().take(MAX_REMEMBERED_PAGES));
+    }
+}
+
+/// The coroutines on the stack from the task's first one inward, outermost first. Where the first one
+/// is not on the stack (it is not Python code), all coroutines.
+fn await_chain(outline: &Outline, frames: &[Frame], first: Option<u64>) -> Vec<Frame> {
+    let outermost = outline
+        .frames
+        .iter()
+        .position(|raw| Some(raw.address) == first);
+    let within = outermost.map_or(frames.len(), |index| index + 1);
+    frames
+        .iter()
+        .take(within)
+        .rev()
+        .filter(|frame| frame.is_coroutine)
+        .cloned()
+        .collect()
+}
+
+fn nothing_seen() -> ThreadSample {
+    ThreadSample {
+        frames: Vec::new(),
+        is_python_thread: false,
+        running_loop: None,
+        task: None,
+        callback_position: None,
+        gil: GilHolder::Unknown,
+        thread_name: None,
+        torn: false,
+    }
+}

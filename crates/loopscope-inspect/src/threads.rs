@@ -1,0 +1,211 @@
+//! The interpreter's threads, and which of them is which kernel thread.
+//!
+//! From 3.11 on a thread state carries the kernel's id. Before, it carries the address of the C
+//! library's thread structure, in which the kernel's id stands at a place that is found by looking for
+//! ids that the process has. Ids inside the target are those of its own pid namespace; they are
+//! translated at this edge.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::error::{ReadError, ReadResult};
+use crate::kernel;
+use crate::memory::Memory;
+use crate::object_model::ObjectReader;
+
+/// Interpreters that are followed.
+const MAX_INTERPRETERS: usize = 64;
+
+/// Threads that are followed in all; past this the target's lists are taken for garbage.
+const MAX_THREADS: usize = 16_384;
+
+/// Where glibc on x86-64 has had the kernel's id in its thread structure since long before 3.9.
+const GLIBC_TID_OFFSET: u64 = 720;
+
+/// How far into the thread structure of another C library the kernel's id is looked for.
+const TID_SEARCH_BYTES: u64 = 2048;
+
+/// A thread that the interpreter knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PythonThread {
+    /// Its thread state.
+    pub(crate) state: u64,
+    /// The interpreter that it belongs to.
+    pub(crate) interpreter: u64,
+    /// What `threading.get_ident()` returns in it.
+    pub(crate) ident: u64,
+}
+
+impl<M: Memory> ObjectReader<M> {
+    /// All threads of all interpreters. A list that changes while it is followed may lose its rest.
+    pub(crate) fn python_threads(&mut self, runtime: u64) -> ReadResult<Vec<PythonThread>> {
+        let mut threads = Vec::new();
+        let mut interpreter = self.pointer(runtime, self.layout.interpreters_head)?;
+        for _ in 0..MAX_INTERPRETERS {
+            if interpreter == 0 {
+                return Ok(threads);
+            }
+            self.collect_threads(interpreter, &mut threads)?;
+            interpreter = self.pointer(interpreter, self.layout.interpreter.next)?;
+        }
+        Err(ReadError::Unexpected {
+            expected: "a list of interpreters",
+            address: runtime,
+        })
+    }
+
+    fn collect_threads(
+        &mut self,
+        interpreter: u64,
+        threads: &mut Vec<PythonThread>,
+    ) -> ReadResult<()> {
+        let mut state = self.pointer(interpreter, self.layout.interpreter.threads_head)?;
+        while state != 0 {
+            if threads.len() >= MAX_THREADS {
+                let expected = "a list of threads";
+                return Err(ReadError::Unexpected {
+                    expected,
+                    address: interpreter,
+                });
+            }
+            let ident = self.pointer(state, self.layout.thread.ident)?;
+            threads.push(PythonThread {
+                state,
+                interpreter,
+                ident,
+            });
+            state = self.pointer(state, self.layout.thread.next)?;
+        }
+        Ok(())
+    }
+}
+
+/// Knows which kernel thread a Python thread is.
+#[derive(Debug)]
+pub(crate) struct ThreadIds {
+    pid: u32,
+    /// The process's id inside its own pid namespace.
+    inner_pid: u32,
+    inner_tids: HashMap<u32, u32>,
+    tid_offset: Option<u64>,
+}
+
+impl ThreadIds {
+    pub(crate) fn new(pid: u32) -> Self {
+        let inner_pid = kernel::namespaced_tid(pid, pid).unwrap_or(pid);
+        Self {
+            pid,
+            inner_pid,
+            inner_tids: HashMap::new(),
+            tid_offset: None,
+        }
+    }
+
+    /// The process's id inside its own pid namespace.
+    pub(crate) fn inner_pid(&self) -> u32 {
+        self.inner_pid
+    }
+
+    /// The Python thread with this kernel id, as the observer sees it.
+    pub(crate) fn find<M: Memory>(
+        &mut self,
+        reader: &mut ObjectReader<M>,
+        threads: &[PythonThread],
+        tid: u32,
+    ) -> ReadResult<Option<PythonThread>> {
+        let inner = self.inner_tid(tid);
+        self.calibrate(reader, threads)?;
+        for thread in threads {
+            if self.stored_tid(reader, thread)? == Some(inner) {
+                return Ok(Some(*thread));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A Python thread's kernel id, as the observer sees it.
+    pub(crate) fn tid_of<M: Memory>(
+        &mut self,
+        reader: &mut ObjectReader<M>,
+        thread: &PythonThread,
+    ) -> ReadResult<Option<u32>> {
+        Ok(self
+            .stored_tid(reader, thread)?
+            .and_then(|inner| self.outer_tid(inner)))
+    }
+
+    /// The kernel id that the target itself has for a thread.
+    fn stored_tid<M: Memory>(
+        &self,
+        reader: &mut ObjectReader<M>,
+        thread: &PythonThread,
+    ) -> ReadResult<Option<u32>> {
+        if let Some(native_id) = reader.layout.thread.native_id {
+            return Ok(u32::try_from(reader.pointer(thread.state, native_id)?).ok());
+        }
+        match self.tid_offset {
+            Some(offset) => Ok(Some(reader.word(thread.ident, offset)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn inner_tid(&mut self, tid: u32) -> u32 {
+        if self.inner_pid == self.pid {
+            return tid;
+        }
+        if self.inner_tids.len() >= MAX_THREADS {
+            self.inner_tids.clear();
+        }
+        let pid = self.pid;
+        let inner = || kernel::namespaced_tid(pid, tid).unwrap_or(tid);
+        *self.inner_tids.entry(tid).or_insert_with(inner)
+    }
+
+    fn outer_tid(&mut self, inner: u32) -> Option<u32> {
+        if self.inner_pid == self.pid {
+            return Some(inner);
+        }
+        kernel::thread_ids(self.pid)
+            .into_iter()
+            .find(|tid| self.inner_tid(*tid) == inner)
+    }
+
+    /// Finds where the C library keeps the kernel's id, where that is needed and not known yet.
+    fn calibrate<M: Memory>(
+        &mut self,
+        reader: &mut ObjectReader<M>,
+        threads: &[PythonThread],
+    ) -> ReadResult<()> {
+        if reader.layout.thread.native_id.is_some() || self.tid_offset.is_some() {
+            return Ok(());
+        }
+        let existing: HashSet<u32> = kernel::thread_ids(self.pid)
+            .into_iter()
+            .map(|tid| self.inner_tid(tid))
+            .collect();
+        let candidates = std::iter::once(GLIBC_TID_OFFSET).chain((0..TID_SEARCH_BYTES).step_by(4));
+        for offset in candidates {
+            if holds_tids(reader, threads, offset, &existing)? {
+                self.tid_offset = Some(offset);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether all threads have different existing ids at an offset of their structures.
+fn holds_tids<M: Memory>(
+    reader: &mut ObjectReader<M>,
+    threads: &[PythonThread],
+    offset: u64,
+    existing: &HashSet<u32>,
+) -> ReadResult<bool> {
+    let mut found = HashSet::new();
+    for thread in threads {
+        let tid = reader.word(thread.ident, offset)?;
+        if !existing.contains(&tid) || !found.insert(tid) {
+            return Ok(false);
+        }
+    }
+    Ok(!found.is_empty())
+}
