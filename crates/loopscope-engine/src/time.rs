@@ -51,3 +51,9 @@ impl WallAnchor {
         Timestamp::from_microsecond((unix / 1_000) as i64).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }
+
+/// A length in seconds for a report, to the microsecond: what the clocks are good for, and few enough
+/// digits that reading the number back gives the same one.
+pub(crate) fn seconds(length: Nanos) -> f64 {
+    (length.0 / 1_000) as f64 / 1e6
+}

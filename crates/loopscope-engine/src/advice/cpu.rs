@@ -1,0 +1,3 @@
+//! Placeholder.
+use super::Entry;
+pub(super) const ENTRIES: &[Entry] = &[];

@@ -1,0 +1,256 @@
+//! From looks at one busy period to a diagnosis: the cause, the line to blame, the frames, the shares.
+//!
+//! A pure function of what was seen; called again with each look, so it must give the same answer for
+//! the same looks. The order of the causes matters: what is not the code's fault is ruled out first.
+
+mod callbacks;
+mod lock;
+mod stacks;
+
+use crate::{
+    advice::{self, Evidence},
+    config::Config,
+    diagnosis::Diagnosis,
+    fingerprint::qualified,
+    in_app::{inside_loop, is_in_app},
+    looks::{Look, Looks},
+    observation::{Frame, Gil, RunState},
+    report::{CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    time::Nanos,
+};
+
+use self::{
+    callbacks::Run,
+    stacks::{Blame, blame, blame_frames},
+};
+
+/// Frames in the fingerprint's chain; deeper ones than these would tell callers apart, not faults.
+const MAX_CHAIN: usize = 16;
+/// Callbacks that an overloaded loop's time is shown to be shared by.
+const MAX_SHARES: usize = 8;
+
+/// Everything that a cause is told from.
+pub(crate) struct Case<'a> {
+    pub(crate) looks: &'a Looks,
+    pub(crate) from: Nanos,
+    pub(crate) until: Nanos,
+    /// How long the process was stopped within the period.
+    pub(crate) stopped: Nanos,
+    /// How late the observer itself looked within the period.
+    pub(crate) observer_late: Nanos,
+    /// Why the process's stacks cannot be read.
+    pub(crate) uninspectable: Option<&'a str>,
+    pub(crate) config: &'a Config,
+}
+
+/// Tells the cause.
+pub(crate) fn diagnose(case: &Case) -> Diagnosis {
+    let looks = case.looks.as_slice();
+    if is_suspended(case) {
+        return bystander(StallCause::Suspended, looks);
+    }
+    if is_starved(case) {
+        return bystander(StallCause::CpuStarved, looks);
+    }
+    let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
+    if let Some(holder) = lock::holder(looks) {
+        return lock_wait(&holder, looks);
+    }
+    match callbacks::dominant_run(&framed, case.from, case.config.single_callback_share) {
+        None => unknown(case),
+        Some(Run::Single(run)) => single_callback(&run),
+        Some(Run::Many) => overload(&framed),
+    }
+}
+
+fn is_suspended(case: &Case) -> bool {
+    let length = case.until.since(case.from).0;
+    let stopped = |look: &&Look| look.thread.run_state == RunState::Stopped;
+    let looks = case.looks.as_slice();
+    let seen_stopped = stacks::weight(looks.iter().filter(stopped));
+    (length > 0 && case.stopped.0 >= length.div_ceil(2))
+        || seen_stopped * 2 > stacks::weight(looks.iter())
+}
+
+fn is_starved(case: &Case) -> bool {
+    let looks = case.looks.as_slice();
+    let (Some(first), Some(last)) = (looks.first(), looks.last()) else {
+        let length = case.until.since(case.from).0;
+        return length > 0 && case.observer_late.0 >= length.div_ceil(2);
+    };
+    let wall = last.at.since(first.at).0 as f64;
+    let waited = last
+        .thread
+        .runqueue_nanos
+        .saturating_sub(first.thread.runqueue_nanos) as f64;
+    wall > 0.0 && waited >= wall * case.config.starved_share
+}
+
+/// The code only happened to be there: it is shown, and it neither groups nor gets advice.
+fn bystander(cause: StallCause, looks: &[Look]) -> Diagnosis {
+    let last = looks.iter().rev().find(|look| !look.stack.is_empty());
+    let stack = last.map_or(&[][..], |look| &look.stack);
+    let found = last.and_then(|look| blame(&[look]));
+    Diagnosis {
+        cause: Some(cause),
+        culprit: found.and_then(|found| found.culprit()),
+        frames: report_frames(stack),
+        task: last.and_then(task_ref),
+        advice: advice::for_cause(cause),
+        ..Diagnosis::default()
+    }
+}
+
+/// What there is to say of a loop whose process is stopped.
+pub(crate) fn suspended() -> Diagnosis {
+    bystander(StallCause::Suspended, &[])
+}
+
+fn unknown(case: &Case) -> Diagnosis {
+    let failed = case
+        .looks
+        .last_error()
+        .or(case.uninspectable)
+        .map(str::to_owned);
+    Diagnosis {
+        cause: Some(StallCause::Unknown),
+        task: case.looks.as_slice().last().and_then(task_ref),
+        advice: advice::for_cause(StallCause::Unknown),
+        note: Some(failed.unwrap_or_else(|| "seen only after it ended".to_owned())),
+        ..Diagnosis::default()
+    }
+}
+
+fn single_callback(run: &[&Look]) -> Diagnosis {
+    let found = blame(run);
+    let shown = stacks::representative(run, found.as_ref());
+    let advised = found.as_ref().map(|found| {
+        let stack = inside_loop(&shown.stack);
+        advice::for_call(&Evidence::new(
+            stack,
+            found.depth_in(stack),
+            &shown.thread,
+            run,
+        ))
+    });
+    let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    Diagnosis {
+        cause: Some(StallCause::BlockingCall),
+        gil_held: gil_held(run),
+        culprit: found.as_ref().and_then(Blame::culprit),
+        frames: report_frames(&shown.stack),
+        task: task_ref(shown),
+        advice,
+        call,
+        chain: chain(&shown.stack, found.as_ref()),
+        ..Diagnosis::default()
+    }
+}
+
+fn lock_wait(holder: &lock::Holder, looks: &[Look]) -> Diagnosis {
+    let found = blame_frames(holder.frames);
+    let stack = inside_loop(holder.frames);
+    let own = looks.last();
+    let advised = found
+        .as_ref()
+        .map(|found| advice::for_lock_holder(stack, found.depth_in(stack)));
+    let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    Diagnosis {
+        cause: Some(StallCause::BlockingCall),
+        gil_held: Some(true),
+        culprit: found.as_ref().and_then(Blame::culprit),
+        frames: report_frames(holder.frames),
+        task: own.and_then(task_ref),
+        advice,
+        call,
+        lock_holder: Some(holder.thread_id),
+        chain: chain(holder.frames, found.as_ref()),
+        ..Diagnosis::default()
+    }
+}
+
+fn overload(framed: &[&Look]) -> Diagnosis {
+    let mut shares = stacks::shares(framed);
+    shares.truncate(MAX_SHARES);
+    let largest = shares.first();
+    let shown = largest.and_then(|share| {
+        framed
+            .iter()
+            .rev()
+            .find(|look| stacks::callback_frame(look).is_some_and(|f| is_at(f, share)))
+    });
+    let culprit = largest.map(|share| Culprit {
+        file: share.file.clone(),
+        line: share.line,
+        function: share.function.clone(),
+    });
+    Diagnosis {
+        cause: Some(StallCause::Overload),
+        gil_held: gil_held(framed),
+        chain: largest
+            .map(|share| qualified(&share.file, &share.function))
+            .into_iter()
+            .collect(),
+        culprit,
+        frames: shown.map_or_else(Vec::new, |look| report_frames(&look.stack)),
+        task: shown.and_then(|look| task_ref(look)),
+        shares,
+        advice: advice::for_cause(StallCause::Overload),
+        ..Diagnosis::default()
+    }
+}
+
+fn is_at(frame: &Frame, share: &CallbackShare) -> bool {
+    *frame.file == *share.file && *frame.function == *share.function
+}
+
+/// Whether the interpreter's lock was held by the thread itself in most looks.
+fn gil_held(looks: &[&Look]) -> Option<bool> {
+    let known = looks
+        .iter()
+        .copied()
+        .filter(|look| look.gil != Gil::Unknown);
+    let own = looks.iter().copied().filter(|look| look.gil == Gil::Own);
+    let (known, own) = (stacks::weight(known), stacks::weight(own));
+    (known > 0).then_some(own * 2 > known)
+}
+
+/// The functions that a fingerprint is made of: the application's own from the culprit outward, or the
+/// innermost ones of libraries where none of its own is on the stack.
+fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
+    let inside = inside_loop(stack);
+    let from = found.map_or(0, |found| found.depth_in(inside));
+    let outward = inside.get(from..).unwrap_or_default();
+    let own = outward.iter().filter(|frame| is_in_app(frame));
+    let names = |frame: &Frame| qualified(&frame.file, &frame.function);
+    let chain: Vec<String> = own.map(names).take(MAX_CHAIN).collect();
+    if chain.is_empty() {
+        inside.iter().map(names).take(3).collect()
+    } else {
+        chain
+    }
+}
+
+fn report_frames(stack: &[Frame]) -> Vec<ReportFrame> {
+    stack.iter().map(report_frame).collect()
+}
+
+fn report_frame(frame: &Frame) -> ReportFrame {
+    ReportFrame {
+        file: frame.file.to_string(),
+        line: frame.line,
+        function: frame.function.to_string(),
+        in_app: is_in_app(frame),
+    }
+}
+
+fn task_ref(look: &Look) -> Option<TaskRef> {
+    let task = look.task.as_ref()?;
+    Some(TaskRef {
+        name: task.name.to_string(),
+        await_chain: report_frames(&task.await_chain),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! What each kind of fact does, apart from stalls.
+
+use super::Engine;
+use crate::{
+    diagnosis::{Diagnosis, Subject},
+    observation::{Ending, Fact, LoopKey, ProcessInfo, ProcessKey},
+    report::{Advice, IncidentKind, ProcessRef, Severity},
+    time::Nanos,
+};
+
+/// Losses after which something goes unwatched from then on: their incident stays open.
+const LASTING_LOSSES: &[&str] = &["processes", "loops"];
+/// Kinds of loss that are told apart; what comes beyond counts as `other`.
+const MAX_LOSSES: usize = 32;
+/// Spans of lateness that are remembered.
+const MAX_LATE_SPANS: usize = 16;
+
+impl Engine {
+    pub(super) fn take_fact(&mut self, fact: &Fact, at: Nanos) {
+        match fact {
+            Fact::ProcessSeen { process, info } => self.see_process(*process, info, at),
+            Fact::ProcessStopped { process, stopped } => self.stop_process(*process, *stopped, at),
+            Fact::ProcessResources { process, resources } => {
+                if let Some(process) = self.model.processes.get_mut(process) {
+                    process.read_resources(at, *resources);
+                }
+            }
+            Fact::ProcessGone { process, ending } => self.end_process(*process, *ending, at),
+            Fact::ShuttingDown => self.model.shutting_down = true,
+            Fact::LoopSeen { key, info } => {
+                let is_known = self.model.processes.contains_key(&key.process);
+                if is_known && !self.model.see_loop(*key, info, at, self.config.max_loops) {
+                    self.lose("loops", 1, None, at);
+                }
+            }
+            Fact::LoopReading { key, reading } => self.read_loop(*key, reading, at),
+            Fact::LoopGone { key } => self.end_loop(*key, at),
+            Fact::Sampled {
+                key,
+                busy_since,
+                sample,
+            } => {
+                self.look_at_loop(*key, *busy_since, sample, at);
+            }
+            Fact::BusyEnded {
+                key,
+                started,
+                ended,
+            } => self.end_busy(*key, *started, *ended),
+            Fact::Lost {
+                what,
+                count,
+                detail,
+            } => self.lose(what, *count, detail.as_deref(), at),
+            Fact::ObserverLate { by } => self.be_late(*by, at),
+        }
+    }
+
+    fn see_process(&mut self, key: ProcessKey, info: &ProcessInfo, at: Nanos) {
+        if !self.model.see_process(key, info, self.config.max_processes) {
+            return self.lose("processes", 1, None, at);
+        }
+        match (&info.uninspectable, self.unseen.contains_key(&key)) {
+            (Some(reason), false) => self.open_unseen(key, info, reason, at),
+            (None, true) => self.close_unseen(key, at),
+            _ => {}
+        }
+    }
+
+    /// Stacks out of reach do not colour the status: stalls are still seen. They are said all the same.
+    fn open_unseen(&mut self, key: ProcessKey, info: &ProcessInfo, reason: &str, at: Nanos) {
+        let note = format!(
+            "the stacks of {} (pid {}) cannot be read: {reason}",
+            info.name, key.pid
+        );
+        let subject = self.process_subject(IncidentKind::ObserverDegraded, key);
+        let diagnosis = observer_diagnosis(note, "uninspectable");
+        let occurrence = self.book.open(subject, Severity::Info, diagnosis, at, at);
+        self.unseen.insert(key, occurrence);
+    }
+
+    fn close_unseen(&mut self, key: ProcessKey, at: Nanos) {
+        if let Some(occurrence) = self.unseen.remove(&key) {
+            self.book.close(occurrence, None, at);
+        }
+    }
+
+    fn end_process(&mut self, key: ProcessKey, ending: Ending, at: Nanos) {
+        let is_main = self.model.is_main(key);
+        let Some(process) = self.model.processes.get_mut(&key) else {
+            return;
+        };
+        if process.ended.is_some() {
+            return;
+        }
+        process.ended = Some((at, ending));
+        process.stopped_since = None;
+        self.stopped.remove(&key);
+        for loop_key in self.model.living_loops_of(key) {
+            self.end_loop(loop_key, at);
+        }
+        self.close_unseen(key, at);
+        if let Some(how) = self.death(ending, is_main) {
+            self.book_death(key, ending, is_main, &how, at);
+        }
+    }
+
+    /// How a process died, in words; `None` where it ended in order or was told to.
+    fn death(&self, ending: Ending, is_main: bool) -> Option<String> {
+        match ending {
+            _ if self.model.shutting_down => None,
+            Ending::Signaled(signal) => Some(format!("was killed by signal {signal}")),
+            Ending::Vanished => Some("vanished without a word".to_owned()),
+            Ending::Exited(code) if is_main && code != 0 => {
+                Some(format!("exited with code {code}"))
+            }
+            Ending::Exited(_) | Ending::Closed => None,
+        }
+    }
+
+    /// A death is over at once, except the service's own: that lasts.
+    fn book_death(&mut self, key: ProcessKey, ending: Ending, is_main: bool, how: &str, at: Nanos) {
+        let subject = self.process_subject(IncidentKind::ProcessDied, key);
+        let name = subject.process_ref.name.clone();
+        let which = if is_main {
+            "the main process"
+        } else {
+            "process"
+        };
+        let is_clean = matches!(ending, Ending::Exited(_));
+        let severity = if is_main && !is_clean {
+            Severity::Critical
+        } else {
+            Severity::Degraded
+        };
+        let diagnosis = Diagnosis {
+            note: Some(format!("{which} {name} (pid {}) {how}", key.pid)),
+            chain: vec![name, how.to_owned()],
+            advice: death_advice(key.pid, ending),
+            ..Diagnosis::default()
+        };
+        let occurrence = self.book.open(subject, severity, diagnosis, at, at);
+        if !is_main {
+            self.book.close(occurrence, None, at);
+        }
+    }
+
+    pub(super) fn lose(&mut self, what: &str, count: u64, detail: Option<&str>, at: Nanos) {
+        let has_room = self.agent.dropped.len() < MAX_LOSSES;
+        let what = if has_room || self.agent.dropped.contains_key(what) {
+            what
+        } else {
+            "other"
+        };
+        let lost = self.agent.dropped.entry(what.to_owned()).or_default();
+        *lost = lost.saturating_add(count);
+        let note = loss_note(what, *lost, detail);
+        let diagnosis = observer_diagnosis(note, what);
+        if let Some(occurrence) = self.losses.get(what).copied() {
+            return self.book.refine(occurrence, diagnosis, at);
+        }
+        let subject = self.observer_subject();
+        let occurrence = self
+            .book
+            .open(subject, Severity::Degraded, diagnosis, at, at);
+        if LASTING_LOSSES.contains(&what) {
+            self.losses.insert(what.to_owned(), occurrence);
+        } else {
+            self.book.close(occurrence, None, at);
+        }
+    }
+
+    fn be_late(&mut self, by: Nanos, at: Nanos) {
+        let late = crate::time::seconds(by);
+        self.agent.worst_lateness_seconds = self.agent.worst_lateness_seconds.max(late);
+        self.late.push_back((Nanos(at.0.saturating_sub(by.0)), at));
+        if self.late.len() > MAX_LATE_SPANS {
+            self.late.pop_front();
+        }
+    }
+
+    pub(super) fn process_subject(&self, kind: IncidentKind, key: ProcessKey) -> Subject {
+        let known = self.model.processes.get(&key);
+        let name = known.map_or_else(|| self.service.clone(), |process| process.info.name.clone());
+        Subject {
+            kind,
+            process: key,
+            process_ref: ProcessRef { pid: key.pid, name },
+            r#loop: None,
+        }
+    }
+
+    /// The observer has no process of its own in the report: it speaks about the service.
+    fn observer_subject(&self) -> Subject {
+        let none = ProcessKey {
+            pid: 0,
+            start_ticks: 0,
+            image: 0,
+        };
+        self.process_subject(
+            IncidentKind::ObserverDegraded,
+            self.model.main.unwrap_or(none),
+        )
+    }
+
+    fn end_loop(&mut self, key: LoopKey, at: Nanos) {
+        let Some(known) = self.model.loops.get_mut(&key) else {
+            return;
+        };
+        if known.ended.is_some() {
+            return;
+        }
+        known.ended = Some(at);
+        let suspension = known.stalls.resume(at);
+        let step = known.stalls.gone(at);
+        if let Some(suspension) = suspension {
+            self.end_suspension(suspension, at);
+        }
+        self.take_steps(key, step.into_iter().collect(), at);
+    }
+}
+
+fn observer_diagnosis(note: String, what: &str) -> Diagnosis {
+    let steps = vec![
+        "read the sentence: what it names is not watched, or not wholly".to_owned(),
+        "`loopscope health --json` counts it in `detailed_health.agent`".to_owned(),
+    ];
+    Diagnosis {
+        note: Some(note),
+        chain: vec![what.to_owned()],
+        advice: Advice {
+            steps,
+            ..Advice::default()
+        },
+        ..Diagnosis::default()
+    }
+}
+
+fn loss_note(what: &str, count: u64, detail: Option<&str>) -> String {
+    let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+    format!("{count} {what} were lost to the watching{detail}")
+}
+
+fn death_advice(pid: u32, ending: Ending) -> Advice {
+    let mut steps = vec![format!(
+        "see what its loops did last: `loopscope postmortem {pid}`"
+    )];
+    if matches!(ending, Ending::Signaled(9) | Ending::Vanished) {
+        steps.push(
+            "look for the out-of-memory killer: `dmesg | grep -i oom`, or `oom_kill` in the \
+                    cgroup's `memory.events`"
+                .to_owned(),
+        );
+    }
+    Advice {
+        steps,
+        ..Advice::default()
+    }
+}

@@ -1,0 +1,185 @@
+//! Which frames are the application's own code, and which lie inside the loop.
+//!
+//! Told from paths and function names alone; no file is opened.
+
+use crate::observation::Frame;
+
+/// Folders whose content belongs to an interpreter, a package manager or a tool chain.
+const FOREIGN_FOLDERS: &[&str] = &[
+    "/site-packages/",
+    "/dist-packages/",
+    "/node_modules/",
+    "/.cargo/registry/",
+    "/.cargo/git/",
+    "/rustc/",
+    "/rustlib/",
+    "/usr/include/",
+    "/usr/src/",
+];
+
+/// Names in angle brackets that stand for code which somebody typed.
+const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
+
+/// Calls that run a loop: the frame whose line makes one is outside of it.
+const LOOP_RUNNERS: &[&str] = &["run_forever", "run_until_complete"];
+
+/// Whether a frame is the application's own code.
+pub(crate) fn is_in_app(frame: &Frame) -> bool {
+    let file = &*frame.file;
+    if file.starts_with('<') {
+        return TYPED_IN.iter().any(|typed| file.starts_with(typed));
+    }
+    let is_foreign = file.is_empty()
+        || file.starts_with("node:")
+        || file.starts_with("internal/")
+        || is_shared_object(file)
+        || FOREIGN_FOLDERS.iter().any(|folder| file.contains(folder))
+        || is_standard_library(file);
+    !is_foreign
+}
+
+/// The frames of the callback that a loop runs, innermost first: everything deeper than the loop's own
+/// driver, or the whole stack where no driver shows.
+pub(crate) fn inside_loop(stack: &[Frame]) -> &[Frame] {
+    let driver = stack.iter().position(is_driver);
+    driver.map_or(stack, |index| &stack[..index])
+}
+
+fn is_driver(frame: &Frame) -> bool {
+    if frame.is_coroutine {
+        return false;
+    }
+    let function = last_segment(&frame.function);
+    let in_file = |name: &str| frame.file.ends_with(name);
+    (in_file("asyncio/events.py") && function == "_run")
+        || (in_file("asyncio/base_events.py")
+            && matches!(function, "_run_once" | "run_forever" | "run_until_complete"))
+        || (in_file("asyncio/runners.py") && function == "run")
+        || (in_file("uvloop/__init__.py") && function == "run")
+        || frame.calls.iter().any(|call| runs_a_loop(call))
+}
+
+fn runs_a_loop(call: &str) -> bool {
+    LOOP_RUNNERS.contains(&last_segment(call)) || matches!(call, "asyncio.run" | "uvloop.run")
+}
+
+/// `get` for `Api.get`.
+pub(crate) fn last_segment(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// `libc.so.6`, `_ssl.cpython-311-x86_64-linux-gnu.so`.
+fn is_shared_object(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.ends_with(".so") || name.contains(".so.")
+}
+
+/// `/usr/lib/python3.11/asyncio/events.py`, `/opt/python/lib64/python3.13t/ssl.py`, `python311.zip/ssl.py`.
+fn is_standard_library(file: &str) -> bool {
+    let mut folders = file.split('/').rev().skip(1).peekable();
+    while let Some(folder) = folders.next() {
+        let below_lib = matches!(folders.peek(), Some(&"lib" | &"lib64"));
+        let is_zip = folder.starts_with("python3") && folder.ends_with(".zip");
+        if is_zip || (below_lib && is_interpreter_folder(folder)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn is_interpreter_folder(folder: &str) -> bool {
+    let version = folder
+        .strip_prefix("python")
+        .or_else(|| folder.strip_prefix("pypy"));
+    version.is_some_and(|version| {
+        version.starts_with('3')
+            && version
+                .trim_end_matches('t')
+                .chars()
+                .all(|c| c.is_ascii_digit() || c == '.')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{coroutine, frame, frame_calling};
+
+    #[test]
+    fn code_of_the_application_is_told_from_code_that_was_installed() {
+        let own = [
+            "/srv/app.py",
+            "app.py",
+            "/home/me/lib/tools/x.py",
+            "<string>",
+            "/srv/python3/a.py",
+        ];
+        for file in own {
+            assert!(is_in_app(&frame(file, 1, "f")), "{file}");
+        }
+        let foreign = [
+            "/usr/lib/python3.11/asyncio/events.py",
+            "/opt/py/lib64/python3.13t/ssl.py",
+            "/usr/lib/pypy3.10/socket.py",
+            "/srv/.venv/lib/python3.12/site-packages/requests/api.py",
+            "/usr/lib/python3/dist-packages/yaml/__init__.py",
+            "/usr/lib/python311.zip/ssl.py",
+            "<frozen importlib._bootstrap>",
+            "node:fs",
+            "/srv/node_modules/express/index.js",
+            "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
+            "/usr/lib/libc.so.6",
+            "",
+        ];
+        for file in foreign {
+            assert!(!is_in_app(&frame(file, 1, "f")), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_module_that_starts_the_loop_is_outside_of_it() {
+        let stack = [
+            frame("/srv/app.py", 9, "work"),
+            coroutine("/srv/app.py", 12, "handler"),
+            frame("/usr/lib/python3.11/asyncio/events.py", 80, "Handle._run"),
+            frame(
+                "/usr/lib/python3.11/asyncio/base_events.py",
+                1900,
+                "BaseEventLoop._run_once",
+            ),
+            frame("/srv/app.py", 40, "<module>"),
+        ];
+        assert_eq!(inside_loop(&stack), &stack[..2]);
+    }
+
+    #[test]
+    fn a_loop_without_frames_of_its_own_is_found_by_the_call_that_runs_it() {
+        let stack = [
+            frame("/srv/app.py", 9, "on_timer"),
+            frame_calling("/srv/app.py", 40, "main", &["loop.run_forever"]),
+            frame("/srv/app.py", 44, "<module>"),
+        ];
+        assert_eq!(inside_loop(&stack), &stack[..1]);
+    }
+
+    #[test]
+    fn the_coroutine_that_uvloop_wraps_around_a_program_is_inside() {
+        let file = "/srv/.venv/lib/python3.12/site-packages/uvloop/__init__.py";
+        let stack = [
+            coroutine("/srv/app.py", 9, "main"),
+            coroutine(file, 70, "run.<locals>.wrapper"),
+            frame(file, 109, "run"),
+            frame("/srv/app.py", 44, "<module>"),
+        ];
+        assert_eq!(inside_loop(&stack), &stack[..2]);
+    }
+
+    #[test]
+    fn a_stack_without_a_driver_is_taken_whole() {
+        let stack = [
+            frame("server.js", 3, "handler"),
+            frame("node:internal/timers", 5, "run"),
+        ];
+        assert_eq!(inside_loop(&stack), &stack);
+    }
+}

@@ -1,0 +1,153 @@
+//! From the engine's state to a report.
+//!
+//! Reads only. Every figure counts up to the instant asked for, so a loop that has been blocked since
+//! the last observation reads as blocked now.
+
+mod details;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    engine::Engine,
+    incidents::Stored,
+    report::{
+        DetailedHealth, Incident, IncidentKind, Monitoring, Report, SCHEMA_VERSION, Severity,
+        Status,
+    },
+    summary,
+    time::{Nanos, seconds},
+};
+
+/// The report at `now`, with the incidents that `shows` picks.
+pub(crate) fn report(engine: &Engine, now: Nanos, shows: impl Fn(&Stored) -> bool) -> Report {
+    let components = components(engine, now);
+    let blocked = engine.config.blocked_threshold;
+    let shown = engine.book.incidents().filter(|incident| shows(incident));
+    let incidents: Vec<Incident> = shown
+        .map(|incident| incident.render(now, blocked, &engine.anchor))
+        .collect();
+    Report {
+        schema_version: SCHEMA_VERSION,
+        status: components
+            .values()
+            .copied()
+            .max()
+            .unwrap_or(Status::Healthy),
+        service: engine.service.clone(),
+        version: engine.version.clone(),
+        timestamp: engine.anchor.timestamp(now),
+        uptime_seconds: seconds(now.since(engine.started)),
+        components,
+        monitoring: monitoring(engine, now),
+        issues: issues(engine, now),
+        incidents,
+        detailed_health: DetailedHealth {
+            event_loops: details::event_loops(engine, now),
+            processes: details::processes(engine),
+            agent: details::agent(engine),
+        },
+    }
+}
+
+fn components(engine: &Engine, now: Nanos) -> BTreeMap<String, Status> {
+    let kinds = [
+        ("event_loops", IncidentKind::LoopStall),
+        ("processes", IncidentKind::ProcessDied),
+        ("agent", IncidentKind::ObserverDegraded),
+    ];
+    let status = |kind| status_of(engine, now, kind);
+    kinds
+        .into_iter()
+        .map(|(name, kind)| (name.to_owned(), status(kind)))
+        .collect()
+}
+
+fn status_of(engine: &Engine, now: Nanos, kind: IncidentKind) -> Status {
+    let of_kind = engine
+        .book
+        .incidents()
+        .filter(|incident| incident.subject.kind == kind);
+    of_kind
+        .map(|incident| status_from(engine, incident, now))
+        .max()
+        .unwrap_or(Status::Healthy)
+}
+
+/// Critical is about now: a loop that was blocked and is free again leaves the service degraded.
+fn status_from(engine: &Engine, incident: &Stored, now: Nanos) -> Status {
+    let config = &engine.config;
+    let is_dead = incident.subject.kind == IncidentKind::ProcessDied
+        && incident.severity == Severity::Critical
+        && incident.is_open();
+    if is_dead || incident.is_blocked(now, config.blocked_threshold) {
+        Status::Critical
+    } else if incident.severity > Severity::Info && incident.is_recent(now, config.recent_window) {
+        Status::Degraded
+    } else {
+        Status::Healthy
+    }
+}
+
+/// One sentence each, the worst and then the newest first.
+fn issues(engine: &Engine, now: Nanos) -> Vec<String> {
+    let config = &engine.config;
+    let recent = engine.book.incidents();
+    let mut recent: Vec<&Stored> = recent
+        .filter(|incident| incident.is_recent(now, config.recent_window))
+        .collect();
+    recent.sort_by_key(|incident| {
+        let status = status_from(engine, incident, now);
+        let severity = incident.severity_at(now, config.blocked_threshold);
+        std::cmp::Reverse((status, severity, incident.is_open(), incident.number))
+    });
+    recent
+        .iter()
+        .map(|incident| summary::issue(incident, now, config.blocked_threshold))
+        .collect()
+}
+
+fn monitoring(engine: &Engine, now: Nanos) -> Monitoring {
+    let threshold = engine.config.blocked_threshold;
+    let incidents = || engine.book.incidents();
+    let lasting = incidents().filter(|incident| incident.subject.kind == IncidentKind::LoopStall);
+    let longest_open = lasting
+        .filter(|i| i.is_open())
+        .map(|incident| incident.lasting_at(now))
+        .max();
+    let alive = || {
+        engine
+            .model
+            .processes
+            .values()
+            .filter(|process| process.is_alive())
+    };
+    let resources = || alive().filter_map(|process| process.resources);
+    let blocked = incidents()
+        .filter(|incident| incident.is_blocked(now, threshold))
+        .count();
+    let loops = engine
+        .model
+        .loops
+        .values()
+        .filter(|known| known.ended.is_none())
+        .count();
+    Monitoring {
+        processes_count: alive().count() as u64,
+        event_loops_count: loops as u64,
+        blocked_loops: blocked as u64,
+        total_stalls: engine.total_stalls,
+        longest_stall_seconds: engine.longest_stall.max(longest_open).map(seconds),
+        memory_mb: sum(resources().map(|r| r.rss_bytes)).map(details::mebibytes),
+        cpu_percent: alive()
+            .filter_map(|process| process.cpu_percent)
+            .reduce(|a, b| a + b)
+            .map(details::percent),
+        open_fds: sum(resources().filter_map(|resources| resources.open_fds)),
+    }
+}
+
+/// The sum, or nothing where there is nothing to add up.
+fn sum(mut figures: impl Iterator<Item = u64>) -> Option<u64> {
+    let first = figures.next()?;
+    Some(figures.fold(first, u64::saturating_add))
+}

@@ -1,0 +1,74 @@
+//! A glance at a process: is it still the same one, and is it running? One small file of `/proc`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use loopscope_recorder::identity::ProcessIdentity;
+
+/// What a glance shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Glance {
+    /// Alive, and neither stopped nor ended.
+    Running,
+    /// Stopped by a signal or a tracer.
+    Stopped,
+    /// Ended, replaced by another process, or not there.
+    Gone,
+}
+
+/// Looks at a process by its identity.
+pub(super) fn glance(process: ProcessIdentity) -> Glance {
+    let stat = fs::read(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    of_stat(&String::from_utf8_lossy(&stat), process.start_ticks)
+}
+
+fn of_stat(stat: &str, start_ticks: u64) -> Glance {
+    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    let state = fields.next();
+    // Field 22 of the line; the state is field 3.
+    if fields.nth(18).and_then(|ticks| ticks.parse().ok()) != Some(start_ticks) {
+        return Glance::Gone;
+    }
+    match state {
+        Some("T" | "t") => Glance::Stopped,
+        Some("Z" | "X") => Glance::Gone,
+        _ => Glance::Running,
+    }
+}
+
+/// Whether a process has a file mapped. After `exec` the mappings of the old program are gone, and what
+/// its recording says no longer holds. An unreadable map counts as mapped: it proves nothing.
+pub(super) fn has_mapped(pid: u32, file: &fs::File) -> bool {
+    let Ok(found) = file.metadata() else { return true };
+    let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return true };
+    let inode = found.ino().to_string();
+    maps.is_empty() || maps.lines().any(|line| line.split_ascii_whitespace().nth(4) == Some(&inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "7 (a) T (b) S 1 7 7 0 -1 4 1 0 0 0 1 1 0 0 20 0 1 0 4242 1 1";
+
+    #[test]
+    fn a_process_is_told_by_its_start() {
+        assert_eq!(of_stat(STAT, 4242), Glance::Running);
+        assert_eq!(of_stat(STAT, 4243), Glance::Gone);
+        assert_eq!(of_stat("", 4242), Glance::Gone);
+    }
+
+    #[test]
+    fn a_stopped_process_is_told_from_one_that_sleeps() {
+        assert_eq!(of_stat(&STAT.replace(") S ", ") T "), 4242), Glance::Stopped);
+        assert_eq!(of_stat(&STAT.replace(") S ", ") Z "), 4242), Glance::Gone);
+    }
+
+    #[test]
+    fn a_file_that_was_never_mapped_is_not() {
+        let file = fs::File::open("/proc/self/status").unwrap();
+        assert!(!has_mapped(std::process::id(), &file));
+        let own = fs::File::open(std::env::current_exe().unwrap()).unwrap();
+        assert!(has_mapped(std::process::id(), &own));
+    }
+}

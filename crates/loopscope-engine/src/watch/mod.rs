@@ -1,0 +1,253 @@
+//! The looking: recordings, `/proc` and the inspector in, observations out.
+//!
+//! The only part of the engine with I/O. [`Watcher`] finds the recordings of a run, reads each loop when
+//! it may have crossed the stall threshold and not before, and looks at the thread of one that has. It
+//! decides nothing: what it sees goes into [`Observation`]s, and the rules behind them see only those.
+
+mod drivers;
+mod glance;
+mod observer;
+mod sampling;
+mod schedule;
+mod watched_loop;
+mod watched_process;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loopscope_inspect::kernel;
+use loopscope_recorder::folder::{readable_folders, recordings_in};
+use loopscope_recorder::reader::ReadError;
+
+pub use observer::{Observer, ObserverOptions, Publish};
+
+use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
+use crate::time::Nanos;
+use schedule::Schedule;
+use watched_process::{Pace, WatchedProcess};
+
+/// The folder is searched for new recordings this often.
+const DISCOVERY: Nanos = Nanos::from_millis(100);
+
+/// Other users' folders, for processes that gave up their privileges, are searched this often.
+const DISCOVERY_ELSEWHERE: Nanos = Nanos::from_millis(2_000);
+
+/// A look that comes this much later than it was meant is worth telling.
+const LATE: Nanos = Nanos::from_millis(20);
+
+/// What to watch.
+#[derive(Clone, Debug)]
+pub struct WatchOptions {
+    /// The run whose recordings are watched.
+    pub run_id: u64,
+    /// Where they are.
+    pub folder: PathBuf,
+    /// The program that the run was started for; told of also when it has no loop.
+    pub main_pid: u32,
+    /// The stall threshold that the recordings were given.
+    pub stall_threshold: Nanos,
+}
+
+/// Watches the processes of a run.
+pub struct Watcher {
+    options: WatchOptions,
+    schedule: Schedule,
+    main: ProcessKey,
+    main_told: bool,
+    main_resources_due: Nanos,
+    processes: BTreeMap<PathBuf, WatchedProcess>,
+    /// Files that are no concern of this run.
+    passed_over: BTreeSet<PathBuf>,
+    left_behind: Vec<PathBuf>,
+    discovery_due: Nanos,
+    elsewhere_due: Nanos,
+    due: Nanos,
+}
+
+impl Watcher {
+    /// A watcher that has looked at nothing yet.
+    pub fn new(options: WatchOptions) -> Self {
+        let start_ticks = kernel::start_ticks(options.main_pid).unwrap_or(0);
+        Self {
+            schedule: Schedule::new(options.stall_threshold),
+            main: ProcessKey { pid: options.main_pid, start_ticks, image: 0 },
+            main_told: false,
+            main_resources_due: Nanos(0),
+            options,
+            processes: BTreeMap::new(),
+            passed_over: BTreeSet::new(),
+            left_behind: Vec::new(),
+            discovery_due: Nanos(0),
+            elsewhere_due: Nanos(0),
+            due: Nanos(0),
+        }
+    }
+
+    /// Looks at whatever is due and returns when to look next.
+    pub fn look(&mut self, now: Nanos, out: &mut Vec<Observation>) -> Nanos {
+        let mut facts = Vec::new();
+        if self.due.0 > 0 && now.since(self.due) >= LATE {
+            facts.push(Fact::ObserverLate { by: now.since(self.due) });
+        }
+        self.tell_main(now, &mut facts);
+        self.discover(now, &mut facts);
+        let pace = self.pace();
+        let mut gone = Vec::new();
+        for (path, process) in &mut self.processes {
+            if process.due() <= now
+                && let Some(ending) = process.look(pace, now, &mut facts)
+            {
+                gone.push((path.clone(), ending));
+            }
+        }
+        for (path, ending) in gone {
+            self.part_with(&path, ending, &mut facts);
+        }
+        out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
+        self.due = self.next_due(now);
+        self.due
+    }
+
+    /// The run is over: reads what is left of every process. `main_ending` is how the program ended.
+    pub fn finish(&mut self, main_ending: Ending, now: Nanos, out: &mut Vec<Observation>) {
+        let mut facts = Vec::new();
+        self.discovery_due = Nanos(0);
+        self.tell_main(now, &mut facts);
+        self.discover(now, &mut facts);
+        for (path, mut process) in std::mem::take(&mut self.processes) {
+            if glance::glance(process.reader().description().process) == glance::Glance::Gone {
+                let ending = process.last_look(now, &mut facts);
+                self.dispose(path, process.key(), ending, main_ending, &mut facts);
+            } else {
+                self.processes.insert(path, process);
+            }
+        }
+        if !facts.iter().any(|fact| matches!(fact, Fact::ProcessGone { process, .. } if process.pid == self.main.pid)) {
+            facts.push(Fact::ProcessGone { process: self.main, ending: main_ending });
+        }
+        out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
+    }
+
+    /// Recordings of processes that did not end in order, for `loopscope postmortem`.
+    pub fn left_behind(&self) -> &[PathBuf] {
+        &self.left_behind
+    }
+
+    /// The program itself, which may well be a shell whose children have the loops.
+    fn tell_main(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
+        if !self.main_told {
+            self.main_told = true;
+            let found = kernel::process_facts(self.main.pid);
+            let info = ProcessInfo {
+                name: found.as_ref().map(|facts| facts.name.clone()).unwrap_or_default(),
+                runtime: ProcessRuntime::Native,
+                parent_pid: std::process::id(),
+                started: now,
+                uninspectable: None,
+            };
+            facts.push(Fact::ProcessSeen { process: self.main, info });
+        }
+        let has_recording = || self.processes.values().any(|known| known.key().pid == self.main.pid);
+        if now >= self.main_resources_due && !has_recording() {
+            self.main_resources_due = now.plus(self.pace().resources);
+            facts.extend(watched_process::resources_of(self.main));
+        }
+    }
+
+    fn discover(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
+        if now >= self.discovery_due {
+            self.discovery_due = now.plus(DISCOVERY);
+            self.search(&self.options.folder.clone(), now, facts);
+        }
+        if now >= self.elsewhere_due {
+            self.elsewhere_due = now.plus(DISCOVERY_ELSEWHERE);
+            for folder in readable_folders() {
+                self.search(&folder, now, facts);
+            }
+        }
+    }
+
+    fn search(&mut self, folder: &Path, now: Nanos, facts: &mut Vec<Fact>) {
+        for path in recordings_in(folder) {
+            if self.processes.contains_key(&path) || self.passed_over.contains(&path) {
+                continue;
+            }
+            match WatchedProcess::open(&path, self.schedule, now) {
+                Ok(process) if self.is_ours(&process) => self.welcome(path, process, facts),
+                Ok(_) => drop(self.passed_over.insert(path)),
+                // Being created at this moment: look again next time.
+                Err(ReadError::Unfinished { .. }) => {}
+                Err(_) => drop(self.passed_over.insert(path)),
+            }
+        }
+    }
+
+    fn is_ours(&self, process: &WatchedProcess) -> bool {
+        process.reader().description().run_id == self.options.run_id
+    }
+
+    /// A process that is already known under an older recording has called `exec`.
+    fn welcome(&mut self, path: PathBuf, process: WatchedProcess, facts: &mut Vec<Fact>) {
+        let newer = process.key();
+        let is_older = |key: ProcessKey| {
+            (key.pid, key.start_ticks) == (newer.pid, newer.start_ticks) && key.image < newer.image
+        };
+        let replaced: Vec<PathBuf> = self
+            .processes
+            .iter()
+            .filter(|(_, known)| is_older(known.key()))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in replaced {
+            self.part_with(&path, Ending::Closed, facts);
+        }
+        self.processes.insert(path, process);
+    }
+
+    fn part_with(&mut self, path: &Path, ending: Ending, facts: &mut Vec<Fact>) {
+        let Some(process) = self.processes.remove(path) else { return };
+        self.passed_over.insert(path.to_path_buf());
+        let key = process.key();
+        // How the program itself ended, its parent (we) will be told by the kernel; wait for that.
+        if key.pid == self.main.pid && ending != Ending::Closed {
+            self.processes.insert(path.to_path_buf(), process);
+            return;
+        }
+        self.dispose(path.to_path_buf(), key, ending, ending, facts);
+    }
+
+    /// Tells the end, and deletes the recording of a process that ended in order.
+    fn dispose(
+        &mut self,
+        path: PathBuf,
+        key: ProcessKey,
+        ending: Ending,
+        main_ending: Ending,
+        facts: &mut Vec<Fact>,
+    ) {
+        let ending = if key.pid == self.main.pid { main_ending } else { ending };
+        if matches!(ending, Ending::Vanished | Ending::Signaled(_)) {
+            self.left_behind.push(path);
+        } else {
+            // A file that cannot be deleted is only listed as left behind by `loopscope recordings`.
+            let _ = fs::remove_file(&path);
+        }
+        facts.push(Fact::ProcessGone { process: key, ending });
+    }
+
+    fn pace(&self) -> Pace {
+        let count = self.processes.len() as u64;
+        Pace {
+            glance: Nanos::from_millis(100 + 4 * count),
+            resources: Nanos::from_millis(1_000 + 25 * count),
+        }
+    }
+
+    fn next_due(&self, now: Nanos) -> Nanos {
+        let processes = self.processes.values().map(WatchedProcess::due).min();
+        let due = processes.unwrap_or(self.discovery_due).min(self.discovery_due);
+        // Nothing is looked at twice within a millisecond, whatever the schedules say.
+        due.max(now.plus(Nanos::from_millis(1)))
+    }
+}

@@ -1,0 +1,201 @@
+//! The observer's thread: looks, lets the engine decide, publishes.
+//!
+//! It owns the clock. Everything it hands on is plain data; a surface that is slow to take it delays
+//! nothing but itself, since [`Publish`] is called with finished values and must not wait.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
+
+use super::{WatchOptions, Watcher};
+use crate::change::{Change, Probes};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::observation::{Ending, Fact, Observation};
+use crate::report::Report;
+use crate::time::{Nanos, WallAnchor};
+
+/// A report is published at least this often, so that ages in it stay true.
+const PUBLISH: Nanos = Nanos::from_millis(250);
+
+/// What an observer needs to start.
+pub struct ObserverOptions {
+    /// What to look at.
+    pub watch: WatchOptions,
+    /// The rules' thresholds.
+    pub config: Config,
+    /// The service's name.
+    pub service: String,
+    /// Loopscope's version.
+    pub version: &'static str,
+    /// What a person should know from the start, such as a target out of reach.
+    pub notes: Vec<Fact>,
+    /// Where the results go.
+    pub publish: Box<dyn Publish>,
+}
+
+/// Takes what the engine decided. Called on the observer's thread; must not wait.
+pub trait Publish: Send {
+    /// An incident changed.
+    fn change(&mut self, change: &Change);
+    /// The state now.
+    fn snapshot(&mut self, report: Report, probes: Probes);
+}
+
+/// What a run comes to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The report with every incident of the run.
+    pub report: Report,
+    /// Recordings of processes that did not end in order.
+    pub left_behind: Vec<PathBuf>,
+}
+
+/// A running observer. Dropping it ends its thread.
+pub struct Observer {
+    commands: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Command {
+    ShuttingDown,
+    Finish(Ending, Sender<Outcome>),
+}
+
+impl Observer {
+    /// Starts to observe.
+    ///
+    /// # Errors
+    /// When the thread cannot be created.
+    pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
+        let (commands, receiver) = channel();
+        let work = move || Observing::new(options).run(&receiver);
+        let thread = thread::Builder::new().name("loopscope-watch".into()).spawn(work)?;
+        Ok(Self { commands: Some(commands), thread: Some(thread) })
+    }
+
+    /// The target was asked to end.
+    pub fn shutting_down(&self) {
+        self.send(Command::ShuttingDown);
+    }
+
+    /// The program ended: reads what is left and sums up. The last state is published and kept fresh
+    /// until the observer is dropped. `None` when the observer's thread has failed.
+    pub fn finish(&self, ending: Ending) -> Option<Outcome> {
+        let (reply, outcome) = channel();
+        self.send(Command::Finish(ending, reply));
+        outcome.recv().ok()
+    }
+
+    fn send(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // Fails only when the thread has ended, which `finish` tells.
+            let _ = commands.send(command);
+        }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Observing {
+    watcher: Watcher,
+    engine: Engine,
+    publish: Box<dyn Publish>,
+    published: Nanos,
+    finished: bool,
+}
+
+impl Observing {
+    fn new(options: ObserverOptions) -> Self {
+        let now = Nanos(monotonic_nanos());
+        let anchor = WallAnchor { monotonic: now, unix_nanos: unix_nanos() as i64 };
+        let engine =
+            Engine::new(options.config, options.service, options.version, anchor, now);
+        let mut observing = Self {
+            watcher: Watcher::new(options.watch),
+            engine,
+            publish: options.publish,
+            published: Nanos(0),
+            finished: false,
+        };
+        let notes = options.notes.into_iter().map(|fact| Observation { at: now, fact });
+        observing.take(notes.collect(), now);
+        observing
+    }
+
+    fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let now = Nanos(monotonic_nanos());
+            let due = if self.finished { now.plus(PUBLISH) } else { self.look(now) };
+            let wait = due.min(self.published.plus(PUBLISH)).since(Nanos(monotonic_nanos()));
+            match commands.recv_timeout(Duration::from_nanos(wait.0)) {
+                Ok(command) => self.obey(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.publish_if_due(Nanos(monotonic_nanos()));
+        }
+    }
+
+    fn look(&mut self, now: Nanos) -> Nanos {
+        let mut seen = Vec::new();
+        let due = self.watcher.look(now, &mut seen);
+        self.take(seen, now);
+        due
+    }
+
+    fn take(&mut self, seen: Vec<Observation>, now: Nanos) {
+        for observation in &seen {
+            self.engine.observe(observation);
+        }
+        let changes = self.engine.take_changes();
+        if !changes.is_empty() {
+            // The report first: who reads a line and asks the endpoint must find it there.
+            self.publish_snapshot(now);
+        }
+        for change in &changes {
+            self.publish.change(change);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Nanos(monotonic_nanos());
+        match command {
+            Command::ShuttingDown => {
+                self.take(vec![Observation { at: now, fact: Fact::ShuttingDown }], now);
+            }
+            Command::Finish(ending, reply) => {
+                let mut seen = Vec::new();
+                self.watcher.finish(ending, now, &mut seen);
+                self.take(seen, now);
+                self.finished = true;
+                self.publish_snapshot(now);
+                let _ = reply.send(Outcome {
+                    report: self.engine.final_report(now),
+                    left_behind: self.watcher.left_behind().to_vec(),
+                });
+            }
+        }
+    }
+
+    fn publish_if_due(&mut self, now: Nanos) {
+        if now.since(self.published) >= PUBLISH {
+            self.publish_snapshot(now);
+        }
+    }
+
+    fn publish_snapshot(&mut self, now: Nanos) {
+        self.published = now;
+        self.publish.snapshot(self.engine.report(now), self.engine.probes(now));
+    }
+}

@@ -1,0 +1,144 @@
+//! One look at a busy loop's thread, put into the engine's words.
+
+use std::sync::Arc;
+
+use loopscope_inspect::kernel::{self, RunState as KernelState};
+use loopscope_inspect::{
+    Frame as PythonFrame, GilHolder, Inspector, SourceLines, ThreadSample, kernel::ThreadKernelState,
+};
+
+use super::drivers;
+use crate::in_app;
+use crate::observation::{
+    Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
+};
+
+/// Reads threads of one process.
+pub(super) struct Sampler {
+    pid: u32,
+    /// `None` where the process is not Python or may not be read.
+    inspector: Option<Inspector>,
+    sources: SourceLines,
+}
+
+/// What a look says of the loop itself, beyond the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoopNature {
+    /// asyncio or uvloop, where one of them runs on the thread.
+    pub(super) runtime: Option<LoopRuntime>,
+    /// The thread's name as the program gave it.
+    pub(super) thread_name: Option<String>,
+}
+
+impl Sampler {
+    pub(super) fn new(pid: u32, inspector: Option<Inspector>) -> Self {
+        Self { pid, inspector, sources: SourceLines::new(pid) }
+    }
+
+    /// Where the thread stands now.
+    pub(super) fn sample(&mut self, thread_id: u32) -> Sample {
+        let thread = thread_state(kernel::thread_state(self.pid, thread_id));
+        let looked = self.inspector.as_mut().map(|inspector| inspector.sample_thread(thread_id));
+        match looked {
+            Some(Ok(found)) => self.put_together(found, thread),
+            Some(Err(error)) => unread(thread, Some(error.to_string())),
+            None => unread(thread, None),
+        }
+    }
+
+    /// What kind of loop runs on the thread; `None` where it cannot be told now.
+    pub(super) fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
+        let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
+        Some(LoopNature {
+            runtime: found.running_loop.as_ref().map(|running| runtime_of(&running.type_name)),
+            thread_name: found.thread_name,
+        })
+    }
+
+    fn put_together(&mut self, found: ThreadSample, thread: ThreadState) -> Sample {
+        let inside_loop = match (&found.running_loop, found.is_python_thread) {
+            (Some(_), _) => InsideLoop::Yes,
+            (None, true) if drivers::is_driven(&found.frames) => InsideLoop::Yes,
+            (None, true) => InsideLoop::No,
+            (None, false) => InsideLoop::Unknown,
+        };
+        let task = found.task.map(|task| TaskInfo {
+            name: task.name.unwrap_or_default().into(),
+            address: task.address,
+            await_chain: self.frames(task.await_chain),
+        });
+        let gil = match found.gil {
+            GilHolder::Own => Gil::Own,
+            GilHolder::Free => Gil::Free,
+            GilHolder::Other { tid: Some(thread_id), frames } => {
+                Gil::Other { thread_id, frames: self.frames(frames) }
+            }
+            GilHolder::Other { tid: None, .. } | GilHolder::Unknown => Gil::Unknown,
+        };
+        Sample {
+            inside_loop,
+            frames: self.frames(found.frames),
+            task,
+            callback: found.callback_position,
+            gil,
+            thread,
+            error: None,
+        }
+    }
+
+    fn frames(&mut self, frames: Vec<PythonFrame>) -> Vec<Frame> {
+        frames.into_iter().map(|frame| self.frame(frame)).collect()
+    }
+
+    fn frame(&mut self, frame: PythonFrame) -> Frame {
+        // Only lines of the application are ever blamed, so only their sources are read.
+        let calls = if in_app::is_in_app(&frame.file) && frame.line > 0 {
+            self.calls(&frame.file, frame.line)
+        } else {
+            Vec::new()
+        };
+        Frame {
+            file: frame.file,
+            line: frame.line,
+            function: frame.function,
+            is_coroutine: frame.is_coroutine,
+            calls,
+        }
+    }
+
+    fn calls(&mut self, file: &str, line: u32) -> Vec<Arc<str>> {
+        let calls = self.sources.calls_on_line(file, line);
+        calls.iter().filter(|call| !call.awaited).map(|call| call.name.as_str().into()).collect()
+    }
+}
+
+fn runtime_of(type_name: &str) -> LoopRuntime {
+    if type_name.contains("uvloop") { LoopRuntime::Uvloop } else { LoopRuntime::Asyncio }
+}
+
+fn unread(thread: ThreadState, error: Option<String>) -> Sample {
+    Sample {
+        inside_loop: InsideLoop::Unknown,
+        frames: Vec::new(),
+        task: None,
+        callback: None,
+        gil: Gil::Unknown,
+        thread,
+        error,
+    }
+}
+
+fn thread_state(found: ThreadKernelState) -> ThreadState {
+    ThreadState {
+        run_state: match found.run_state {
+            KernelState::Runnable => RunState::Runnable,
+            KernelState::Sleeping => RunState::Sleeping,
+            KernelState::DiskSleep => RunState::DiskSleep,
+            KernelState::Stopped => RunState::Stopped,
+            KernelState::Zombie | KernelState::Unknown => RunState::Unknown,
+        },
+        syscall: found.syscall,
+        cpu_nanos: found.cpu_nanos.unwrap_or(0),
+        runqueue_nanos: found.runqueue_nanos.unwrap_or(0),
+    }
+}

@@ -1,0 +1,196 @@
+//! One loop under watch: what was said of it, and when it is looked at next.
+
+use loopscope_recorder::layout::PollKind;
+use loopscope_recorder::reader::LoopState;
+
+use super::sampling::{LoopNature, Sampler};
+use super::schedule::Schedule;
+use crate::observation::{
+    Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime,
+};
+use crate::time::Nanos;
+
+/// A quiet loop is told of this often.
+const QUIET_READING: Nanos = Nanos::from_millis(250);
+
+/// A loop whose kind is not known yet is asked again after this, then twice as late each time.
+const FIRST_NATURE: Nanos = Nanos::from_millis(250);
+const LAST_NATURE: Nanos = Nanos::from_millis(30_000);
+
+/// A loop under watch.
+pub(super) struct WatchedLoop {
+    key: LoopKey,
+    thread_id: u32,
+    kind: Option<PollKind>,
+    /// What was last said of it; `None` before it was announced.
+    info: Option<LoopInfo>,
+    due: Nanos,
+    nature_due: Nanos,
+    nature_distance: Nanos,
+    told: Nanos,
+    /// The busy period that a look was taken of, until its end was told.
+    looked_at: Option<Nanos>,
+    over: bool,
+}
+
+/// What a look at a loop needs of its process.
+pub(super) struct Surroundings<'a> {
+    pub(super) runtime: ProcessRuntime,
+    pub(super) schedule: Schedule,
+    pub(super) sampler: &'a mut Sampler,
+    /// Reads the loop's busy period anew, to see that it did not change during the look.
+    pub(super) reread: &'a mut dyn FnMut() -> Option<Nanos>,
+    /// Whether the program that wrote the recording still runs in the process.
+    pub(super) is_current: &'a mut dyn FnMut() -> bool,
+}
+
+impl WatchedLoop {
+    pub(super) fn new(key: LoopKey, state: &LoopState, now: Nanos) -> Self {
+        Self {
+            key,
+            thread_id: state.thread_id,
+            kind: state.kind,
+            info: None,
+            due: now,
+            nature_due: now,
+            nature_distance: FIRST_NATURE,
+            told: Nanos(0),
+            looked_at: None,
+            over: false,
+        }
+    }
+
+    /// When it is to be looked at next.
+    pub(super) fn due(&self) -> Nanos {
+        self.due
+    }
+
+    /// Takes in a fresh reading of its slot.
+    pub(super) fn take(
+        &mut self,
+        state: &LoopState,
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        if self.over {
+            return;
+        }
+        self.learn_nature(state, around, now, out);
+        let busy_since = state.busy_since_nanos.map(Nanos);
+        self.tell(state, now, out);
+        self.due = match busy_since {
+            _ if !state.is_live => self.finish(out),
+            None => around.schedule.after_idle(now),
+            Some(since) => {
+                if self.info.is_some() && now >= self.due {
+                    self.look(since, around, now, out);
+                }
+                around.schedule.after_busy(since, now)
+            }
+        };
+    }
+
+    /// Says what the slot says: at once while a busy period is under suspicion, else now and then.
+    fn tell(&mut self, state: &LoopState, now: Nanos, out: &mut Vec<Fact>) {
+        let busy_since = state.busy_since_nanos.map(Nanos);
+        let suspected = self.looked_at.is_some();
+        if self.info.is_none() || !(suspected || now.since(self.told) >= QUIET_READING) {
+            return;
+        }
+        if self.looked_at != busy_since {
+            self.looked_at = None;
+        }
+        self.told = now;
+        let reading = LoopReading {
+            busy_since,
+            iterations: state.iterations,
+            last_beat: Nanos(state.last_beat_nanos),
+            busy_nanos: state.busy_nanos,
+            idle_nanos: state.idle_nanos,
+            longest_busy_nanos: state.longest_busy_nanos,
+            stalls: state.stalls,
+        };
+        out.push(Fact::LoopReading { key: self.key, reading });
+    }
+
+    /// Looks at the thread, and says what was seen if the busy period is still the same afterwards.
+    fn look(
+        &mut self,
+        since: Nanos,
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        if !around.schedule.wants_sample(since, now) {
+            return;
+        }
+        if around.schedule.is_stall(since, now) && !(around.is_current)() {
+            return;
+        }
+        let sample = around.sampler.sample(self.thread_id);
+        if (around.reread)() != Some(since) {
+            return;
+        }
+        if self.kind != Some(PollKind::Epoll) && sample.inside_loop != InsideLoop::Yes {
+            return;
+        }
+        self.looked_at = Some(since);
+        out.push(Fact::Sampled { key: self.key, busy_since: since, sample: Box::new(sample) });
+    }
+
+    fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {
+        self.over = true;
+        if self.info.is_some() {
+            out.push(Fact::LoopGone { key: self.key });
+        }
+        Nanos(u64::MAX)
+    }
+
+    /// Finds out what kind of loop it is, and announces it when that is clear or changed.
+    ///
+    /// A thread that polls descriptors without epoll is mostly no loop at all (a driver that waits for
+    /// its sockets), so it is announced only once asyncio runs on it.
+    fn learn_nature(
+        &mut self,
+        state: &LoopState,
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        if now < self.nature_due || !state.is_live {
+            return;
+        }
+        let nature = around.sampler.nature(self.thread_id);
+        let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
+        let runtime = match (python_runtime, around.runtime, self.kind) {
+            (Some(runtime), _, _) => runtime,
+            (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
+            (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
+            (None, _, _) => LoopRuntime::Poll,
+        };
+        let settled = python_runtime.is_some() || around.runtime != ProcessRuntime::Python;
+        self.nature_due =
+            if settled { Nanos(u64::MAX) } else { now.plus(self.nature_distance) };
+        self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
+        if runtime == LoopRuntime::Poll {
+            return;
+        }
+        let info =
+            LoopInfo { name: self.name(state, nature), runtime, thread_id: self.thread_id };
+        if self.info.as_ref() != Some(&info) {
+            self.info = Some(info.clone());
+            out.push(Fact::LoopSeen { key: self.key, info });
+        }
+    }
+
+    /// `main` on the process's first thread, else what the program calls the thread, else what the
+    /// kernel calls it.
+    fn name(&self, state: &LoopState, nature: Option<LoopNature>) -> String {
+        if self.thread_id == self.key.process.pid {
+            return "main".to_owned();
+        }
+        let given = nature.and_then(|nature| nature.thread_name);
+        given.unwrap_or_else(|| state.thread_name.clone())
+    }
+}

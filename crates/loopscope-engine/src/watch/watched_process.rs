@@ -1,0 +1,315 @@
+//! One process under watch: its recording, its interpreter, its loops.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+
+use loopscope_inspect::{AttachError, Inspector, kernel};
+use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader};
+
+use super::glance::{Glance, glance, has_mapped};
+use super::sampling::Sampler;
+use super::schedule::Schedule;
+use super::watched_loop::{Surroundings, WatchedLoop};
+use crate::observation::{
+    Ending, Fact, LoopKey, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
+};
+use crate::time::Nanos;
+
+/// An interpreter that is just starting is tried again after this.
+const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
+
+/// A process under watch.
+pub(super) struct WatchedProcess {
+    key: ProcessKey,
+    reader: RecordingReader,
+    file: File,
+    schedule: Schedule,
+    attach: Attach,
+    loops: BTreeMap<(u32, u32), WatchedLoop>,
+    counters: Counters,
+    lost_stalls: u64,
+    stopped: bool,
+    glance_due: Nanos,
+    resources_due: Nanos,
+}
+
+/// Where the way to the process's stacks stands.
+enum Attach {
+    /// On its way, on a thread of its own: it reads whole program files.
+    Running(Receiver<Result<Inspector, AttachError>>),
+    /// To be tried again.
+    Waiting(Nanos),
+    /// As good as it gets.
+    Done { sampler: Sampler, runtime: ProcessRuntime },
+}
+
+/// How often the slow figures are read; they grow with the number of processes, so that the cost of all
+/// of them together does not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) glance: Nanos,
+    pub(super) resources: Nanos,
+}
+
+impl WatchedProcess {
+    /// Begins to watch the process of a recording.
+    pub(super) fn open(path: &Path, schedule: Schedule, now: Nanos) -> Result<Self, ReadError> {
+        let reader = RecordingReader::open(path)?;
+        let description = reader.description();
+        let process = description.process;
+        let key = ProcessKey {
+            pid: process.pid,
+            start_ticks: process.start_ticks,
+            image: description.image,
+        };
+        let file = File::open(path)
+            .map_err(|source| ReadError::File { path: path.to_path_buf(), source })?;
+        Ok(Self {
+            key,
+            reader,
+            file,
+            schedule,
+            attach: Attach::begin(process.pid),
+            loops: BTreeMap::new(),
+            counters: Counters::default(),
+            lost_stalls: 0,
+            stopped: false,
+            glance_due: now,
+            resources_due: now,
+        })
+    }
+
+    pub(super) fn key(&self) -> ProcessKey {
+        self.key
+    }
+
+    pub(super) fn reader(&self) -> &RecordingReader {
+        &self.reader
+    }
+
+    /// When the process is to be looked at next.
+    pub(super) fn due(&self) -> Nanos {
+        let attach = match &self.attach {
+            Attach::Running(_) => Nanos(0),
+            Attach::Waiting(due) => *due,
+            Attach::Done { .. } => Nanos(u64::MAX),
+        };
+        let loops = self.loops.values().map(WatchedLoop::due).min().unwrap_or(Nanos(u64::MAX));
+        self.glance_due.min(attach.max(Nanos(1))).min(loops)
+    }
+
+    /// Looks at what is due. An ending when the process, or the program in it, is gone.
+    pub(super) fn look(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
+        if !self.is_attached(now, out) {
+            return self.glance(pace, now, out);
+        }
+        if self.read(now, out).is_err() {
+            // Cut short under us: nothing can be said any more, as if it had vanished.
+            return Some(Ending::Vanished);
+        }
+        let ending = self.glance(pace, now, out);
+        if ending.is_none() && now >= self.resources_due {
+            self.resources_due = now.plus(pace.resources);
+            out.extend(resources_of(self.key));
+        }
+        ending
+    }
+
+    /// Reads what is left after the process ended.
+    pub(super) fn last_look(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Ending {
+        if matches!(self.attach, Attach::Done { .. }) {
+            let _ = self.read(now, out);
+        } else {
+            self.announce(ProcessRuntime::Native, None, out);
+        }
+        match self.counters {
+            Counters { exit_status: Some(status), .. } => Ending::Exited(status),
+            Counters { ended_nanos: Some(_), .. } => Ending::Closed,
+            _ => Ending::Vanished,
+        }
+    }
+
+    fn glance(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
+        if now < self.glance_due {
+            return None;
+        }
+        self.glance_due = now.plus(pace.glance);
+        let seen = glance(self.reader.description().process);
+        if seen == Glance::Gone {
+            return Some(self.last_look(now, out));
+        }
+        let stopped = seen == Glance::Stopped;
+        if stopped != self.stopped && matches!(self.attach, Attach::Done { .. }) {
+            self.stopped = stopped;
+            out.push(Fact::ProcessStopped { process: self.key, stopped });
+        }
+        None
+    }
+
+    fn read(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
+        let (counters, states) = self.reader.read_loops()?;
+        self.tell_losses(&counters, out);
+        if counters.events_begun != self.counters.events_begun {
+            self.tell_stalls(out)?;
+        }
+        self.counters = counters;
+        for state in &states {
+            self.take(state, now, out);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, state: &LoopState, now: Nanos, out: &mut Vec<Fact>) {
+        let Attach::Done { sampler, runtime } = &mut self.attach else { return };
+        let place = (state.slot, state.generation);
+        let key = LoopKey { process: self.key, slot: place.0, generation: place.1 };
+        let watched =
+            self.loops.entry(place).or_insert_with(|| WatchedLoop::new(key, state, now));
+        let reader = &mut self.reader;
+        let (file, pid) = (&self.file, self.key.pid);
+        let mut around = Surroundings {
+            runtime: *runtime,
+            schedule: self.schedule,
+            sampler,
+            reread: &mut || busy_since(reader, place),
+            is_current: &mut || has_mapped(pid, file),
+        };
+        watched.take(state, &mut around, now, out);
+        // A slot that was taken again belongs to the newer loop.
+        self.loops.retain(|kept, _| kept.0 != place.0 || kept.1 >= place.1);
+    }
+
+    fn tell_stalls(&mut self, out: &mut Vec<Fact>) -> Result<(), ReadError> {
+        let stalls = self.reader.read_stalls()?;
+        for event in &stalls.events {
+            let key =
+                LoopKey { process: self.key, slot: event.slot, generation: event.generation };
+            out.push(Fact::BusyEnded {
+                key,
+                started: Nanos(event.started_nanos),
+                ended: Nanos(event.ended_nanos),
+            });
+        }
+        self.lost_stalls += stalls.lost;
+        tell_lost(out, "stall records", stalls.lost, None);
+        Ok(())
+    }
+
+    fn tell_losses(&mut self, counters: &Counters, out: &mut Vec<Fact>) {
+        let more = |now: u64, before: u64| now.saturating_sub(before);
+        let events = more(counters.events_dropped, self.counters.events_dropped);
+        tell_lost(out, "stall records", events, None);
+        let loops = more(counters.loops_dropped, self.counters.loops_dropped);
+        let detail = format!("process {} runs more loops than its recording has room for", self.key.pid);
+        tell_lost(out, "loops", loops, Some(detail));
+    }
+
+    /// Brings the attaching on; announces the process once it is decided.
+    fn is_attached(&mut self, now: Nanos, out: &mut Vec<Fact>) -> bool {
+        let result = match &self.attach {
+            Attach::Done { .. } => return true,
+            Attach::Waiting(due) if now < *due => return false,
+            Attach::Waiting(_) => {
+                self.attach = Attach::begin(self.key.pid);
+                return false;
+            }
+            Attach::Running(result) => match result.try_recv() {
+                Ok(result) => result,
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => Err(AttachError::NoProcess { pid: self.key.pid }),
+            },
+        };
+        match result {
+            Err(error) if error.is_transient() => {
+                self.attach = Attach::Waiting(now.plus(ATTACH_AGAIN));
+                return false;
+            }
+            Ok(inspector) => self.finish_attach(Some(inspector), ProcessRuntime::Python, None, out),
+            Err(error) => {
+                let (runtime, reason) = judge(&error);
+                self.finish_attach(None, runtime, reason, out);
+            }
+        }
+        true
+    }
+
+    fn finish_attach(
+        &mut self,
+        inspector: Option<Inspector>,
+        runtime: ProcessRuntime,
+        uninspectable: Option<String>,
+        out: &mut Vec<Fact>,
+    ) {
+        self.attach = Attach::Done { sampler: Sampler::new(self.key.pid, inspector), runtime };
+        self.announce(runtime, uninspectable, out);
+    }
+
+    fn announce(
+        &self,
+        runtime: ProcessRuntime,
+        uninspectable: Option<String>,
+        out: &mut Vec<Fact>,
+    ) {
+        let facts = kernel::process_facts(self.key.pid);
+        let executable = Path::new(&self.reader.description().executable);
+        let own_name = || executable.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let info = ProcessInfo {
+            name: facts.as_ref().map_or_else(own_name, |facts| facts.name.clone()),
+            runtime,
+            parent_pid: facts.map_or(0, |facts| facts.parent_pid),
+            started: Nanos(self.reader.description().created_nanos),
+            uninspectable,
+        };
+        out.push(Fact::ProcessSeen { process: self.key, info });
+    }
+}
+
+impl Attach {
+    fn begin(pid: u32) -> Self {
+        let (sender, receiver) = channel();
+        let work = move || drop(sender.send(Inspector::attach(pid)));
+        match thread::Builder::new().name("loopscope-attach".into()).spawn(work) {
+            Ok(_) => Self::Running(receiver),
+            Err(_) => Self::Waiting(Nanos(0)),
+        }
+    }
+}
+
+/// What a refused attach says of the process: no Python at all, or Python that cannot be read and why.
+fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
+    if let AttachError::NotPython { program } = error {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let is_node = name == "node" || name == "nodejs";
+        let runtime = if is_node { ProcessRuntime::Node } else { ProcessRuntime::Native };
+        return (runtime, None);
+    }
+    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    (ProcessRuntime::Python, Some(format!("{error}{hint}")))
+}
+
+pub(super) fn resources_of(process: ProcessKey) -> Option<Fact> {
+    let facts = kernel::process_facts(process.pid)?;
+    let resources = Resources {
+        rss_bytes: facts.rss_bytes?,
+        cpu_nanos: facts.cpu_nanos,
+        open_fds: facts.open_fds,
+        threads: facts.threads,
+    };
+    Some(Fact::ProcessResources { process, resources })
+}
+
+fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
+    if count > 0 {
+        out.push(Fact::Lost { what: what.to_owned(), count, detail });
+    }
+}
+
+/// The loop's busy period as it stands now.
+fn busy_since(reader: &mut RecordingReader, (slot, generation): (u32, u32)) -> Option<Nanos> {
+    let (_, states) = reader.read_loops().ok()?;
+    let state = states.iter().find(|state| (state.slot, state.generation) == (slot, generation))?;
+    state.busy_since_nanos.map(Nanos)
+}
