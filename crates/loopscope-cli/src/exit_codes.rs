@@ -1,0 +1,31 @@
+//! The program's exit codes: the only source of them.
+//!
+//! `loopscope run` passes on its target's code instead, and uses of these only [`USAGE`] and those for a
+//! target that could not be started.
+
+/// The service is healthy; or the command did what it was asked.
+pub(crate) const HEALTHY: u8 = 0;
+
+/// The service works, with something a person should look at, or its health endpoint answers slowly.
+pub(crate) const DEGRADED: u8 = 1;
+
+/// The service does not serve its users now.
+pub(crate) const CRITICAL: u8 = 2;
+
+/// There was no answer, or none from Loopscope: nothing is known of the service.
+pub(crate) const UNREACHABLE: u8 = 3;
+
+/// The command line is wrong (`EX_USAGE` of sysexits.h). Not 2, which would read as critical.
+pub(crate) const USAGE: u8 = 64;
+
+/// What was asked for cannot be had: a missing program, an unreadable file (`EX_UNAVAILABLE`).
+pub(crate) const UNAVAILABLE: u8 = 69;
+
+/// The target exists but cannot be executed, as a shell says it.
+pub(crate) const NOT_EXECUTABLE: u8 = 126;
+
+/// There is no such target, as a shell says it.
+pub(crate) const NOT_FOUND: u8 = 127;
+
+/// Added to the number of the signal that killed the target.
+pub(crate) const SIGNAL_BASE: u8 = 128;
