@@ -24,6 +24,7 @@ mod memory;
 mod object_model;
 mod sample;
 mod sampler;
+mod source;
 mod threads;
 
 pub use error::{AttachError, ReadError, SampleError};
@@ -31,3 +32,4 @@ pub use inspector::Inspector;
 pub use layout::PythonVersion;
 pub use memory::MemoryError;
 pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
+pub use source::{CalledName, SourceLines};

@@ -1,8 +1,8 @@
 //! One look at one thread, put together from the readers below.
 //!
-//! Reads the outline of the stack, then all that belongs to it, then the outline again: where both
-//! agree the parts belong together; where they do not, the thread moved and the look is repeated a few
-//! times. What is essential (frames, running loop) must be readable; the rest is left out where it is
+//! Fetches all that the last look at this thread needed, then the outline of the stack once more: where
+//! both outlines agree the parts belong together; where they do not, the thread moved and the look is
+//! repeated a few times. What is essential (frames, running loop) must be readable; the rest is left out where it is
 //! not. Works on any memory, so that it can be tried on made-up ones.
 
 use std::collections::HashMap;
@@ -165,8 +165,10 @@ impl<M: Memory + Clone> Sampler<M> {
     ) -> ReadResult<ThreadSample> {
         let stance = self.stance(thread, parts)?;
         let stance_pages = self.reader.pages.used_pages().to_vec();
+        let mut torn = !self.holds_still(&stance, &stance_pages)?;
+        let fetches = self.reader.pages.fetch_count();
         let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
-        let mut sample = ThreadSample {
+        let sample = ThreadSample {
             is_python_thread: true,
             running_loop: self.loop_object(&stance)?,
             task: self.task(&stance, &frames, parts)?,
@@ -176,8 +178,11 @@ impl<M: Memory + Clone> Sampler<M> {
             frames,
             ..nothing_seen()
         };
-        sample.torn = !self.holds_still(&stance, &stance_pages)?;
-        Ok(sample)
+        // Where all came from the bytes that were fetched before the check, the check covers it.
+        if !torn && self.reader.pages.fetch_count() != fetches {
+            torn = !self.holds_still(&stance, &stance_pages)?;
+        }
+        Ok(ThreadSample { torn, ..sample })
     }
 
     fn stance(&mut self, thread: PythonThread, parts: &mut OptionalParts) -> ReadResult<Stance> {

@@ -28,6 +28,7 @@ pub(crate) struct PageCache<M> {
     bytes: Vec<u8>,
     slot_count: usize,
     used_pages: Vec<u64>,
+    fetch_count: u64,
     /// The page read from last, since reads come in runs.
     latest: Option<(u64, usize)>,
 }
@@ -47,6 +48,7 @@ impl<M: Memory> PageCache<M> {
             bytes: Vec::new(),
             slot_count: 0,
             used_pages: Vec::new(),
+            fetch_count: 0,
             latest: None,
         }
     }
@@ -84,6 +86,12 @@ impl<M: Memory> PageCache<M> {
     /// The pages that were read from since [`Self::begin`], in the order of first use.
     pub(crate) fn used_pages(&self) -> &[u64] {
         &self.used_pages
+    }
+
+    /// How often the source was asked, over the life of the cache: where it is the same twice, all that
+    /// was read in between was here already.
+    pub(crate) fn fetch_count(&self) -> u64 {
+        self.fetch_count
     }
 
     /// Fills `buffer` from `address`.
@@ -172,6 +180,7 @@ impl<M: Memory> PageCache<M> {
         let Some(buffer) = self.bytes.get_mut(from..to) else {
             return Ok(0);
         };
+        self.fetch_count += 1;
         let filled = self.memory.read_pages(pages, buffer)?.min(pages.len());
         for page in pages.iter().take(filled) {
             self.slots.insert(
