@@ -1,2 +1,68 @@
-//! Tasks.
-fn main() {}
+//! The one task runner: what CI runs is exactly what a person runs. Wiring only.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a task runner talks to the person who runs it"
+)]
+
+mod bench;
+mod preflight;
+mod pythons;
+mod schema;
+mod test;
+mod venv;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xshell::Shell;
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Checks everything: format, lints, generated files, licences, unit tests, real programs
+    Test {
+        /// Leave out the tests that run real interpreters and servers
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Writes schema/report.schema.json
+    Schema {
+        /// Fail if the file is stale instead of writing it
+        #[arg(long)]
+        check: bool,
+    },
+    /// Measures what watching costs and how fast it tells
+    Bench {
+        /// Fewer and shorter rounds: a look, not a measurement
+        #[arg(long)]
+        quick: bool,
+        /// Only the benchmarks whose name contains this
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+}
+
+fn main() -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    match Arguments::parse().task {
+        Task::Test { quick } => test::run(&shell, quick),
+        Task::Schema { check } => schema::run(check),
+        Task::Bench { quick, only } => bench::run(&shell, quick, &only),
+    }
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

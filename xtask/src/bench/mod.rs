@@ -1,0 +1,84 @@
+//! `cargo xtask bench`: what watching costs and how fast it tells.
+//!
+//! Every comparison is interleaved, round by round, on one machine: bare, watched, bare again. The ratio
+//! of the two bare runs of each round is printed beside the result as the noise, since a ratio without
+//! it says nothing. Absolute times are of the machine at hand; compare ratios.
+
+mod child;
+mod detection;
+mod health;
+mod load;
+mod observer;
+mod overhead;
+mod stats;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::venv;
+
+/// What every benchmark needs to know.
+pub(crate) struct Setting {
+    /// The interpreter, the newest that was prepared.
+    pub(crate) python: PathBuf,
+    /// The release build of `loopscope`.
+    pub(crate) loopscope: PathBuf,
+    /// Fewer and shorter rounds.
+    pub(crate) quick: bool,
+}
+
+impl Setting {
+    /// A program of `bench/` on the interpreter.
+    pub(crate) fn program(&self, name: &str, arguments: &[&str]) -> Vec<String> {
+        let program = crate::root().join("bench").join(name);
+        let mut command = vec![
+            self.python.display().to_string(),
+            program.display().to_string(),
+        ];
+        command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        command
+    }
+
+    /// A count for a thorough run, and the one for a quick look.
+    pub(crate) fn choose<T>(&self, thorough: T, quick: T) -> T {
+        if self.quick { quick } else { thorough }
+    }
+}
+
+type Benchmark = fn(&Setting) -> Result<()>;
+
+/// Runs the benchmarks whose name contains `only`.
+pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
+    let setting = prepare(shell, quick)?;
+    let all: [(&str, Benchmark); 4] = [
+        ("overhead", overhead::run),
+        ("detection", detection::run),
+        ("health", health::run),
+        ("observer", observer::run),
+    ];
+    for (name, benchmark) in all.iter().filter(|(name, _)| name.contains(only)) {
+        benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
+        println!();
+    }
+    Ok(())
+}
+
+fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
+    cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
+    let pythons = venv::prepare(shell)?;
+    let python = pythons
+        .into_iter()
+        .next_back()
+        .context("an interpreter is prepared")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| crate::root().join("target"));
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("interpreter: {}; load before: {load}", python.display());
+    Ok(Setting {
+        python,
+        loopscope: target.join("release/loopscope"),
+        quick,
+    })
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask test`: everything that must hold before a change goes in, cheapest first.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use crate::{preflight, schema, venv};
+
+/// Runs it all; `quick` leaves out the real programs.
+pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
+    if !quick {
+        preflight::check()?;
+    }
+    cmd!(shell, "cargo fmt --all --check").run()?;
+    cmd!(
+        shell,
+        "cargo clippy --workspace --all-targets -- -D warnings"
+    )
+    .run()?;
+    schema::run(true)?;
+    licences_and_advisories(shell)?;
+    // The real programs come by themselves below, one after another and with interpreters prepared.
+    cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
+    if quick {
+        println!("left out: the real programs, since this is --quick");
+        return Ok(());
+    }
+    real_programs(shell)
+}
+
+fn licences_and_advisories(shell: &Shell) -> Result<()> {
+    if !preflight::is_there("cargo-deny") {
+        println!("SKIPPED: cargo deny check, since cargo-deny is not installed");
+        println!("hint: cargo install cargo-deny --locked");
+        return Ok(());
+    }
+    cmd!(shell, "cargo deny check licenses bans sources").run()?;
+    // The advisories live in a repository of their own, which not every machine reaches.
+    if cmd!(shell, "cargo deny fetch db")
+        .quiet()
+        .ignore_stderr()
+        .run()
+        .is_err()
+    {
+        println!("SKIPPED: cargo deny check advisories, since their database is out of reach");
+        return Ok(());
+    }
+    Ok(cmd!(shell, "cargo deny check --disable-fetch advisories").run()?)
+}
+
+fn real_programs(shell: &Shell) -> Result<()> {
+    let pythons = joined(&venv::prepare(shell)?);
+    cmd!(
+        shell,
+        "cargo test -p loopscope-cli --test truth -- --test-threads=1"
+    )
+    .env("LOOPSCOPE_TEST_PYTHONS", pythons)
+    .run()?;
+    Ok(())
+}
+
+fn joined(pythons: &[PathBuf]) -> String {
+    let texts: Vec<_> = pythons
+        .iter()
+        .map(|python| python.display().to_string())
+        .collect();
+    texts.join(":")
+}
