@@ -111,11 +111,16 @@ fn by_frames(evidence: &Evidence) -> Option<&'static Entry> {
     inward.find_map(|frame| entries().find(|entry| entry.matches_frame(frame, evidence)))
 }
 
+/// A whole name says more than a method of anything, so it goes first.
 fn by_calls<'a>(
     evidence: &Evidence,
     mut calls: impl Iterator<Item = &'a str>,
 ) -> Option<&'static Entry> {
-    calls.find_map(|call| entries().find(|entry| entry.matches_call(call, evidence)))
+    let fitting = || entries().filter(|entry| entry.fits(evidence));
+    calls.find_map(|call| {
+        let whole = fitting().find(|entry| entry.calls.contains(&call));
+        whole.or_else(|| fitting().find(|entry| entry.names_call(call)))
+    })
 }
 
 /// The call to name: the one that the entry is about, else the only one on the line, else the entry.
@@ -142,10 +147,6 @@ impl Entry {
             is_file(&frame.file, file) && (functions.is_empty() || functions.contains(&function))
         };
         self.fits(evidence) && !frame.is_coroutine && self.frames.iter().any(is_there)
-    }
-
-    fn matches_call(&self, call: &str, evidence: &Evidence) -> bool {
-        self.fits(evidence) && self.names_call(call)
     }
 
     fn names_call(&self, call: &str) -> bool {

@@ -61,7 +61,7 @@ mod tests {
     fn the_recipe_is_pinned_because_people_store_fingerprints() {
         let cause = Some(StallCause::BlockingCall);
         let print = fingerprint(IncidentKind::LoopStall, cause, &chain(&["app.handler"]));
-        insta::assert_snapshot!(print, @"");
+        insta::assert_snapshot!(print, @"ls1:67395853b6df9b0e");
     }
 
     #[test]
