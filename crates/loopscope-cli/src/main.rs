@@ -1,2 +1,51 @@
-//! The `loopscope` program.
-fn main() {}
+//! The `loopscope` program: reads the command line and hands over to the command.
+
+mod demo;
+mod exit_codes;
+mod health;
+mod messages;
+mod postmortem;
+mod recordings;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes hidden event-loop problems visible while they happen, with the line to blame and the fix.
+#[derive(Parser)]
+#[command(name = "loopscope", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Health(health::HealthArgs),
+    Demo(demo::DemoArgs),
+    Recordings(recordings::RecordingsArgs),
+    Postmortem(postmortem::PostmortemArgs),
+}
+
+fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Run(args) => run::run(args),
+            Command::Health(args) => health::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Recordings(args) => recordings::run(args),
+            Command::Postmortem(args) => postmortem::run(args),
+        },
+        Err(error) => {
+            // Closed output is no reason for another exit code.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() {
+                exit_codes::USAGE
+            } else {
+                exit_codes::HEALTHY
+            })
+        }
+    }
+}

@@ -17,6 +17,8 @@ const DRIVERS: &[(&str, &str)] = &[
 pub(super) fn is_driven(frames: &[Frame]) -> bool {
     frames.iter().any(|frame| {
         let function = frame.function.rsplit('.').next().unwrap_or_default();
-        DRIVERS.iter().any(|(file, name)| frame.file.ends_with(file) && function == *name)
+        DRIVERS
+            .iter()
+            .any(|(file, name)| frame.file.ends_with(file) && function == *name)
     })
 }

@@ -23,7 +23,11 @@ pub(super) fn glance(process: ProcessIdentity) -> Glance {
 }
 
 fn of_stat(stat: &str, start_ticks: u64) -> Glance {
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    let mut fields = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace();
     let state = fields.next();
     // Field 22 of the line; the state is field 3.
     if fields.nth(18).and_then(|ticks| ticks.parse().ok()) != Some(start_ticks) {
@@ -39,10 +43,17 @@ fn of_stat(stat: &str, start_ticks: u64) -> Glance {
 /// Whether a process has a file mapped. After `exec` the mappings of the old program are gone, and what
 /// its recording says no longer holds. An unreadable map counts as mapped: it proves nothing.
 pub(super) fn has_mapped(pid: u32, file: &fs::File) -> bool {
-    let Ok(found) = file.metadata() else { return true };
-    let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else { return true };
+    let Ok(found) = file.metadata() else {
+        return true;
+    };
+    let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
+        return true;
+    };
     let inode = found.ino().to_string();
-    maps.is_empty() || maps.lines().any(|line| line.split_ascii_whitespace().nth(4) == Some(&inode))
+    maps.is_empty()
+        || maps
+            .lines()
+            .any(|line| line.split_ascii_whitespace().nth(4) == Some(&inode))
 }
 
 #[cfg(test)]
@@ -60,7 +71,10 @@ mod tests {
 
     #[test]
     fn a_stopped_process_is_told_from_one_that_sleeps() {
-        assert_eq!(of_stat(&STAT.replace(") S ", ") T "), 4242), Glance::Stopped);
+        assert_eq!(
+            of_stat(&STAT.replace(") S ", ") T "), 4242),
+            Glance::Stopped
+        );
         assert_eq!(of_stat(&STAT.replace(") S ", ") Z "), 4242), Glance::Gone);
     }
 

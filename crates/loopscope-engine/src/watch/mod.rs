@@ -20,7 +20,7 @@ use loopscope_inspect::kernel;
 use loopscope_recorder::folder::{readable_folders, recordings_in};
 use loopscope_recorder::reader::ReadError;
 
-pub use observer::{Observer, ObserverOptions, Publish};
+pub use observer::{Observer, ObserverOptions, Outcome, Publish};
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
@@ -71,7 +71,11 @@ impl Watcher {
         let start_ticks = kernel::start_ticks(options.main_pid).unwrap_or(0);
         Self {
             schedule: Schedule::new(options.stall_threshold),
-            main: ProcessKey { pid: options.main_pid, start_ticks, image: 0 },
+            main: ProcessKey {
+                pid: options.main_pid,
+                start_ticks,
+                image: 0,
+            },
             main_told: false,
             main_resources_due: Nanos(0),
             options,
@@ -88,7 +92,9 @@ impl Watcher {
     pub fn look(&mut self, now: Nanos, out: &mut Vec<Observation>) -> Nanos {
         let mut facts = Vec::new();
         if self.due.0 > 0 && now.since(self.due) >= LATE {
-            facts.push(Fact::ObserverLate { by: now.since(self.due) });
+            facts.push(Fact::ObserverLate {
+                by: now.since(self.due),
+            });
         }
         self.tell_main(now, &mut facts);
         self.discover(now, &mut facts);
@@ -140,15 +146,25 @@ impl Watcher {
             self.main_told = true;
             let found = kernel::process_facts(self.main.pid);
             let info = ProcessInfo {
-                name: found.as_ref().map(|facts| facts.name.clone()).unwrap_or_default(),
+                name: found
+                    .as_ref()
+                    .map(|facts| facts.name.clone())
+                    .unwrap_or_default(),
                 runtime: ProcessRuntime::Native,
                 parent_pid: std::process::id(),
                 started: now,
                 uninspectable: None,
             };
-            facts.push(Fact::ProcessSeen { process: self.main, info });
+            facts.push(Fact::ProcessSeen {
+                process: self.main,
+                info,
+            });
         }
-        let has_recording = || self.processes.values().any(|known| known.key().pid == self.main.pid);
+        let has_recording = || {
+            self.processes
+                .values()
+                .any(|known| known.key().pid == self.main.pid)
+        };
         if now >= self.main_resources_due && !has_recording() {
             self.main_resources_due = now.plus(self.pace().resources);
             facts.extend(watched_process::resources_of(self.main));
@@ -206,7 +222,9 @@ impl Watcher {
     }
 
     fn part_with(&mut self, path: &Path, ending: Ending, facts: &mut Vec<Fact>) {
-        let Some(process) = self.processes.remove(path) else { return };
+        let Some(process) = self.processes.remove(path) else {
+            return;
+        };
         self.passed_over.insert(path.to_path_buf());
         let key = process.key();
         // How the program itself ended, its parent (we) will be told by the kernel; wait for that.
@@ -226,14 +244,21 @@ impl Watcher {
         main_ending: Ending,
         facts: &mut Vec<Fact>,
     ) {
-        let ending = if key.pid == self.main.pid { main_ending } else { ending };
+        let ending = if key.pid == self.main.pid {
+            main_ending
+        } else {
+            ending
+        };
         if matches!(ending, Ending::Vanished | Ending::Signaled(_)) {
             self.left_behind.push(path);
         } else {
             // A file that cannot be deleted is only listed as left behind by `loopscope recordings`.
             let _ = fs::remove_file(&path);
         }
-        facts.push(Fact::ProcessGone { process: key, ending });
+        facts.push(Fact::ProcessGone {
+            process: key,
+            ending,
+        });
     }
 
     fn pace(&self) -> Pace {
@@ -246,7 +271,9 @@ impl Watcher {
 
     fn next_due(&self, now: Nanos) -> Nanos {
         let processes = self.processes.values().map(WatchedProcess::due).min();
-        let due = processes.unwrap_or(self.discovery_due).min(self.discovery_due);
+        let due = processes
+            .unwrap_or(self.discovery_due)
+            .min(self.discovery_due);
         // Nothing is looked at twice within a millisecond, whatever the schedules say.
         due.max(now.plus(Nanos::from_millis(1)))
     }

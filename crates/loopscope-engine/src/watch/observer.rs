@@ -73,8 +73,13 @@ impl Observer {
     pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
         let (commands, receiver) = channel();
         let work = move || Observing::new(options).run(&receiver);
-        let thread = thread::Builder::new().name("loopscope-watch".into()).spawn(work)?;
-        Ok(Self { commands: Some(commands), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("loopscope-watch".into())
+            .spawn(work)?;
+        Ok(Self {
+            commands: Some(commands),
+            thread: Some(thread),
+        })
     }
 
     /// The target was asked to end.
@@ -118,9 +123,17 @@ struct Observing {
 impl Observing {
     fn new(options: ObserverOptions) -> Self {
         let now = Nanos(monotonic_nanos());
-        let anchor = WallAnchor { monotonic: now, unix_nanos: unix_nanos() as i64 };
-        let engine =
-            Engine::new(options.config, options.service, options.version, anchor, now);
+        let anchor = WallAnchor {
+            monotonic: now,
+            unix_nanos: unix_nanos() as i64,
+        };
+        let engine = Engine::new(
+            options.config,
+            options.service,
+            options.version,
+            anchor,
+            now,
+        );
         let mut observing = Self {
             watcher: Watcher::new(options.watch),
             engine,
@@ -128,7 +141,10 @@ impl Observing {
             published: Nanos(0),
             finished: false,
         };
-        let notes = options.notes.into_iter().map(|fact| Observation { at: now, fact });
+        let notes = options
+            .notes
+            .into_iter()
+            .map(|fact| Observation { at: now, fact });
         observing.take(notes.collect(), now);
         observing
     }
@@ -136,8 +152,14 @@ impl Observing {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
             let now = Nanos(monotonic_nanos());
-            let due = if self.finished { now.plus(PUBLISH) } else { self.look(now) };
-            let wait = due.min(self.published.plus(PUBLISH)).since(Nanos(monotonic_nanos()));
+            let due = if self.finished {
+                now.plus(PUBLISH)
+            } else {
+                self.look(now)
+            };
+            let wait = due
+                .min(self.published.plus(PUBLISH))
+                .since(Nanos(monotonic_nanos()));
             match commands.recv_timeout(Duration::from_nanos(wait.0)) {
                 Ok(command) => self.obey(command),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -172,7 +194,13 @@ impl Observing {
         let now = Nanos(monotonic_nanos());
         match command {
             Command::ShuttingDown => {
-                self.take(vec![Observation { at: now, fact: Fact::ShuttingDown }], now);
+                self.take(
+                    vec![Observation {
+                        at: now,
+                        fact: Fact::ShuttingDown,
+                    }],
+                    now,
+                );
             }
             Command::Finish(ending, reply) => {
                 let mut seen = Vec::new();
@@ -196,6 +224,7 @@ impl Observing {
 
     fn publish_snapshot(&mut self, now: Nanos) {
         self.published = now;
-        self.publish.snapshot(self.engine.report(now), self.engine.probes(now));
+        self.publish
+            .snapshot(self.engine.report(now), self.engine.probes(now));
     }
 }

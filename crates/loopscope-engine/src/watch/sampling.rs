@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, SourceLines, ThreadSample, kernel::ThreadKernelState,
+    Frame as PythonFrame, GilHolder, Inspector, ThreadSample, kernel::ThreadKernelState,
 };
 
 use super::drivers;
@@ -18,7 +18,6 @@ pub(super) struct Sampler {
     pid: u32,
     /// `None` where the process is not Python or may not be read.
     inspector: Option<Inspector>,
-    sources: SourceLines,
 }
 
 /// What a look says of the loop itself, beyond the moment.
@@ -32,13 +31,16 @@ pub(super) struct LoopNature {
 
 impl Sampler {
     pub(super) fn new(pid: u32, inspector: Option<Inspector>) -> Self {
-        Self { pid, inspector, sources: SourceLines::new(pid) }
+        Self { pid, inspector }
     }
 
     /// Where the thread stands now.
     pub(super) fn sample(&mut self, thread_id: u32) -> Sample {
         let thread = thread_state(kernel::thread_state(self.pid, thread_id));
-        let looked = self.inspector.as_mut().map(|inspector| inspector.sample_thread(thread_id));
+        let looked = self
+            .inspector
+            .as_mut()
+            .map(|inspector| inspector.sample_thread(thread_id));
         match looked {
             Some(Ok(found)) => self.put_together(found, thread),
             Some(Err(error)) => unread(thread, Some(error.to_string())),
@@ -50,7 +52,10 @@ impl Sampler {
     pub(super) fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
         let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
         Some(LoopNature {
-            runtime: found.running_loop.as_ref().map(|running| runtime_of(&running.type_name)),
+            runtime: found
+                .running_loop
+                .as_ref()
+                .map(|running| runtime_of(&running.type_name)),
             thread_name: found.thread_name,
         })
     }
@@ -70,9 +75,13 @@ impl Sampler {
         let gil = match found.gil {
             GilHolder::Own => Gil::Own,
             GilHolder::Free => Gil::Free,
-            GilHolder::Other { tid: Some(thread_id), frames } => {
-                Gil::Other { thread_id, frames: self.frames(frames) }
-            }
+            GilHolder::Other {
+                tid: Some(thread_id),
+                frames,
+            } => Gil::Other {
+                thread_id,
+                frames: self.frames(frames),
+            },
             GilHolder::Other { tid: None, .. } | GilHolder::Unknown => Gil::Unknown,
         };
         Sample {
@@ -90,30 +99,32 @@ impl Sampler {
         frames.into_iter().map(|frame| self.frame(frame)).collect()
     }
 
-    fn frame(&mut self, frame: PythonFrame) -> Frame {
-        // Only lines of the application are ever blamed, so only their sources are read.
-        let calls = if in_app::is_in_app(&frame.file) && frame.line > 0 {
-            self.calls(&frame.file, frame.line)
-        } else {
-            Vec::new()
+    fn frame(&mut self, found: PythonFrame) -> Frame {
+        let mut frame = Frame {
+            file: found.file,
+            line: found.line,
+            function: found.function,
+            is_coroutine: found.is_coroutine,
+            calls: Vec::new(),
         };
-        Frame {
-            file: frame.file,
-            line: frame.line,
-            function: frame.function,
-            is_coroutine: frame.is_coroutine,
-            calls,
+        // Only lines of the application are ever blamed, so only their sources are read.
+        if frame.line > 0 && in_app::is_in_app(&frame) {
+            frame.calls = self.calls(&frame.file, frame.line);
         }
+        frame
     }
 
-    fn calls(&mut self, file: &str, line: u32) -> Vec<Arc<str>> {
-        let calls = self.sources.calls_on_line(file, line);
-        calls.iter().filter(|call| !call.awaited).map(|call| call.name.as_str().into()).collect()
+    fn calls(&mut self, _file: &str, _line: u32) -> Vec<Arc<str>> {
+        Vec::new()
     }
 }
 
 fn runtime_of(type_name: &str) -> LoopRuntime {
-    if type_name.contains("uvloop") { LoopRuntime::Uvloop } else { LoopRuntime::Asyncio }
+    if type_name.contains("uvloop") {
+        LoopRuntime::Uvloop
+    } else {
+        LoopRuntime::Asyncio
+    }
 }
 
 fn unread(thread: ThreadState, error: Option<String>) -> Sample {

@@ -111,7 +111,10 @@ impl WatchedLoop {
             longest_busy_nanos: state.longest_busy_nanos,
             stalls: state.stalls,
         };
-        out.push(Fact::LoopReading { key: self.key, reading });
+        out.push(Fact::LoopReading {
+            key: self.key,
+            reading,
+        });
     }
 
     /// Looks at the thread, and says what was seen if the busy period is still the same afterwards.
@@ -136,7 +139,11 @@ impl WatchedLoop {
             return;
         }
         self.looked_at = Some(since);
-        out.push(Fact::Sampled { key: self.key, busy_since: since, sample: Box::new(sample) });
+        out.push(Fact::Sampled {
+            key: self.key,
+            busy_since: since,
+            sample: Box::new(sample),
+        });
     }
 
     fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {
@@ -170,17 +177,26 @@ impl WatchedLoop {
             (None, _, _) => LoopRuntime::Poll,
         };
         let settled = python_runtime.is_some() || around.runtime != ProcessRuntime::Python;
-        self.nature_due =
-            if settled { Nanos(u64::MAX) } else { now.plus(self.nature_distance) };
+        self.nature_due = if settled {
+            Nanos(u64::MAX)
+        } else {
+            now.plus(self.nature_distance)
+        };
         self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
         if runtime == LoopRuntime::Poll {
             return;
         }
-        let info =
-            LoopInfo { name: self.name(state, nature), runtime, thread_id: self.thread_id };
+        let info = LoopInfo {
+            name: self.name(state, nature),
+            runtime,
+            thread_id: self.thread_id,
+        };
         if self.info.as_ref() != Some(&info) {
             self.info = Some(info.clone());
-            out.push(Fact::LoopSeen { key: self.key, info });
+            out.push(Fact::LoopSeen {
+                key: self.key,
+                info,
+            });
         }
     }
 

@@ -43,7 +43,10 @@ enum Attach {
     /// To be tried again.
     Waiting(Nanos),
     /// As good as it gets.
-    Done { sampler: Sampler, runtime: ProcessRuntime },
+    Done {
+        sampler: Sampler,
+        runtime: ProcessRuntime,
+    },
 }
 
 /// How often the slow figures are read; they grow with the number of processes, so that the cost of all
@@ -65,8 +68,10 @@ impl WatchedProcess {
             start_ticks: process.start_ticks,
             image: description.image,
         };
-        let file = File::open(path)
-            .map_err(|source| ReadError::File { path: path.to_path_buf(), source })?;
+        let file = File::open(path).map_err(|source| ReadError::File {
+            path: path.to_path_buf(),
+            source,
+        })?;
         Ok(Self {
             key,
             reader,
@@ -97,7 +102,12 @@ impl WatchedProcess {
             Attach::Waiting(due) => *due,
             Attach::Done { .. } => Nanos(u64::MAX),
         };
-        let loops = self.loops.values().map(WatchedLoop::due).min().unwrap_or(Nanos(u64::MAX));
+        let loops = self
+            .loops
+            .values()
+            .map(WatchedLoop::due)
+            .min()
+            .unwrap_or(Nanos(u64::MAX));
         self.glance_due.min(attach.max(Nanos(1))).min(loops)
     }
 
@@ -126,8 +136,14 @@ impl WatchedProcess {
             self.announce(ProcessRuntime::Native, None, out);
         }
         match self.counters {
-            Counters { exit_status: Some(status), .. } => Ending::Exited(status),
-            Counters { ended_nanos: Some(_), .. } => Ending::Closed,
+            Counters {
+                exit_status: Some(status),
+                ..
+            } => Ending::Exited(status),
+            Counters {
+                ended_nanos: Some(_),
+                ..
+            } => Ending::Closed,
             _ => Ending::Vanished,
         }
     }
@@ -144,7 +160,10 @@ impl WatchedProcess {
         let stopped = seen == Glance::Stopped;
         if stopped != self.stopped && matches!(self.attach, Attach::Done { .. }) {
             self.stopped = stopped;
-            out.push(Fact::ProcessStopped { process: self.key, stopped });
+            out.push(Fact::ProcessStopped {
+                process: self.key,
+                stopped,
+            });
         }
         None
     }
@@ -163,11 +182,19 @@ impl WatchedProcess {
     }
 
     fn take(&mut self, state: &LoopState, now: Nanos, out: &mut Vec<Fact>) {
-        let Attach::Done { sampler, runtime } = &mut self.attach else { return };
+        let Attach::Done { sampler, runtime } = &mut self.attach else {
+            return;
+        };
         let place = (state.slot, state.generation);
-        let key = LoopKey { process: self.key, slot: place.0, generation: place.1 };
-        let watched =
-            self.loops.entry(place).or_insert_with(|| WatchedLoop::new(key, state, now));
+        let key = LoopKey {
+            process: self.key,
+            slot: place.0,
+            generation: place.1,
+        };
+        let watched = self
+            .loops
+            .entry(place)
+            .or_insert_with(|| WatchedLoop::new(key, state, now));
         let reader = &mut self.reader;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
@@ -179,14 +206,18 @@ impl WatchedProcess {
         };
         watched.take(state, &mut around, now, out);
         // A slot that was taken again belongs to the newer loop.
-        self.loops.retain(|kept, _| kept.0 != place.0 || kept.1 >= place.1);
+        self.loops
+            .retain(|kept, _| kept.0 != place.0 || kept.1 >= place.1);
     }
 
     fn tell_stalls(&mut self, out: &mut Vec<Fact>) -> Result<(), ReadError> {
         let stalls = self.reader.read_stalls()?;
         for event in &stalls.events {
-            let key =
-                LoopKey { process: self.key, slot: event.slot, generation: event.generation };
+            let key = LoopKey {
+                process: self.key,
+                slot: event.slot,
+                generation: event.generation,
+            };
             out.push(Fact::BusyEnded {
                 key,
                 started: Nanos(event.started_nanos),
@@ -203,7 +234,10 @@ impl WatchedProcess {
         let events = more(counters.events_dropped, self.counters.events_dropped);
         tell_lost(out, "stall records", events, None);
         let loops = more(counters.loops_dropped, self.counters.loops_dropped);
-        let detail = format!("process {} runs more loops than its recording has room for", self.key.pid);
+        let detail = format!(
+            "process {} runs more loops than its recording has room for",
+            self.key.pid
+        );
         tell_lost(out, "loops", loops, Some(detail));
     }
 
@@ -219,7 +253,9 @@ impl WatchedProcess {
             Attach::Running(result) => match result.try_recv() {
                 Ok(result) => result,
                 Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => Err(AttachError::NoProcess { pid: self.key.pid }),
+                Err(TryRecvError::Disconnected) => {
+                    Err(AttachError::NoProcess { pid: self.key.pid })
+                }
             },
         };
         match result {
@@ -243,7 +279,10 @@ impl WatchedProcess {
         uninspectable: Option<String>,
         out: &mut Vec<Fact>,
     ) {
-        self.attach = Attach::Done { sampler: Sampler::new(self.key.pid, inspector), runtime };
+        self.attach = Attach::Done {
+            sampler: Sampler::new(self.key.pid, inspector),
+            runtime,
+        };
         self.announce(runtime, uninspectable, out);
     }
 
@@ -255,15 +294,26 @@ impl WatchedProcess {
     ) {
         let facts = kernel::process_facts(self.key.pid);
         let executable = Path::new(&self.reader.description().executable);
-        let own_name = || executable.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let own_name = || {
+            executable
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
         let info = ProcessInfo {
-            name: facts.as_ref().map_or_else(own_name, |facts| facts.name.clone()),
+            name: facts
+                .as_ref()
+                .map_or_else(own_name, |facts| facts.name.clone()),
             runtime,
             parent_pid: facts.map_or(0, |facts| facts.parent_pid),
             started: Nanos(self.reader.description().created_nanos),
             uninspectable,
         };
-        out.push(Fact::ProcessSeen { process: self.key, info });
+        out.push(Fact::ProcessSeen {
+            process: self.key,
+            info,
+        });
     }
 }
 
@@ -271,7 +321,10 @@ impl Attach {
     fn begin(pid: u32) -> Self {
         let (sender, receiver) = channel();
         let work = move || drop(sender.send(Inspector::attach(pid)));
-        match thread::Builder::new().name("loopscope-attach".into()).spawn(work) {
+        match thread::Builder::new()
+            .name("loopscope-attach".into())
+            .spawn(work)
+        {
             Ok(_) => Self::Running(receiver),
             Err(_) => Self::Waiting(Nanos(0)),
         }
@@ -283,10 +336,17 @@ fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
     if let AttachError::NotPython { program } = error {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let is_node = name == "node" || name == "nodejs";
-        let runtime = if is_node { ProcessRuntime::Node } else { ProcessRuntime::Native };
+        let runtime = if is_node {
+            ProcessRuntime::Node
+        } else {
+            ProcessRuntime::Native
+        };
         return (runtime, None);
     }
-    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    let hint = error
+        .hint()
+        .map(|hint| format!("; {hint}"))
+        .unwrap_or_default();
     (ProcessRuntime::Python, Some(format!("{error}{hint}")))
 }
 
@@ -303,13 +363,19 @@ pub(super) fn resources_of(process: ProcessKey) -> Option<Fact> {
 
 fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
     if count > 0 {
-        out.push(Fact::Lost { what: what.to_owned(), count, detail });
+        out.push(Fact::Lost {
+            what: what.to_owned(),
+            count,
+            detail,
+        });
     }
 }
 
 /// The loop's busy period as it stands now.
 fn busy_since(reader: &mut RecordingReader, (slot, generation): (u32, u32)) -> Option<Nanos> {
     let (_, states) = reader.read_loops().ok()?;
-    let state = states.iter().find(|state| (state.slot, state.generation) == (slot, generation))?;
+    let state = states
+        .iter()
+        .find(|state| (state.slot, state.generation) == (slot, generation))?;
     state.busy_since_nanos.map(Nanos)
 }

@@ -1,0 +1,194 @@
+//! What the demo shows: each finding as a stranger would want to be told of it.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use loopscope_engine::change::{Change, ChangeKind};
+use loopscope_engine::report::{Incident, Report, ReportFrame, Severity, StallCause};
+
+use crate::run::{Show, summary};
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+
+/// Shows findings on the terminal.
+pub(crate) struct Screen(());
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Show for Screen {
+    fn change(&mut self, change: &Change) {
+        print(&told(change));
+    }
+}
+
+/// Says what is about to be seen, and how to look at it oneself.
+pub(crate) fn introduce(port: u16, endpoint: Option<SocketAddr>) {
+    let mut text = format!(
+        "{BOLD}A small shop answers on http://127.0.0.1:{port}{BOLD:#} (orders, invoices, search), with a stock keeper on a\n\
+         second loop. Loopscope watches it from outside; its code knows nothing of that.\n"
+    );
+    if let Some(endpoint) = endpoint {
+        let _ = write!(
+            text,
+            "\n  its health   {GREEN}http://{endpoint}/health{GREEN:#}\n\
+             \x20 try          curl -s http://{endpoint}/health\n\
+             \x20              loopscope health http://{endpoint}/health\n"
+        );
+    }
+    let _ = write!(
+        text,
+        "\nUsers order all the time. Now and then one of them asks for something else.\n\n"
+    );
+    print(&text);
+}
+
+/// A request is sent that will hurt.
+pub(crate) fn announce(path: &str) {
+    print(&format!("{DIM}a user asks for {path}{DIM:#}\n"));
+}
+
+/// What asking showed while the loop was blocked.
+pub(crate) fn compare(health: Option<(bool, Duration)>, user: Option<Duration>) {
+    let mut text = String::new();
+    if let Some((true, took)) = health {
+        let _ = writeln!(
+            text,
+            "    meanwhile  {GREEN}/health answered in {:.1} ms{GREEN:#}",
+            took.as_secs_f64() * 1e3
+        );
+    }
+    if let Some(took) = user {
+        let _ = writeln!(
+            text,
+            "               another user waited {:.2} s for an order",
+            took.as_secs_f64()
+        );
+    }
+    print(&text);
+}
+
+/// The end.
+pub(crate) fn conclude(report: Option<&Report>) {
+    let mut text = format!("\n{BOLD}Summary{BOLD:#}\n");
+    for line in report.map(summary).unwrap_or_default() {
+        let _ = writeln!(text, "{line}");
+    }
+    let _ = write!(
+        text,
+        "\nWatch a service of your own: {GREEN}loopscope run -- python app.py{GREEN:#}\n"
+    );
+    print(&text);
+}
+
+fn told(change: &Change) -> String {
+    let incident = &change.incident;
+    let seconds = change.occurrence.as_secs_f64();
+    match change.kind {
+        ChangeKind::Opened => opened(incident, seconds),
+        ChangeKind::Escalated => {
+            format!("{RED}  blocked{RED:#}    for {seconds:.1} s now: /health answers 503\n")
+        }
+        ChangeKind::Updated => String::new(),
+        ChangeKind::Closed => format!("    over       after {seconds:.2} s\n\n"),
+    }
+}
+
+fn opened(incident: &Incident, seconds: f64) -> String {
+    let style = if incident.severity == Severity::Critical {
+        RED
+    } else {
+        YELLOW
+    };
+    let mut text = String::new();
+    let _ = write!(text, "{style}▌ {}{style:#}", title(incident));
+    if let Some(found) = &incident.r#loop {
+        let _ = write!(
+            text,
+            "  loop {BOLD}{}{BOLD:#} ({}, thread {})",
+            found.name, found.runtime, found.thread_id
+        );
+    }
+    let _ = writeln!(text, ", stuck for {seconds:.2} s and counting");
+    if let Some(culprit) = &incident.culprit {
+        let _ = writeln!(
+            text,
+            "    at         {BOLD}{}:{}{BOLD:#} in {}",
+            file(&culprit.file),
+            culprit.line,
+            culprit.function
+        );
+    }
+    if let Some(task) = incident
+        .task
+        .as_ref()
+        .filter(|task| !task.await_chain.is_empty())
+    {
+        let _ = writeln!(text, "    awaited    {}", chain(&task.await_chain));
+    }
+    for share in incident.shares.iter().take(3) {
+        let _ = writeln!(
+            text,
+            "    {:>3.0} %      {} ({}:{})",
+            share.share * 100.0,
+            share.function,
+            file(&share.file),
+            share.line
+        );
+    }
+    if incident.gil_held == Some(true) {
+        let _ = writeln!(
+            text,
+            "    holds      the interpreter's lock: no other Python thread runs either"
+        );
+    }
+    match &incident.advice.replacement {
+        Some(code) => drop(writeln!(text, "    write      {GREEN}{code}{GREEN:#}")),
+        None => drop(
+            incident
+                .advice
+                .steps
+                .last()
+                .map(|step| writeln!(text, "    do         {step}")),
+        ),
+    }
+    text
+}
+
+fn title(incident: &Incident) -> &'static str {
+    match incident.cause {
+        Some(StallCause::BlockingCall) => "blocking call",
+        Some(StallCause::Overload) => "overloaded",
+        Some(StallCause::GcPause) => "garbage collection",
+        Some(StallCause::CpuStarved) => "no processor",
+        Some(StallCause::Suspended) => "suspended",
+        Some(StallCause::Unknown) => "stalled",
+        None => "finding",
+    }
+}
+
+fn chain(frames: &[ReportFrame]) -> String {
+    let links = frames
+        .iter()
+        .map(|frame| format!("{} ({}:{})", frame.function, file(&frame.file), frame.line));
+    links.collect::<Vec<_>>().join(" → ")
+}
+
+fn file(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn print(text: &str) {
+    // Closed output is no reason to end the demo.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,112 @@
+//! Findings as lines on stderr: one when a fault is found, one more when it becomes critical or when a
+//! blocked loop comes back, and a summary at the end.
+
+use loopscope_engine::change::{Change, ChangeKind};
+use loopscope_engine::report::{Incident, IncidentKind, Report, Severity};
+
+use super::serve::Show;
+use crate::messages::say;
+
+/// Incidents listed in the summary; the report has them all.
+const MOST_LISTED: usize = 10;
+
+/// Prints changes as lines.
+pub(crate) struct Lines(());
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Show for Lines {
+    fn change(&mut self, change: &Change) {
+        if let Some(line) = line(change) {
+            say(&line);
+        }
+    }
+}
+
+/// The line of a change, `None` where it says nothing new to a person.
+fn line(change: &Change) -> Option<String> {
+    let incident = &change.incident;
+    let seconds = change.occurrence.as_secs_f64();
+    let severity = severity(incident.severity);
+    match change.kind {
+        ChangeKind::Opened | ChangeKind::Escalated => {
+            Some(format!("{severity}: {}", incident.summary))
+        }
+        ChangeKind::Updated if incident.count > 1 => Some(format!(
+            "{severity}: again, {} times by now: {}",
+            incident.count, incident.summary
+        )),
+        ChangeKind::Updated => Some(format!("{severity}: {}", incident.summary)),
+        ChangeKind::Closed if incident.severity == Severity::Critical => {
+            Some(format!("over after {seconds:.2} s: {}", incident.summary))
+        }
+        ChangeKind::Closed => None,
+    }
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "note",
+        Severity::Degraded => "degraded",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The lines that sum up a run.
+pub(crate) fn summary(report: &Report) -> Vec<String> {
+    let figures = &report.monitoring;
+    let loops = report.detailed_health.event_loops.len();
+    if loops == 0 {
+        return vec!["no event loop was seen in this run".to_owned()];
+    }
+    let mut lines = vec![format!(
+        "watched {} for {:.1} s, {}: {}",
+        count(loops, "loop"),
+        report.uptime_seconds,
+        count(figures.total_stalls as usize, "stall"),
+        figures.longest_stall_seconds.map_or_else(
+            || "nothing to report".to_owned(),
+            |longest| format!("the longest {longest:.2} s"),
+        ),
+    )];
+    let mut incidents: Vec<&Incident> = report.incidents.iter().collect();
+    incidents.sort_by(|a, b| {
+        (b.severity, b.duration_seconds)
+            .partial_cmp(&(a.severity, a.duration_seconds))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    lines.extend(
+        incidents
+            .iter()
+            .take(MOST_LISTED)
+            .map(|incident| listed(incident)),
+    );
+    if let Some(more) = incidents
+        .len()
+        .checked_sub(MOST_LISTED)
+        .filter(|more| *more > 0)
+    {
+        lines.push(format!("  and {more} more, see `--report FILE`"));
+    }
+    lines
+}
+
+fn listed(incident: &Incident) -> String {
+    let severity = severity(incident.severity);
+    if incident.kind != IncidentKind::LoopStall {
+        return format!("  {severity}: {}", incident.summary);
+    }
+    let times = count(incident.count as usize, "time");
+    format!(
+        "  {severity}, {times}, {:.2} s in all: {}",
+        incident.duration_seconds, incident.summary
+    )
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,119 @@
+//! The pulse, carried inside the program and unpacked where the loader can take it from.
+//!
+//! The file must be readable by every user that the target may turn into, or the loader would complain
+//! on the target's stderr; and it must not lie on a file system from which nothing may be executed.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::StatVfsMountFlags;
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The object, as the build made it.
+const OBJECT: &[u8] = include_bytes!(env!("LOOPSCOPE_PULSE_OBJECT"));
+
+/// Why the pulse cannot be put down anywhere.
+#[derive(Debug, Error)]
+#[error("no folder for the pulse: {reason}: {path}")]
+pub(crate) struct UnpackError {
+    reason: String,
+    path: PathBuf,
+}
+
+impl UnpackError {
+    pub(crate) fn hint(&self) -> &'static str {
+        "set XDG_CACHE_HOME to a folder of yours on a file system that is not mounted noexec"
+    }
+}
+
+/// The path of the unpacked pulse; unpacks it unless this very version is there already.
+pub(crate) fn unpack() -> Result<PathBuf, UnpackError> {
+    let mut last = UnpackError {
+        reason: "none found".into(),
+        path: PathBuf::new(),
+    };
+    for folder in folders() {
+        match unpack_into(&folder) {
+            Ok(path) => return Ok(path),
+            Err(reason) => {
+                last = UnpackError {
+                    reason: reason.to_string(),
+                    path: folder,
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Root's targets may drop their privileges, so root's folder lies where everybody can read.
+fn folders() -> Vec<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let from = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
+    let shared =
+        ["/var/tmp", "/tmp"].map(|base| Path::new(base).join(format!("loopscope-lib-{uid}")));
+    let own = cache
+        .map(|folder| folder.join("loopscope"))
+        .filter(|_| uid != 0);
+    own.into_iter().chain(shared).collect()
+}
+
+fn unpack_into(folder: &Path) -> io::Result<PathBuf> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)?;
+    let found = fs::symlink_metadata(folder)?;
+    let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    if !is_ours || found.mode() & 0o022 != 0 {
+        return Err(io::Error::other("others can write to it"));
+    }
+    if rustix::fs::statvfs(folder)?
+        .f_flag
+        .contains(StatVfsMountFlags::NOEXEC)
+    {
+        return Err(io::Error::other("mounted noexec"));
+    }
+    let path = folder.join(format!("libloopscope_pulse-{:016x}.so", xxh3_64(OBJECT)));
+    if fs::read(&path).is_ok_and(|present| present == OBJECT) {
+        return Ok(path);
+    }
+    // Renamed into place whole: another supervisor may be doing the same.
+    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    draft.write_all(OBJECT)?;
+    draft
+        .as_file()
+        .set_permissions(fs::Permissions::from_mode(0o644))?;
+    draft.persist(&path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_is_unpacked_whole_and_mended_when_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("lib");
+        let path = unpack_into(&inside).unwrap();
+        fs::write(&path, b"damaged").unwrap();
+        assert_eq!(unpack_into(&inside).unwrap(), path);
+        assert_eq!(fs::read(&path).unwrap(), OBJECT);
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(unpack_into(folder.path()).is_err());
+    }
+}

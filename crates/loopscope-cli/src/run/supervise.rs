@@ -1,0 +1,339 @@
+//! The run itself, from the checks before the start to the target's end.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use loopscope_engine::config::Config;
+use loopscope_engine::observation::{Ending, Fact};
+use loopscope_engine::time::Nanos;
+use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, WatchOptions};
+use loopscope_recorder::clock::unix_nanos;
+use loopscope_recorder::environment;
+use loopscope_recorder::folder::RuntimeFolder;
+use loopscope_server::{Server, SnapshotCell, Token};
+use rustix::process::{Pid, WaitOptions, wait};
+
+use super::options::RunArgs;
+use super::serve::{self, Bridge, Show};
+use super::{pulse_object, reach, signals};
+use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
+use crate::messages::{complain, say};
+
+/// A run that is about to start.
+pub(crate) struct Watching {
+    show: Box<dyn Show>,
+    token: Option<Token>,
+    /// The pulse and the folder for recordings; `None` where the target runs unwatched.
+    equipment: Option<Equipment>,
+    notes: Vec<Fact>,
+    run_id: u64,
+    /// Where the first line of the target's output goes, a port; for targets of our own.
+    port_told: Option<Sender<u16>>,
+    /// Where the health endpoint's address goes.
+    endpoint_told: Option<Sender<SocketAddr>>,
+}
+
+struct Equipment {
+    pulse: PathBuf,
+    folder: RuntimeFolder,
+}
+
+/// A run that is over. The last state is served until this is dropped.
+pub(crate) struct Supervised {
+    /// What the program ends with.
+    pub(crate) exit_code: u8,
+    /// What was found; `None` when the observer failed.
+    pub(crate) outcome: Option<Outcome>,
+    linger: Duration,
+    server: Option<Server>,
+    observer: Option<Arc<Observer>>,
+}
+
+impl Supervised {
+    /// Serves the last state for as long as was asked, then stops.
+    pub(crate) fn linger(&self) {
+        if self.server.is_some() && self.observer.is_some() && !self.linger.is_zero() {
+            say(&format!(
+                "serving the last state for {} s more",
+                self.linger.as_secs_f64()
+            ));
+            thread::sleep(self.linger);
+        }
+    }
+}
+
+impl Watching {
+    /// Checks what can be checked before the target starts.
+    pub(crate) fn prepare(args: &RunArgs, show: Box<dyn Show>) -> Result<Self, ExitCode> {
+        let token = args
+            .token
+            .clone()
+            .map(Token::new)
+            .transpose()
+            .map_err(|error| {
+                complain(
+                    &format!("the token cannot be used: {error}"),
+                    "set another LOOPSCOPE_TOKEN",
+                );
+                ExitCode::from(USAGE)
+            })?;
+        let mut notes = Vec::new();
+        let equipment = equip(&args.command, &mut notes);
+        // Any number that no other run of this host has at this time; 0 means none.
+        let run_id = unix_nanos().rotate_left(24) ^ u64::from(std::process::id()) | 1;
+        Ok(Self {
+            show,
+            token,
+            equipment,
+            notes,
+            run_id,
+            port_told: None,
+            endpoint_told: None,
+        })
+    }
+
+    /// Takes the target's stdout, whose first line is the port that it listens on.
+    pub(crate) fn with_output(mut self, port_told: Sender<u16>) -> Self {
+        self.port_told = Some(port_told);
+        self
+    }
+
+    /// Tells the health endpoint's address once it listens.
+    pub(crate) fn with_endpoint(mut self, endpoint_told: Sender<SocketAddr>) -> Self {
+        self.endpoint_told = Some(endpoint_told);
+        self
+    }
+
+    /// Starts the target, and returns when it has ended.
+    pub(crate) fn run(self, args: &RunArgs) -> Result<Supervised, ExitCode> {
+        let heard = signals::listen()
+            .inspect_err(|error| warn("cannot pass signals on", error))
+            .ok();
+        let mut child = self
+            .command(args)
+            .spawn()
+            .map_err(|error| not_started(args, &error))?;
+        let target = Pid::from_child(&child);
+        self.tell_port(&mut child);
+        let (observer, server) = self.observe(args, &child);
+        let observer = observer.map(Arc::new);
+        if let Some(heard) = heard {
+            let told = observer.clone();
+            let ending = move || told.iter().for_each(|observer| observer.shutting_down());
+            if let Err(error) = signals::pass_on(heard, target, ending) {
+                warn("cannot pass signals on", &error);
+            }
+        }
+        let status = wait_for(target);
+        drop(child);
+        let outcome = observer
+            .as_ref()
+            .and_then(|observer| observer.finish(ending_of(status)));
+        Ok(Supervised {
+            exit_code: exit_code_of(status),
+            outcome,
+            linger: args.linger.unwrap_or_default(),
+            server,
+            observer,
+        })
+    }
+
+    fn tell_port(&self, child: &mut Child) {
+        let (Some(told), Some(output)) = (&self.port_told, child.stdout.take()) else {
+            return;
+        };
+        let mut line = String::new();
+        if BufReader::new(output).read_line(&mut line).is_ok()
+            && let Ok(port) = line.trim().parse()
+        {
+            let _ = told.send(port);
+        }
+    }
+
+    fn observe(self, args: &RunArgs, child: &Child) -> (Option<Observer>, Option<Server>) {
+        let cell = Arc::new(SnapshotCell::new(serve::nothing_yet(service(args))));
+        let server = serve::start(args, self.token, &cell);
+        if let (Some(told), Some(server)) = (&self.endpoint_told, &server) {
+            let _ = told.send(server.local_addr());
+        }
+        let folder = self
+            .equipment
+            .map(|equipment| equipment.folder.path().to_path_buf());
+        let stall_threshold = Nanos::from_millis(args.stall_threshold_ms);
+        let options = ObserverOptions {
+            watch: WatchOptions {
+                run_id: self.run_id,
+                folder: folder.unwrap_or_default(),
+                main_pid: child.id(),
+                stall_threshold,
+            },
+            config: Config {
+                stall_threshold,
+                blocked_threshold: Nanos::from_millis(args.blocked_threshold_ms),
+                ..Config::default()
+            },
+            service: service(args),
+            version: env!("CARGO_PKG_VERSION"),
+            notes: self.notes,
+            publish: Box::new(Bridge {
+                cell,
+                show: self.show,
+            }),
+        };
+        let observer = Observer::start(options);
+        (
+            observer
+                .inspect_err(|error| warn("cannot observe", error))
+                .ok(),
+            server,
+        )
+    }
+
+    fn command(&self, args: &RunArgs) -> Command {
+        let (program, rest) = args
+            .command
+            .split_first()
+            .map_or((None, &[][..]), |(program, rest)| (Some(program), rest));
+        let mut command = Command::new(program.map_or(OsString::new(), OsString::clone));
+        command.args(rest);
+        if self.port_told.is_some() {
+            command.stdout(Stdio::piped());
+        }
+        if let Some(equipment) = &self.equipment {
+            command
+                .env("LD_PRELOAD", preload(&equipment.pulse))
+                .env(environment::RUNTIME_DIR, equipment.folder.path())
+                .env(environment::RUN_ID, format!("{:x}", self.run_id))
+                .env(environment::OBSERVER_PID, std::process::id().to_string())
+                .env(environment::SERVICE, service(args))
+                .env(
+                    environment::STALL_THRESHOLD_MS,
+                    args.stall_threshold_ms.to_string(),
+                );
+        }
+        command
+    }
+}
+
+/// The service's name: as given, or the program's.
+fn service(args: &RunArgs) -> String {
+    let program = args
+        .command
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name);
+    let name = || program.unwrap_or_default().to_string_lossy().into_owned();
+    args.service.clone().unwrap_or_else(name)
+}
+
+/// What it takes to watch this target; says why where it cannot be had.
+fn equip(command: &[OsString], notes: &mut Vec<Fact>) -> Option<Equipment> {
+    let mut refuse = |reason: String, hint: &str| {
+        complain(&format!("running unwatched: {reason}"), hint);
+        let detail = Some(format!("the program runs unwatched: {reason}; {hint}"));
+        notes.push(Fact::Lost {
+            what: "processes".into(),
+            count: 1,
+            detail,
+        });
+    };
+    let program = command.first()?.to_string_lossy();
+    if let Some(out) = reach::out_of_reach(&program) {
+        refuse(out.reason, out.hint);
+        return None;
+    }
+    let pulse = match pulse_object::unpack() {
+        Ok(pulse) => pulse,
+        Err(error) => {
+            refuse(error.to_string(), error.hint());
+            return None;
+        }
+    };
+    match RuntimeFolder::open_default() {
+        Ok(folder) => Some(Equipment { pulse, folder }),
+        Err(error) => {
+            refuse(
+                error.to_string(),
+                "name a private folder in LOOPSCOPE_RUNTIME_DIR",
+            );
+            None
+        }
+    }
+}
+
+/// The pulse comes first, so that it stands before everything else that may be preloaded.
+fn preload(pulse: &Path) -> OsString {
+    let mut list = pulse.as_os_str().to_owned();
+    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        list.push(":");
+        list.push(others);
+    }
+    list
+}
+
+fn not_started(args: &RunArgs, error: &io::Error) -> ExitCode {
+    let program = args
+        .command
+        .first()
+        .map(|name| name.to_string_lossy().into_owned());
+    let program = program.unwrap_or_default();
+    complain(
+        &format!("cannot start the program ({error}): {program}"),
+        "give the command as you would type it in this folder: loopscope run -- COMMAND",
+    );
+    ExitCode::from(match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
+        _ => UNAVAILABLE,
+    })
+}
+
+/// Waits for the target. As the first process of a container we also collect orphans on the way.
+fn wait_for(target: Pid) -> Option<ExitStatus> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == target => {
+                return Some(ExitStatus::from_raw(status.as_raw()));
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                warn("cannot wait for the program", &error.into());
+                return None;
+            }
+        }
+    }
+}
+
+fn ending_of(status: Option<ExitStatus>) -> Ending {
+    let exited = status.and_then(|status| status.code()).map(Ending::Exited);
+    let signaled = status
+        .and_then(|status| status.signal())
+        .map(Ending::Signaled);
+    exited.or(signaled).unwrap_or(Ending::Vanished)
+}
+
+fn exit_code_of(status: Option<ExitStatus>) -> u8 {
+    let code = status
+        .and_then(|status| status.code())
+        .and_then(|code| u8::try_from(code).ok());
+    let signal = status.and_then(|status| status.signal());
+    let by_signal = signal
+        .and_then(|signal| u8::try_from(signal).ok())
+        .map(|signal| SIGNAL_BASE + signal);
+    code.or(by_signal).unwrap_or(UNAVAILABLE)
+}
+
+fn warn(what: &str, error: &io::Error) {
+    complain(
+        &format!("{what} ({error})"),
+        "the program runs on without it",
+    );
+}
