@@ -71,8 +71,12 @@ impl Seen {
 }
 
 impl Looker {
-    /// Prepares to look at `target`.
+    /// Prepares to look at `target`. Tokens come from files and secrets that often end in a line break;
+    /// an empty one is none.
     pub(crate) fn new(target: Target, token: Option<String>, timeout: Duration) -> Self {
+        let token = token
+            .map(|token| token.trim().to_owned())
+            .filter(|token| !token.is_empty());
         // Refused only where a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tls = TlsConfig::builder()

@@ -36,6 +36,8 @@ pub(crate) enum Problem {
     TokenWanted,
     #[error("the server does not take this token")]
     TokenRefused,
+    #[error("the token holds characters that no header can carry")]
+    TokenUnusable,
     #[error("the server answered {status} instead of a report ({says})")]
     Status { status: StatusCode, says: Text },
     #[error("the answer is not JSON (it begins with {0})")]
@@ -55,6 +57,8 @@ impl Problem {
             ureq::Error::BodyExceedsLimit(_) => Self::TooLarge,
             ureq::Error::Tls(reason) => Self::Tls(Text::new(reason)),
             ureq::Error::Rustls(reason) => Self::Tls(Text::new(&reason.to_string())),
+            // The address was checked before, so only the token can be what makes no request.
+            ureq::Error::Http(_) => Self::TokenUnusable,
             ureq::Error::Io(error) => Self::of_io(&error, timeout),
             other => Self::Broken(Text::new(&other.to_string())),
         }
@@ -105,7 +109,7 @@ impl LookError {
                 self.target.with_scheme("http"),
                 self.target
             ),
-            Problem::TokenWanted | Problem::TokenRefused => {
+            Problem::TokenWanted | Problem::TokenRefused | Problem::TokenUnusable => {
                 format!("try `LOOPSCOPE_TOKEN=… loopscope health {}`", self.target)
             }
             Problem::Status { .. } | Problem::NotJson(_) | Problem::NotLoopscope(_) => format!(

@@ -140,7 +140,10 @@ fn a_token_that_is_missing_is_told_from_one_that_is_wrong() {
 fn a_token_that_cannot_be_sent_is_no_panic() {
     let served = serve_body("200 OK", "{}");
     let ran = run(&[&served.url(), "--token", "two\nlines"]);
-    check(&ran, "the connection failed (");
+    check(
+        &ran,
+        "the token holds characters that no header can carry: ",
+    );
 }
 
 #[test]

@@ -93,6 +93,15 @@ fn the_token_is_sent_and_never_shown() {
     assert!(!help.stdout.contains("a-very-secret-token"), "{help:?}");
 }
 
+#[test]
+fn a_line_break_after_the_token_is_not_part_of_it() {
+    let served = serve_report("200 OK", "healthy");
+    assert_eq!(run(&[&served.url(), "--token", "secret\n"]).code, 0);
+    assert!(served.request().contains(" secret\r\n"));
+    assert_eq!(run(&[&served.url(), "--token", ""]).code, 0);
+    assert!(!served.request().to_lowercase().contains("authorization"));
+}
+
 /// The delay is what is tested, not a way to wait for something.
 fn slow_answer(body: String) -> crate::server::Served {
     serve(move |_, stream| {
