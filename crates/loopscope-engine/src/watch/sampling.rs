@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, ThreadSample, kernel::ThreadKernelState,
+    Frame as PythonFrame, GilHolder, Inspector, SourceLines, ThreadSample,
+    kernel::ThreadKernelState,
 };
 
 use super::drivers;
@@ -18,6 +19,7 @@ pub(super) struct Sampler {
     pid: u32,
     /// `None` where the process is not Python or may not be read.
     inspector: Option<Inspector>,
+    sources: SourceLines,
 }
 
 /// What a look says of the loop itself, beyond the moment.
@@ -31,7 +33,11 @@ pub(super) struct LoopNature {
 
 impl Sampler {
     pub(super) fn new(pid: u32, inspector: Option<Inspector>) -> Self {
-        Self { pid, inspector }
+        Self {
+            pid,
+            inspector,
+            sources: SourceLines::new(pid),
+        }
     }
 
     /// Where the thread stands now.
@@ -114,8 +120,14 @@ impl Sampler {
         frame
     }
 
-    fn calls(&mut self, _file: &str, _line: u32) -> Vec<Arc<str>> {
-        Vec::new()
+    fn calls(&mut self, file: &str, line: u32) -> Vec<Arc<str>> {
+        let calls = self.sources.calls_on_line(file, line);
+        // What is awaited does not block.
+        calls
+            .into_iter()
+            .filter(|call| !call.is_awaited)
+            .map(|call| call.name)
+            .collect()
     }
 }
 
