@@ -27,6 +27,10 @@ mod sampler;
 mod source;
 mod threads;
 
+#[cfg(test)]
+#[path = "../tests/common/pythons.rs"]
+mod pythons;
+
 pub use error::{AttachError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;

@@ -340,3 +340,6 @@ fn nothing_seen() -> ThreadSample {
         torn: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ impl<M: Memory> ObjectReader<M> {
             .bytes(entries.first, entries.count * entries.width())?;
         let pairs: Vec<(u64, u64)> = bytes
             .chunks_exact(entries.width())
-            .map(|entry| key_and_value(entry))
+            .map(key_and_value)
             .collect();
         if entries.count >= PREFETCH_FROM_ENTRIES {
             let mut keys: Vec<u64> = pairs.iter().map(|(key, _)| *key).collect();

@@ -1,0 +1,112 @@
+//! Looks at a real interpreter through a memory that lies.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::locate;
+use crate::memory::{MemoryError, ProcessMemory};
+use crate::pythons;
+
+/// A live process's memory in which some words come out wrong, the same ones each time.
+#[derive(Clone, Copy, Debug)]
+struct LyingMemory {
+    truth: ProcessMemory,
+    seed: u64,
+    /// One word in this many is wrong.
+    one_in: u64,
+}
+
+impl Memory for LyingMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        self.truth.read(address, buffer)?;
+        for (word, at) in buffer
+            .as_chunks_mut::<8>()
+            .0
+            .iter_mut()
+            .zip((address..).step_by(8))
+        {
+            let noise = scramble(self.seed ^ at);
+            if noise.is_multiple_of(self.one_in) {
+                *word = lie(noise >> 32, u64::from_le_bytes(*word)).to_le_bytes();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A plausible wrong word: nothing, small, shifted, near, or anything.
+fn lie(noise: u64, truth: u64) -> u64 {
+    match noise % 5 {
+        0 => 0,
+        1 => noise % 300,
+        2 => truth << 1,
+        3 => truth.wrapping_add(8 * (noise % 64)),
+        _ => scramble(noise),
+    }
+}
+
+/// SplitMix64's mixing step.
+fn scramble(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+struct Running(Child);
+
+impl Running {
+    fn start(python: &pythons::Python) -> Self {
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/programs/sleep_in_chain.py"
+        );
+        let mut child = Command::new(&python.path)
+            .arg(script)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the interpreter starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "ready\n");
+        Self(child)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_target_that_lies_about_its_memory_gets_an_answer_or_an_error() {
+    for python in pythons::all() {
+        let running = Running::start(python);
+        let pid = running.0.id();
+        let truth = ProcessMemory::new(pid);
+        let found = locate::locate(pid, &truth).unwrap();
+        let mut answers = 0;
+        for seed in 0..60 {
+            let memory = LyingMemory {
+                truth,
+                seed,
+                one_in: 20 << (seed % 12),
+            };
+            let ids = ThreadIds::new(pid);
+            let mut sampler = Sampler::new(memory, found.layout, found.runtime, ids);
+            let _ = sampler.validate();
+            answers += usize::from(
+                sampler
+                    .sample(pid)
+                    .is_ok_and(|sample| !sample.frames.is_empty()),
+            );
+        }
+        // Most lies are small enough that the reads get far.
+        assert!(answers > 15, "{:?}: {answers} answers", python.version);
+    }
+}

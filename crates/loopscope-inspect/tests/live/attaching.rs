@@ -1,0 +1,192 @@
+//! Processes that can be attached to, and those that cannot.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use loopscope_inspect::{AttachError, Inspector, SampleError};
+
+use crate::pythons::{self, Python};
+use crate::support::{Program, source};
+
+#[test]
+fn a_program_that_is_not_python_is_refused() {
+    let mut child = Command::new("sleep").arg("3600").spawn().unwrap();
+    let outcome = Inspector::attach(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        matches!(outcome, Err(AttachError::NotPython { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_process_that_ended_is_none() {
+    let mut child = Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let outcome = Inspector::attach(child.id());
+    assert!(
+        matches!(outcome, Err(AttachError::NoProcess { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_process_that_ends_while_it_is_watched_is_gone() {
+    for python in pythons::all() {
+        let mut program = Program::start(python, "sleep_in_chain.py", &[]);
+        let pid = program.pid();
+        let mut inspector = program.attach();
+        inspector.sample_thread(pid).unwrap();
+        program.child.kill().unwrap();
+        // Killed and collected, or killed and not yet collected: gone in both.
+        program.child.wait().unwrap();
+        assert_eq!(inspector.sample_thread(pid), Err(SampleError::Gone { pid }));
+    }
+}
+
+#[test]
+fn a_process_that_runs_another_program_is_replaced() {
+    for python in pythons::all() {
+        let mut program = Program::start(python, "exec_again.py", &[]);
+        let pid = program.pid();
+        let mut inspector = program.attach();
+        assert_eq!(program.go_on(), "ready");
+        match inspector.sample_thread(pid) {
+            Err(error) => assert_eq!(error, SampleError::Replaced { pid }),
+            // An interpreter that is always loaded at the same place can be read on.
+            Ok(sample) => assert_eq!(&*sample.frames[0].file, "<string>"),
+        }
+        assert!(
+            Inspector::attach(pid)
+                .unwrap()
+                .sample_thread(pid)
+                .unwrap()
+                .is_python_thread
+        );
+    }
+}
+
+#[test]
+fn an_interpreter_that_starts_is_refused_until_it_is_up() {
+    for python in pythons::all() {
+        let mut child = Command::new(&python.path)
+            .args(["-c", "input()"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut transient = 0;
+        loop {
+            match Inspector::attach(child.id()) {
+                Ok(_) => break,
+                // Before `exec` the child still is this test; while libraries load it has no state.
+                Err(error) => {
+                    transient += 1;
+                    let is_early = error.is_transient()
+                        || matches!(
+                            error,
+                            AttachError::NotPython { .. }
+                                | AttachError::NoSymbols { .. }
+                                | AttachError::UnexpectedLayout { .. }
+                        );
+                    assert!(is_early && transient < 1_000_000, "{error:?}");
+                }
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// An interpreter's own files, copied to a folder of their own.
+struct CopiedPython {
+    folder: tempfile::TempDir,
+    python: Python,
+}
+
+impl CopiedPython {
+    fn of(python: &Python) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let real = python.path.canonicalize().unwrap();
+        let copy = folder.path().join(real.file_name().unwrap());
+        std::fs::copy(&real, &copy).unwrap();
+        for library in libraries(&real) {
+            std::fs::copy(&library, folder.path().join(library.file_name().unwrap())).unwrap();
+        }
+        Self {
+            folder,
+            python: Python {
+                path: copy,
+                ..python.clone()
+            },
+        }
+    }
+
+    fn start(&self, original: &Python, name: &str) -> Program {
+        let home = Command::new(&original.path)
+            .args(["-c", "import sys; print(sys.base_prefix)"])
+            .output()
+            .unwrap();
+        let mut command = Command::new(&self.python.path);
+        command
+            .env("PYTHONHOME", String::from_utf8(home.stdout).unwrap().trim())
+            .env("LD_LIBRARY_PATH", self.folder.path())
+            .arg(source(name));
+        Program::spawn(&self.python, name, &mut command)
+    }
+}
+
+fn libraries(interpreter: &Path) -> Vec<PathBuf> {
+    let folder = interpreter.parent().unwrap().parent().unwrap().join("lib");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths
+        .filter(|path| path.to_string_lossy().contains("/libpython3."))
+        .collect()
+}
+
+#[test]
+fn an_interpreter_whose_files_were_deleted_is_read_all_the_same() {
+    for python in pythons::all() {
+        let copied = CopiedPython::of(python);
+        let program = copied.start(python, "sleep_in_chain.py");
+        let mapped = std::fs::read_to_string(format!("/proc/{}/maps", program.pid())).unwrap();
+        assert!(mapped.contains(copied.folder.path().to_str().unwrap()));
+        std::fs::remove_dir_all(copied.folder.path()).unwrap();
+        let fetch = program.frame("fetch", false);
+        let sample = program.look_until(&mut program.attach(), &fetch);
+        assert_eq!(sample.frames[0], fetch);
+    }
+}
+
+#[test]
+fn a_version_without_a_layout_is_named() {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let old = std::fs::read_dir(Path::new(&home).join(".pyenv/versions"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("3.8.")
+        });
+    let Some(old) = old else {
+        println!("skipped: no Python 3.8 on this machine");
+        return;
+    };
+    let python = Python {
+        path: old.join("bin/python3"),
+        version: (3, 8, 0),
+        has_uvloop: false,
+    };
+    let program = Program::start(&python, "after_run.py", &[]);
+    let outcome = Inspector::attach(program.pid());
+    let Err(AttachError::UnsupportedVersion { version }) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((version.major, version.minor), (3, 8));
+    assert!(outcome.unwrap_err().hint().is_some());
+}
