@@ -12,6 +12,7 @@ pub mod kernel;
 mod asyncio;
 mod codes;
 mod elf;
+mod ending;
 mod error;
 mod frames;
 mod gil;
@@ -31,6 +32,7 @@ mod threads;
 #[path = "../tests/common/pythons.rs"]
 mod pythons;
 
+pub use ending::{ProcessEnding, ProcessHandle};
 pub use error::{AttachError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 
-use loopscope_inspect::{AttachError, Inspector, kernel};
+use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader};
 
 use super::glance::{Glance, glance, has_mapped};
@@ -21,11 +21,15 @@ use crate::time::Nanos;
 /// An interpreter that is just starting is tried again after this.
 const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
 
+/// Signals that ask a process to end: hang-up, interrupt, quit, terminate.
+const ASKED_TO_END: [i32; 4] = [1, 2, 3, 15];
+
 /// A process under watch.
 pub(super) struct WatchedProcess {
     key: ProcessKey,
     reader: RecordingReader,
     file: File,
+    handle: Option<ProcessHandle>,
     schedule: Schedule,
     attach: Attach,
     loops: BTreeMap<(u32, u32), WatchedLoop>,
@@ -44,7 +48,7 @@ enum Attach {
     Waiting(Nanos),
     /// As good as it gets.
     Done {
-        sampler: Sampler,
+        sampler: Box<Sampler>,
         runtime: ProcessRuntime,
     },
 }
@@ -76,6 +80,7 @@ impl WatchedProcess {
             key,
             reader,
             file,
+            handle: ProcessHandle::open(process.pid),
             schedule,
             attach: Attach::begin(process.pid),
             loops: BTreeMap::new(),
@@ -135,16 +140,23 @@ impl WatchedProcess {
         } else {
             self.announce(ProcessRuntime::Native, None, out);
         }
-        match self.counters {
-            Counters {
-                exit_status: Some(status),
-                ..
-            } => Ending::Exited(status),
-            Counters {
-                ended_nanos: Some(_),
-                ..
-            } => Ending::Closed,
-            _ => Ending::Vanished,
+        self.ending()
+    }
+
+    /// How it ended: by the kernel's word where it gives one, else by the recording's.
+    fn ending(&self) -> Ending {
+        match self.handle.as_ref().and_then(ProcessHandle::ending) {
+            Some(ProcessEnding::Exited(status)) => Ending::Exited(status),
+            // It was asked to end, and ended: many servers raise the signal again once they are done.
+            Some(ProcessEnding::Signaled(signal)) if ASKED_TO_END.contains(&signal) => {
+                Ending::Closed
+            }
+            Some(ProcessEnding::Signaled(signal)) => Ending::Signaled(signal),
+            None => match (self.counters.exit_status, self.counters.ended_nanos) {
+                (Some(status), _) => Ending::Exited(status),
+                (None, Some(_)) => Ending::Closed,
+                (None, None) => Ending::Vanished,
+            },
         }
     }
 
@@ -280,7 +292,7 @@ impl WatchedProcess {
         out: &mut Vec<Fact>,
     ) {
         self.attach = Attach::Done {
-            sampler: Sampler::new(self.key.pid, inspector),
+            sampler: Box::new(Sampler::new(self.key.pid, inspector)),
             runtime,
         };
         self.announce(runtime, uninspectable, out);
