@@ -21,7 +21,12 @@ pub(crate) use evidence::Evidence;
 
 use evidence::Language;
 
-use crate::{in_app::last_segment, observation::Frame, report::Advice, syscalls::Wait};
+use crate::{
+    in_app::{is_in_app, last_segment},
+    observation::Frame,
+    report::Advice,
+    syscalls::Wait,
+};
 
 /// How to see that it is fixed, unless an entry knows better. `{count}` becomes the incident's count.
 const VERIFY: &str =
@@ -146,7 +151,8 @@ impl Entry {
         let is_there = |(file, functions): &(&str, &[&str])| {
             is_file(&frame.file, file) && (functions.is_empty() || functions.contains(&function))
         };
-        self.fits(evidence) && !frame.is_coroutine && self.frames.iter().any(is_there)
+        let may_block = !frame.is_coroutine && !is_in_app(frame);
+        may_block && self.fits(evidence) && self.frames.iter().any(is_there)
     }
 
     fn names_call(&self, call: &str) -> bool {

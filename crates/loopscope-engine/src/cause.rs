@@ -251,6 +251,3 @@ fn task_ref(look: &Look) -> Option<TaskRef> {
         await_chain: report_frames(&task.await_chain),
     })
 }
-
-#[cfg(test)]
-mod tests;

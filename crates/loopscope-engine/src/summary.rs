@@ -11,37 +11,47 @@ use crate::{
 
 /// The sentence for an incident at `now`.
 pub(crate) fn sentence(incident: &Stored, now: Nanos, blocked: Nanos) -> String {
-    match (incident.subject.kind, &incident.subject.r#loop) {
-        (IncidentKind::LoopStall, Some((_, loop_ref))) => {
-            let subject = subject(loop_ref, incident.subject.process_ref.pid);
-            let what = what_happened(incident, now, blocked);
-            format!("{subject} {what}{}", explanation(&incident.diagnosis))
-        }
-        _ => incident.diagnosis.note.clone().unwrap_or_default(),
-    }
+    told(incident, now, blocked, "")
 }
 
 /// The sentence for the list of issues: of a closed incident it also says how long ago that was.
 pub(crate) fn issue(incident: &Stored, now: Nanos, blocked: Nanos) -> String {
-    let sentence = sentence(incident, now, blocked);
-    match incident.closed {
-        None => sentence,
-        Some(closed) => {
-            let ago = duration(now.since(closed));
-            let last = if incident.count > 1 { "last " } else { "" };
-            format!("{sentence}, {last}{ago} ago")
+    let last = if incident.count > 1 { "last " } else { "" };
+    let ago = |closed| format!(", {last}{} ago", duration(now.since(closed)));
+    told(
+        incident,
+        now,
+        blocked,
+        &incident.closed.map_or_else(String::new, ago),
+    )
+}
+
+fn told(incident: &Stored, now: Nanos, blocked: Nanos, ago: &str) -> String {
+    let found = &incident.diagnosis;
+    match (incident.subject.kind, &incident.subject.r#loop) {
+        (IncidentKind::LoopStall, Some((_, loop_ref))) => {
+            let subject = subject(loop_ref, incident.subject.process_ref.pid);
+            let what = what_happened(incident, now, blocked);
+            format!(
+                "{subject} {what}{}{ago}{}",
+                explanation(found),
+                instead(found)
+            )
         }
+        _ => format!("{}{ago}", found.note.as_deref().unwrap_or_default()),
     }
 }
 
 /// A length for people: `0.31 s`, `7.2 s`, `2 min 5 s`, `3 h 4 min`.
 pub(crate) fn duration(length: Nanos) -> String {
     let seconds = length.as_secs_f64();
-    // Compared after rounding, so that 59.99 s does not read as `60.0 s`.
+    // Compared after rounding, so that 59.99 s does not read as `60 s`.
     if seconds < 0.995 {
         format!("{seconds:.2} s")
-    } else if seconds < 59.95 {
+    } else if seconds < 9.95 {
         format!("{seconds:.1} s")
+    } else if seconds < 59.5 {
+        format!("{seconds:.0} s")
     } else if seconds < 3_599.5 {
         let whole = seconds.round() as u64;
         format!("{} min {} s", whole / 60, whole % 60)
@@ -119,13 +129,13 @@ fn explanation(found: &Diagnosis) -> String {
     }
 }
 
-/// ` at app.py:42 in handler: time.sleep; write await asyncio.sleep(...) instead`.
+/// ` at app.py:42 in handler: time.sleep`.
 fn blocking(found: &Diagnosis) -> String {
     let call = found
         .call
         .as_ref()
         .map_or_else(String::new, |call| format!(": {call}"));
-    format!("{}{call}{}", found_at(found), instead(found))
+    format!("{}{call}", found_at(found))
 }
 
 fn lock_wait(found: &Diagnosis, holder: u32) -> String {
@@ -170,9 +180,14 @@ fn found_at(found: &Diagnosis) -> String {
     }
 }
 
+/// The replacement without its comment: what a sentence has room for.
 fn instead(found: &Diagnosis) -> String {
-    let replacement = found.advice.replacement.as_ref();
-    replacement.map_or_else(String::new, |code| format!("; write {code} instead"))
+    let code = found
+        .advice
+        .replacement
+        .as_deref()
+        .and_then(|text| text.split("  #").next());
+    code.map_or_else(String::new, |code| format!("; write {code} instead"))
 }
 
 #[cfg(test)]
@@ -186,6 +201,7 @@ mod tests {
         assert_eq!(read(310), "0.31 s");
         assert_eq!(read(999), "1.0 s");
         assert_eq!(read(7_240), "7.2 s");
+        assert_eq!(read(9_960), "10 s");
         assert_eq!(read(59_960), "1 min 0 s");
         assert_eq!(read(125_000), "2 min 5 s");
         assert_eq!(read(3_599_900), "1 h 0 min");

@@ -197,6 +197,18 @@ fn the_asynchronous_side_of_a_library_is_not_blamed() {
 }
 
 #[test]
+fn a_folder_of_the_application_that_is_named_like_a_library_is_not_that_library() {
+    let stack = [
+        frame("/srv/shop/redis/prices.py", 9, "total"),
+        frame(APP, 4, "handler"),
+    ];
+    let name = found(&stack, 1, state_for(Wait::Computing))
+        .entry
+        .map(|entry| entry.name);
+    assert_eq!(name, Some("computing"));
+}
+
+#[test]
 fn a_package_is_a_whole_folder_name() {
     assert!(is_file("/venv/redis/client.py", "redis/"));
     assert!(is_file("redis/client.py", "redis/"));

@@ -1,0 +1,366 @@
+//! Which cause, which line, which shares.
+
+use crate::{
+    observation::{Fact, Frame, Gil, LoopKey, LoopRuntime, RunState, Sample, ThreadState},
+    report::{Incident, StallCause},
+    syscalls::FUTEX,
+    testing::{
+        APP, Bench, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
+        sleeping_in_handler, task,
+    },
+};
+
+const LIB: &str = "/venv/lib/python3.12/site-packages/lib/mod.py";
+
+/// One stall from 0 ms on, looked at every 20 ms from 50 ms on, with these looks.
+fn stalled_with(looks: Vec<Sample>) -> Incident {
+    let mut bench = Bench::new();
+    let last = 50 + 20 * looks.len() as u64;
+    for (index, look) in looks.into_iter().enumerate() {
+        bench.look(50 + 20 * index as u64, 0, look);
+    }
+    bench.ended(last, 0, last.max(100));
+    bench.only(last)
+}
+
+fn place(incident: &Incident) -> (StallCause, String) {
+    let culprit = incident.culprit.as_ref();
+    let place = culprit.map_or_else(String::new, |c| format!("{}:{}", c.function, c.line));
+    (incident.cause.unwrap(), place)
+}
+
+fn at_line(line: u32) -> Frame {
+    coroutine(APP, line, "handler")
+}
+
+#[test]
+fn one_callback_over_all_looks_is_a_blocking_call() {
+    let incident = stalled_with(vec![sleeping_in_handler(); 5]);
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "handler:42".into())
+    );
+    assert_eq!(incident.advice.rule.as_deref(), Some("ASYNC251"));
+    assert_eq!(
+        incident.summary,
+        "loop main (pid 41, asyncio) stalled for 0.15 s at app.py:42 in handler: time.sleep; \
+         write await asyncio.sleep(...) instead"
+    );
+}
+
+#[test]
+fn one_look_is_enough_for_a_blocking_call() {
+    let mut bench = Bench::new();
+    bench.look(120, 0, sleeping_in_handler());
+    assert_eq!(bench.only(120).cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn two_late_looks_at_one_callback_are_no_overload() {
+    let mut bench = Bench::new();
+    bench.look(300, 0, sleeping_in_handler());
+    bench.look(302, 0, sleeping_in_handler());
+    assert_eq!(bench.only(310).cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn changing_callbacks_are_an_overload_and_share_the_time() {
+    let looks = (0..10).map(|n| {
+        let function = if n % 5 == 0 { "rare" } else { "often" };
+        sample(
+            &[frame(LIB, 3, "helper"), frame(APP, 10 + n, function)],
+            u64::from(n),
+        )
+    });
+    let incident = stalled_with(looks.collect());
+    assert_eq!(incident.cause, Some(StallCause::Overload));
+    let shares: Vec<(&str, f64)> = incident
+        .shares
+        .iter()
+        .map(|share| (&*share.function, share.share))
+        .collect();
+    assert_eq!(shares, [("often", 0.8), ("rare", 0.2)]);
+    assert_eq!(
+        incident.culprit.map(|culprit| culprit.function).as_deref(),
+        Some("often")
+    );
+    assert!(
+        incident.summary.contains("often at app.py"),
+        "{}",
+        incident.summary
+    );
+}
+
+#[test]
+fn the_share_of_an_overloaded_loop_goes_to_the_callback_not_to_its_helpers() {
+    let looks = (0..6).map(|n| {
+        let helper = format!("helper_{n}");
+        sample(&[frame(APP, 70, &helper), frame(APP, 20, "callback")], n)
+    });
+    let incident = stalled_with(looks.collect());
+    assert_eq!(
+        place(&incident),
+        (StallCause::Overload, "callback:20".into())
+    );
+    assert_eq!(incident.shares.len(), 1);
+}
+
+#[test]
+fn a_callback_that_is_on_for_half_of_the_time_is_to_blame() {
+    let looks = |same: u64| -> Vec<Sample> {
+        let own = sample(&[frame(APP, 1, "long")], 99);
+        let others = (0..10 - same).map(|n| sample(&[frame(APP, 2, "short")], n));
+        others.chain((0..same).map(|_| own.clone())).collect()
+    };
+    // Looks from 50 to 230 ms: a run of n covers 20 (n - 1) ms of 230.
+    assert_eq!(place(&stalled_with(looks(7))).0, StallCause::BlockingCall);
+    assert_eq!(place(&stalled_with(looks(7))).1, "long:1");
+    assert_eq!(place(&stalled_with(looks(6))).0, StallCause::Overload);
+}
+
+#[test]
+fn looks_between_two_callbacks_do_not_cost_the_others_their_identity() {
+    let mut looks: Vec<Sample> = (0..8)
+        .map(|n| sample(&[frame(APP, 1, "tick")], n))
+        .collect();
+    looks[3] = Sample {
+        callback: None,
+        ..sample(&[], 0)
+    };
+    assert_eq!(stalled_with(looks).cause, Some(StallCause::Overload));
+}
+
+#[test]
+fn tasks_tell_callbacks_apart_where_callbacks_have_no_identity() {
+    let of_task = |address| Sample {
+        callback: None,
+        task: Some(task("Task-1", address)),
+        ..sample(&[at_line(5)], 0)
+    };
+    let changing = (0..8).map(of_task).collect();
+    assert_eq!(stalled_with(changing).cause, Some(StallCause::Overload));
+    let same = (0..8).map(|_| of_task(1)).collect();
+    assert_eq!(stalled_with(same).cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn outermost_frames_tell_callbacks_apart_where_nothing_else_does() {
+    let of_function = |function: &str| Sample {
+        callback: None,
+        ..sample(&[frame(LIB, 3, "helper"), frame(APP, 5, function)], 0)
+    };
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let changing = names.iter().map(|name| of_function(name)).collect();
+    assert_eq!(stalled_with(changing).cause, Some(StallCause::Overload));
+    let same = names.iter().map(|_| of_function("a")).collect();
+    assert_eq!(stalled_with(same).cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn the_culprit_is_the_deepest_own_frame_that_all_looks_share() {
+    let deep = |helper: &str, line| {
+        sample(
+            &[
+                frame(LIB, 3, "read"),
+                frame(APP, 30, helper),
+                frame(APP, line, "fetch_all"),
+                at_line(8),
+            ],
+            1,
+        )
+    };
+    let looks = vec![
+        deep("one", 21),
+        deep("two", 22),
+        deep("three", 22),
+        deep("four", 23),
+    ];
+    let incident = stalled_with(looks);
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "fetch_all:22".into())
+    );
+    assert_eq!(
+        incident.frames[2].line, 22,
+        "the shown stack stands on that line"
+    );
+    let own: Vec<bool> = incident.frames.iter().map(|frame| frame.in_app).collect();
+    assert_eq!(own, [false, true, true, true, false, true]);
+}
+
+#[test]
+fn a_callback_of_a_library_blames_the_own_frame_seen_most() {
+    let dispatch = |function: &str| {
+        sample(
+            &[
+                frame(APP, 9, function),
+                frame(LIB, 3, function),
+                frame(LIB, 7, "dispatch"),
+            ],
+            1,
+        )
+    };
+    let incident = stalled_with(vec![dispatch("a"), dispatch("b"), dispatch("b")]);
+    assert_eq!(place(&incident).1, "b:9");
+}
+
+#[test]
+fn a_stack_without_own_frames_has_no_culprit_and_still_shows_where() {
+    let looks = vec![sample(&[frame(LIB, 3, "read"), frame(LIB, 7, "dispatch")], 1); 3];
+    let incident = stalled_with(looks);
+    assert_eq!(incident.culprit, None);
+    assert!(
+        incident.summary.contains("at mod.py:3 in read"),
+        "{}",
+        incident.summary
+    );
+}
+
+#[test]
+fn the_task_and_its_await_chain_are_shown() {
+    let look = Sample {
+        task: Some(task("fetch-7", 1)),
+        ..sleeping_in_handler()
+    };
+    let shown = stalled_with(vec![look; 3]).task.unwrap();
+    assert_eq!((&*shown.name, shown.await_chain.len()), ("fetch-7", 1));
+}
+
+#[test]
+fn who_holds_the_interpreters_lock_is_told_by_most_looks() {
+    let with = |gil| Sample {
+        gil,
+        ..sleeping_in_handler()
+    };
+    let of = |looks: Vec<Sample>| stalled_with(looks).gil_held;
+    assert_eq!(
+        of(vec![with(Gil::Own), with(Gil::Own), with(Gil::Free)]),
+        Some(true)
+    );
+    assert_eq!(
+        of(vec![with(Gil::Own), with(Gil::Free), with(Gil::Free)]),
+        Some(false)
+    );
+    assert_eq!(of(vec![with(Gil::Unknown); 3]), None);
+}
+
+fn waiting_for_lock(holder: u32, line: u32) -> Sample {
+    let frames = in_asyncio(&[frame_calling(APP, line, "crunch", &["re.match"])]);
+    Sample {
+        gil: Gil::Other {
+            thread_id: holder,
+            frames,
+        },
+        thread: ThreadState {
+            run_state: RunState::Sleeping,
+            syscall: Some(FUTEX),
+            ..running()
+        },
+        ..sample(&[at_line(8)], 1)
+    }
+}
+
+#[test]
+fn a_loop_that_waits_for_the_interpreters_lock_blames_its_holder() {
+    let incident = stalled_with(vec![waiting_for_lock(77, 60); 4]);
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "crunch:60".into())
+    );
+    assert_eq!((incident.gil_held, incident.origin), (Some(true), None));
+    assert_eq!(incident.frames[0].function, "crunch");
+    assert_eq!(
+        incident.summary,
+        "loop main (pid 41, asyncio) stalled for 0.13 s: it waits for the interpreter lock, which \
+         thread 77 holds at app.py:60 in crunch: re.match"
+    );
+}
+
+#[test]
+fn a_holder_that_moves_or_changes_is_not_to_blame() {
+    let moving = (60..64).map(|line| waiting_for_lock(77, line)).collect();
+    assert_eq!(place(&stalled_with(moving)).1, "handler:8");
+    let changing = (70..74)
+        .map(|thread| waiting_for_lock(thread, 60))
+        .collect();
+    assert_eq!(place(&stalled_with(changing)).1, "handler:8");
+    assert_eq!(
+        place(&stalled_with(vec![waiting_for_lock(77, 60)])).1,
+        "handler:8"
+    );
+}
+
+#[test]
+fn a_wait_for_the_lock_points_at_the_stall_of_the_loop_that_holds_it() {
+    let mut bench = Bench::new();
+    let holder = LoopKey {
+        slot: 1,
+        ..bench.key
+    };
+    bench.see_loop(holder, LoopRuntime::Asyncio, 77);
+    let crunching = sample(&[frame_calling(APP, 60, "crunch", &["re.match"])], 5);
+    for at in [110, 130, 150] {
+        bench.look_at(holder, at, 0, crunching.clone());
+        bench.look(at + 1, 0, waiting_for_lock(77, 60));
+    }
+    let incidents = bench.incidents(200);
+    assert_eq!(incidents[0].r#loop.as_ref().map(|l| l.thread_id), Some(77));
+    assert_eq!(incidents[1].origin.as_ref(), Some(&incidents[0].id));
+}
+
+#[test]
+fn a_thread_that_got_no_processor_is_starved_and_its_code_gets_no_advice() {
+    let starved = |waited: u64| {
+        let thread = ThreadState {
+            runqueue_nanos: millis(waited).0,
+            ..running()
+        };
+        Sample {
+            thread,
+            ..sleeping_in_handler()
+        }
+    };
+    // Looks at 50, 70 and 90 ms: 20 of 40 ms in the run queue is the limit.
+    let incident = stalled_with(vec![starved(0), starved(10), starved(20)]);
+    assert_eq!(
+        place(&incident),
+        (StallCause::CpuStarved, "handler:42".into())
+    );
+    assert_eq!(
+        (incident.advice.replacement, incident.advice.rule),
+        (None, None)
+    );
+    let incident = stalled_with(vec![starved(0), starved(10), starved(19)]);
+    assert_eq!(incident.cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn an_observer_that_was_late_itself_puts_an_unseen_stall_down_to_the_machine() {
+    let stalled_for = |late: u64| {
+        let mut bench = Bench::new();
+        bench.at(1_000, Fact::ObserverLate { by: millis(late) });
+        bench.ended(1_001, 800, 1_000);
+        bench.only(1_001).cause
+    };
+    assert_eq!(stalled_for(100), Some(StallCause::CpuStarved));
+    assert_eq!(stalled_for(99), Some(StallCause::Unknown));
+    let mut bench = Bench::new();
+    bench.at(700, Fact::ObserverLate { by: millis(600) });
+    bench.ended(1_001, 800, 1_000);
+    assert_eq!(
+        bench.only(1_001).cause,
+        Some(StallCause::Unknown),
+        "it was late before"
+    );
+}
+
+#[test]
+fn the_cause_is_told_again_with_each_look() {
+    let mut bench = Bench::new();
+    bench.look(100, 0, sample(&[frame(APP, 1, "tick")], 0));
+    assert_eq!(bench.only(100).cause, Some(StallCause::BlockingCall));
+    for n in 1..10 {
+        bench.look(100 + 20 * n, 0, sample(&[frame(APP, 1, "tick")], n));
+    }
+    assert_eq!(bench.only(300).cause, Some(StallCause::Overload));
+}
