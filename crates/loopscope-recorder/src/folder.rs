@@ -7,11 +7,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::environment;
 use crate::identity::ProcessIdentity;
+use crate::reader::RecordingReader;
 
 /// How recordings are named: `PID-START-IMAGE.loopscope`.
 pub const EXTENSION: &str = "loopscope";
@@ -173,6 +175,21 @@ pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
     paths
         .filter(|path| path.extension().is_some_and(|end| end == EXTENSION))
         .collect()
+}
+
+/// Deletes recordings of dead processes that are older than `age`. What cannot be read or deleted stays:
+/// it may belong to a program that is just starting.
+pub fn prune(folder: &RuntimeFolder, age: Duration) {
+    for path in recordings_in(folder.path()) {
+        let is_old = fs::metadata(&path)
+            .and_then(|found| found.modified())
+            .is_ok_and(|modified| modified.elapsed().is_ok_and(|passed| passed > age));
+        let is_dead =
+            || RecordingReader::open(&path).is_ok_and(|reader| !reader.description().is_live());
+        if is_old && is_dead() {
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use loopscope_engine::time::Nanos;
 use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, WatchOptions};
 use loopscope_recorder::clock::unix_nanos;
 use loopscope_recorder::environment;
-use loopscope_recorder::folder::RuntimeFolder;
+use loopscope_recorder::folder::{RuntimeFolder, prune};
 use loopscope_server::{Server, SnapshotCell, Token};
 use rustix::process::{Pid, WaitOptions, wait};
 
@@ -26,6 +26,9 @@ use super::serve::{self, Bridge, Show};
 use super::{pulse_object, reach, signals};
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
+
+/// Recordings that dead processes left behind are kept for a week.
+const LEFT_BEHIND_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A run that is about to start.
 pub(crate) struct Watching {
@@ -258,7 +261,10 @@ fn equip(command: &[OsString], notes: &mut Vec<Fact>) -> Option<Equipment> {
         }
     };
     match RuntimeFolder::open_default() {
-        Ok(folder) => Some(Equipment { pulse, folder }),
+        Ok(folder) => {
+            prune(&folder, LEFT_BEHIND_KEPT);
+            Some(Equipment { pulse, folder })
+        }
         Err(error) => {
             refuse(
                 error.to_string(),

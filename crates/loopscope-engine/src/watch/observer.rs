@@ -21,6 +21,9 @@ use crate::time::{Nanos, WallAnchor};
 /// A report is published at least this often, so that ages in it stay true.
 const PUBLISH: Nanos = Nanos::from_millis(250);
 
+/// The observer thread's nice value, where it may be set.
+const OBSERVER_NICE: i32 = -10;
+
 /// What an observer needs to start.
 pub struct ObserverOptions {
     /// What to look at.
@@ -72,7 +75,12 @@ impl Observer {
     /// When the thread cannot be created.
     pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
         let (commands, receiver) = channel();
-        let work = move || Observing::new(options).run(&receiver);
+        let work = move || {
+            // Where we may (root), ahead of what starves the target: a late observer sees less. It needs
+            // well under a hundredth of a core.
+            let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+            Observing::new(options).run(&receiver);
+        };
         let thread = thread::Builder::new()
             .name("loopscope-watch".into())
             .spawn(work)?;
