@@ -136,3 +136,41 @@ fn instruction_offset<M: Memory>(reader: &ObjectReader<M>, raw: &RawFrame) -> i6
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stack(frames: &[(u64, u64, u64)]) -> Outline {
+        let raw = |&(address, code, instruction): &(u64, u64, u64)| RawFrame {
+            address,
+            code,
+            instruction,
+        };
+        Outline {
+            frames: frames.iter().map(raw).collect(),
+        }
+    }
+
+    #[test]
+    fn a_frame_that_runs_on_inside_its_function_stands_still() {
+        let before = stack(&[(3, 30, 1), (2, 20, 5)]);
+        assert!(before.is_still(&stack(&[(3, 30, 9), (2, 20, 5)])));
+        assert!(stack(&[]).is_still(&stack(&[])));
+    }
+
+    #[test]
+    fn a_stack_that_changed_does_not() {
+        let before = stack(&[(3, 30, 1), (2, 20, 5)]);
+        for after in [
+            stack(&[(2, 20, 5)]),
+            stack(&[(3, 31, 1), (2, 20, 5)]),
+            stack(&[(4, 30, 1), (2, 20, 5)]),
+            stack(&[(3, 30, 1), (2, 20, 6)]),
+            stack(&[(4, 40, 1), (3, 30, 1), (2, 20, 5)]),
+            stack(&[]),
+        ] {
+            assert!(!before.is_still(&after), "{after:?}");
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! Looks at a real interpreter through a memory that lies.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 
 use super::*;
+use crate::layout::InnermostFrame;
 use crate::locate;
 use crate::memory::{MemoryError, ProcessMemory};
 use crate::pythons;
@@ -52,6 +55,35 @@ fn scramble(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ value >> 31
+}
+
+/// A live process's memory in which each second reading shows its threads' innermost frames elsewhere.
+#[derive(Clone, Debug)]
+struct RestlessMemory {
+    truth: ProcessMemory,
+    reads: Rc<Cell<u64>>,
+    /// The word that changes.
+    restless: u64,
+}
+
+impl Memory for RestlessMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        self.truth.read(address, buffer)?;
+        for (word, at) in buffer
+            .as_chunks_mut::<8>()
+            .0
+            .iter_mut()
+            .zip((address..).step_by(8))
+        {
+            if at == self.restless {
+                self.reads.set(self.reads.get() + 1);
+                if self.reads.get().is_multiple_of(2) {
+                    *word = 0_u64.to_le_bytes();
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Running(Child);
@@ -108,5 +140,38 @@ fn a_target_that_lies_about_its_memory_gets_an_answer_or_an_error() {
         }
         // Most lies are small enough that the reads get far.
         assert!(answers > 15, "{:?}: {answers} answers", python.version);
+    }
+}
+
+#[test]
+fn a_thread_that_never_holds_still_is_reported_as_torn() {
+    for python in pythons::all() {
+        let running = Running::start(python);
+        let pid = running.0.id();
+        let truth = ProcessMemory::new(pid);
+        let found = locate::locate(pid, &truth).unwrap();
+        let threads = ObjectReader::new(truth, found.layout)
+            .python_threads(found.runtime)
+            .unwrap();
+        let innermost = match found.layout.thread.innermost {
+            InnermostFrame::Direct { frame: offset }
+            | InnermostFrame::ThroughCFrame { cframe: offset, .. } => offset,
+        };
+        let restless = threads[0].state + innermost;
+        let reads = Rc::default();
+        let memory = RestlessMemory {
+            truth,
+            reads: Rc::clone(&reads),
+            restless,
+        };
+        let ids = ThreadIds::new(pid);
+        let mut sampler = Sampler::new(memory, found.layout, found.runtime, ids);
+        let sample = sampler.sample(pid).unwrap();
+        assert!(
+            sample.torn && !sample.frames.is_empty(),
+            "{:?}",
+            python.version
+        );
+        assert_eq!(reads.get(), 2 * MAX_LOOKS as u64);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use loopscope_inspect::{AttachError, Inspector, SampleError};
+use loopscope_inspect::{AttachError, GilHolder, Inspector, SampleError, kernel};
 
 use crate::pythons::{self, Python};
 use crate::support::{Program, source};
@@ -156,6 +156,54 @@ fn an_interpreter_whose_files_were_deleted_is_read_all_the_same() {
         let fetch = program.frame("fetch", false);
         let sample = program.look_until(&mut program.attach(), &fetch);
         assert_eq!(sample.frames[0], fetch);
+    }
+}
+
+/// The process that `unshare --fork` waits for.
+fn only_child(parent: u32) -> u32 {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    std::fs::read_to_string(path)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn a_process_in_a_pid_namespace_of_its_own_is_read_by_the_ids_that_the_observer_sees() {
+    let unshare = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    if !Command::new("unshare")
+        .args(unshare)
+        .arg("true")
+        .status()
+        .is_ok_and(|it| it.success())
+    {
+        println!("skipped: this user may not make a pid namespace");
+        return;
+    }
+    for python in pythons::all() {
+        let mut command = Command::new("unshare");
+        command
+            .args(unshare)
+            .arg(&python.path)
+            .arg(source("executor_regex.py"));
+        let program = Program::spawn(python, "executor_regex.py", &mut command);
+        let pid = only_child(program.pid());
+        let mut inspector = Inspector::attach(pid).unwrap();
+        let search = program.frame("search", false);
+        let sample = program.look_at_until(&mut inspector, pid, |sample| {
+            matches!(&sample.gil, GilHolder::Other { frames, .. } if frames.first() == Some(&search))
+        });
+        assert!(sample.running_loop.is_some());
+        let GilHolder::Other {
+            tid: Some(holder), ..
+        } = sample.gil
+        else {
+            panic!("{sample:?}")
+        };
+        assert_eq!(kernel::thread_ids(pid), [pid, holder]);
+        // Inside, ids are counted from 1.
+        assert!(program.number(0) < pid);
     }
 }
 
