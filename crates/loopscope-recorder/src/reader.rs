@@ -15,12 +15,13 @@ use thiserror::Error;
 
 use crate::identity::{ProcessIdentity, boot_id};
 use crate::layout::{
-    BUCKETS, EVENT_WORDS, EventKind, EventSlot, FORMAT_VERSION, Header, LoopSlot, MAGIC, PollKind,
-    SlotState, checksum,
+    BUCKETS, EVENT_WORDS, EXECUTABLE_BYTES, EventKind, EventSlot, FORMAT_VERSION, Header, LoopSlot,
+    MAGIC, PollKind, SERVICE_BYTES, SlotState, checksum,
 };
 
-/// No recording of any version is larger; a file that claims to be is not read.
-const MOST_FILE_BYTES: u64 = 64 << 20;
+/// No recording of a version that this reader knows is nearly so large. It bounds what a hostile file
+/// can make a reader fetch and keep.
+const MOST_FILE_BYTES: u64 = 4 << 20;
 
 /// Why a recording cannot be read.
 #[derive(Debug, Error)]
@@ -398,12 +399,16 @@ fn decode_header(
         reason,
         path: path.into(),
     };
-    match u64_at(bytes, offset_of!(Header, magic)) {
-        Some(MAGIC) => {}
-        Some(0) => return Err(ReadError::Unfinished { path: path.into() }),
-        _ => return Err(damaged("no magic")),
+    if is_unfinished(bytes) {
+        return Err(ReadError::Unfinished { path: path.into() });
+    }
+    if u64_at(bytes, offset_of!(Header, magic)) != Some(MAGIC) {
+        return Err(damaged("no magic"));
     }
     let version = u32_at(bytes, offset_of!(Header, version)).ok_or(damaged("no version"))?;
+    if version == 0 {
+        return Err(damaged("no version"));
+    }
     if version > FORMAT_VERSION {
         return Err(ReadError::Newer {
             found: version,
@@ -414,6 +419,14 @@ fn decode_header(
     let tables = decode_tables(bytes).ok_or(damaged("header cut short"))?;
     tables.check(file_bytes).map_err(damaged)?;
     Ok((description, tables))
+}
+
+/// Whether the magic, which is written last, is still to come: also in a file that has no bytes yet.
+fn is_unfinished(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .take(size_of_val(&MAGIC))
+        .all(|byte| *byte == 0)
 }
 
 fn decode_description(bytes: &[u8], version: u32) -> Option<Description> {
@@ -438,9 +451,13 @@ fn decode_description(bytes: &[u8], version: u32) -> Option<Description> {
         executable: text_at(
             bytes,
             offset_of!(Header, executable),
-            executable_length.min(256),
+            executable_length.min(EXECUTABLE_BYTES),
         )?,
-        service: text_at(bytes, offset_of!(Header, service), service_length.min(64))?,
+        service: text_at(
+            bytes,
+            offset_of!(Header, service),
+            service_length.min(SERVICE_BYTES),
+        )?,
         agent_version: text_at(bytes, offset_of!(Header, agent_version), 16)?,
     })
 }
@@ -554,9 +571,11 @@ fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
-/// A text of at most so many bytes: up to the first zero, whatever is no UTF-8 replaced.
+/// A text of at most so many bytes: up to the first zero. Whatever is no UTF-8 is replaced, and so are
+/// control characters: these texts end up on the terminal of a person who may be root.
 fn text_at(bytes: &[u8], offset: usize, length: usize) -> Option<String> {
     let text = bytes.get(offset..offset + length)?;
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(length);
-    Some(String::from_utf8_lossy(&text[..end]).into_owned())
+    let shown = String::from_utf8_lossy(&text[..end]);
+    Some(shown.replace(char::is_control, "\u{fffd}"))
 }

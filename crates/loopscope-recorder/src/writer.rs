@@ -9,7 +9,7 @@
 //! inherited.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -30,6 +30,9 @@ use crate::mapping;
 
 /// Images of one process that are looked for before giving up: far beyond any chain of `exec`.
 const MOST_IMAGES: u32 = 4096;
+
+/// Signals that may cut in on the reservation, one after the other, before it is given up.
+const MOST_INTERRUPTIONS: u32 = 1000;
 
 /// Why a recording cannot be made.
 #[derive(Debug, Error)]
@@ -441,14 +444,44 @@ fn create_file(
 
 /// Reserves every block. File systems without the call get the zeros written instead.
 fn reserve(file: &File) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, FILE_BYTES as u64) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => io::copy(
-            &mut io::Read::take(io::repeat(0), FILE_BYTES as u64),
-            &mut io::BufWriter::new(file),
-        )
-        .map(|_| ()),
+    if !is_allowed_by_limit() {
+        return Err(Errno::FBIG.into());
+    }
+    match reserve_despite_signals(file) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file),
         result => result.map_err(io::Error::from),
     }
+}
+
+/// Whether the process may make files of this size. Trying it against `RLIMIT_FSIZE` does not only fail:
+/// it raises SIGXFSZ, which would end the process that we observe.
+fn is_allowed_by_limit() -> bool {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    limit.current.is_none_or(|most| most >= FILE_BYTES as u64)
+}
+
+/// A memory file system gives up where a signal is pending, whether or not the program asked for calls
+/// to be restarted; under a profiler's timer signals come all the time.
+fn reserve_despite_signals(file: &File) -> Result<(), Errno> {
+    for _ in 0..MOST_INTERRUPTIONS {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, FILE_BYTES as u64) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+    Err(Errno::INTR)
+}
+
+/// Every byte is written out before this returns: one that is not would be a hole.
+fn write_zeros(mut file: &File) -> io::Result<()> {
+    let zeros = [0; 4096];
+    let mut left = FILE_BYTES;
+    while left > 0 {
+        let part = left.min(zeros.len());
+        file.write_all(&zeros[..part])?;
+        left -= part;
+    }
+    Ok(())
 }
 
 fn failure(path: &Path, source: io::Error) -> CreateError {
@@ -456,5 +489,34 @@ fn failure(path: &Path, source: io::Error) -> CreateError {
     match source.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => CreateError::NoRoom { path },
         _ => CreateError::File { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_cannot_reserve_gets_every_byte_written() {
+        let path = std::env::temp_dir().join(format!("ls-zeros-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        write_zeros(&file).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), vec![0; FILE_BYTES]);
+        let _ = fs::remove_file(&path);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_from_what_is_refused() {
+        let of = |errno: Errno| failure(Path::new("/x"), errno.into());
+        assert!(matches!(of(Errno::NOSPC), CreateError::NoRoom { .. }));
+        assert!(matches!(of(Errno::FBIG), CreateError::NoRoom { .. }));
+        assert!(matches!(of(Errno::ACCESS), CreateError::File { .. }));
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end_at_a_character() {
+        assert_eq!(tail("/opt/äb", 2), "b");
+        assert_eq!(tail("/opt/äb", 3), "äb");
+        assert_eq!(tail("ab", 4), "ab");
     }
 }
