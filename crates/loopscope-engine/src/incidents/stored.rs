@@ -33,6 +33,8 @@ pub(crate) struct Stored {
     finished: Nanos,
     longest: Nanos,
     last: Option<LastOccurrence>,
+    /// The latest end before the open occurrence.
+    last_closed: Option<Nanos>,
 }
 
 /// The occurrence that ended last, kept so that its end can be amended.
@@ -110,6 +112,7 @@ impl Stored {
             finished: Nanos(0),
             longest: Nanos(0),
             last: None,
+            last_closed: None,
         }
     }
 
@@ -166,7 +169,10 @@ impl Stored {
 
     pub(super) fn begin(&mut self, id: OccurrenceId, since: Nanos, at: Nanos) {
         self.count += 1;
+        self.last_closed = self.last_closed.max(self.closed);
         self.closed = None;
+        // Ends of older periods may be heard of late.
+        self.opened = self.opened.min(since);
         self.open = Some((id, since));
         self.updated = at;
     }
@@ -182,8 +188,8 @@ impl Stored {
         self.finished = self.finished.plus(ended.since(since));
         self.longest = longest_before.max(ended.since(since));
         self.open = None;
-        self.closed = Some(ended.max(since));
-        self.updated = ended.max(since);
+        self.closed = self.last_closed.max(Some(ended.max(since)));
+        self.updated = self.updated.max(ended);
     }
 
     pub(super) fn last_is(&self, id: OccurrenceId) -> bool {

@@ -364,3 +364,16 @@ fn the_cause_is_told_again_with_each_look() {
     }
     assert_eq!(bench.only(300).cause, Some(StallCause::Overload));
 }
+
+#[test]
+fn shares_stay_right_when_looks_are_merged() {
+    let mut bench = Bench::new();
+    for n in 0..400 {
+        let function = if n < 200 { "first" } else { "second" };
+        bench.look(100 + 10 * n, 0, sample(&[frame(APP, 1, function)], n));
+    }
+    let shares = bench.only(4_100).shares;
+    let first = shares.iter().find(|share| share.function == "first");
+    let share = first.map_or(0.0, |share| share.share);
+    assert!((0.47..0.53).contains(&share), "{share}");
+}

@@ -222,3 +222,17 @@ fn the_book_is_bounded_and_counts_what_it_dropped() {
     assert_eq!(report.detailed_health.agent.dropped["incidents"], 2);
     assert_eq!(report.monitoring.total_stalls, 5);
 }
+
+#[test]
+fn an_end_that_is_heard_of_late_does_not_turn_the_incidents_times_around() {
+    let mut bench = Bench::new();
+    bench.ended(9_000, 3_000, 3_120);
+    bench.ended(9_001, 500, 620);
+    let incident = bench.only(9_001);
+    let at = |at| bench.engine.anchor.timestamp(crate::testing::millis(at));
+    assert_eq!(
+        (incident.opened_at, incident.closed_at),
+        (at(500), Some(at(3_120)))
+    );
+    assert_eq!((incident.count, incident.duration_seconds), (2, 0.24));
+}

@@ -207,3 +207,19 @@ fn what_finds_no_room_is_counted() {
     assert_eq!((dropped["processes"], dropped["loops"]), (1, 1));
     assert_eq!(report.status, Status::Degraded);
 }
+
+#[test]
+fn the_main_process_stays_in_the_report_after_its_end() {
+    let (mut bench, worker) = with_worker();
+    bench.gone(1_000, worker, Ending::Exited(0));
+    bench.gone(1_000, bench.process, Ending::Exited(0));
+    bench.at(600_000, Fact::ShuttingDown);
+    let report = bench.report(600_000);
+    let pids: Vec<u32> = report
+        .detailed_health
+        .processes
+        .iter()
+        .map(|process| process.pid)
+        .collect();
+    assert_eq!(pids, [41]);
+}

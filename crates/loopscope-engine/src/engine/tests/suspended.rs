@@ -176,3 +176,23 @@ fn a_process_that_dies_while_stopped_ends_its_pause() {
     );
     assert_eq!(bench.incidents(2_000).len(), 1);
 }
+
+#[test]
+fn the_end_of_a_period_across_the_pause_may_be_heard_of_before_the_end_of_the_pause() {
+    let mut bench = Bench::new();
+    bench.stop(1_000, true);
+    bench.read(1_200, None, 900);
+    bench.ended(2_005, 950, 2_001);
+    bench.stop(2_010, false);
+    assert_eq!(bench.only(2_100).cause, Some(StallCause::Suspended));
+}
+
+#[test]
+fn a_period_across_the_pause_that_is_heard_of_only_afterwards_is_not_reported_either() {
+    let mut bench = Bench::new();
+    bench.stop(1_000, true);
+    bench.read(1_200, None, 900);
+    bench.stop(2_000, false);
+    bench.ended(2_010, 950, 2_001);
+    assert_eq!(bench.only(2_100).cause, Some(StallCause::Suspended));
+}
