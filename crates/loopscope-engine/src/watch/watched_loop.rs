@@ -65,6 +65,52 @@ impl WatchedLoop {
         self.due
     }
 
+    /// Finds out what kind of loop it is, and announces it when that is clear or changed.
+    ///
+    /// A thread that polls descriptors without epoll is mostly no loop at all (a driver that waits for
+    /// its sockets), so it is announced only once asyncio runs on it.
+    pub(super) fn introduce(
+        &mut self,
+        state: &LoopState,
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        if now < self.nature_due || !state.is_live {
+            return;
+        }
+        let nature = around.sampler.nature(self.thread_id);
+        let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
+        let runtime = match (python_runtime, around.runtime, self.kind) {
+            (Some(runtime), _, _) => runtime,
+            (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
+            (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
+            (None, _, _) => LoopRuntime::Poll,
+        };
+        let settled = python_runtime.is_some() || around.runtime != ProcessRuntime::Python;
+        self.nature_due = if settled {
+            Nanos(u64::MAX)
+        } else {
+            now.plus(self.nature_distance)
+        };
+        self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
+        if runtime == LoopRuntime::Poll {
+            return;
+        }
+        let info = LoopInfo {
+            name: self.name(state, nature),
+            runtime,
+            thread_id: self.thread_id,
+        };
+        if self.info.as_ref() != Some(&info) {
+            self.info = Some(info.clone());
+            out.push(Fact::LoopSeen {
+                key: self.key,
+                info,
+            });
+        }
+    }
+
     /// Takes in a fresh reading of its slot.
     pub(super) fn take(
         &mut self,
@@ -76,7 +122,6 @@ impl WatchedLoop {
         if self.over {
             return;
         }
-        self.learn_nature(state, around, now, out);
         let busy_since = state.busy_since_nanos.map(Nanos);
         self.tell(state, now, out);
         self.due = match busy_since {
@@ -152,52 +197,6 @@ impl WatchedLoop {
             out.push(Fact::LoopGone { key: self.key });
         }
         Nanos(u64::MAX)
-    }
-
-    /// Finds out what kind of loop it is, and announces it when that is clear or changed.
-    ///
-    /// A thread that polls descriptors without epoll is mostly no loop at all (a driver that waits for
-    /// its sockets), so it is announced only once asyncio runs on it.
-    fn learn_nature(
-        &mut self,
-        state: &LoopState,
-        around: &mut Surroundings<'_>,
-        now: Nanos,
-        out: &mut Vec<Fact>,
-    ) {
-        if now < self.nature_due || !state.is_live {
-            return;
-        }
-        let nature = around.sampler.nature(self.thread_id);
-        let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
-        let runtime = match (python_runtime, around.runtime, self.kind) {
-            (Some(runtime), _, _) => runtime,
-            (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
-            (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
-            (None, _, _) => LoopRuntime::Poll,
-        };
-        let settled = python_runtime.is_some() || around.runtime != ProcessRuntime::Python;
-        self.nature_due = if settled {
-            Nanos(u64::MAX)
-        } else {
-            now.plus(self.nature_distance)
-        };
-        self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
-        if runtime == LoopRuntime::Poll {
-            return;
-        }
-        let info = LoopInfo {
-            name: self.name(state, nature),
-            runtime,
-            thread_id: self.thread_id,
-        };
-        if self.info.as_ref() != Some(&info) {
-            self.info = Some(info.clone());
-            out.push(Fact::LoopSeen {
-                key: self.key,
-                info,
-            });
-        }
     }
 
     /// `main` on the process's first thread, else what the program calls the thread, else what the

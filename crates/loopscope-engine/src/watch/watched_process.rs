@@ -183,17 +183,32 @@ impl WatchedProcess {
     fn read(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
         let (counters, states) = self.reader.read_loops()?;
         self.tell_losses(&counters, out);
+        // A loop is introduced before anything is told of it, and a stall's exact end before the reading
+        // that shows the loop elsewhere.
+        for state in &states {
+            self.with_loop(state, now, |watched, around| {
+                watched.introduce(state, around, now, out);
+            });
+        }
         if counters.events_begun != self.counters.events_begun {
             self.tell_stalls(out)?;
         }
         self.counters = counters;
         for state in &states {
-            self.take(state, now, out);
+            self.with_loop(state, now, |watched, around| {
+                watched.take(state, around, now, out)
+            });
         }
         Ok(())
     }
 
-    fn take(&mut self, state: &LoopState, now: Nanos, out: &mut Vec<Fact>) {
+    /// Brings a loop together with what a look at it needs.
+    fn with_loop(
+        &mut self,
+        state: &LoopState,
+        now: Nanos,
+        work: impl FnOnce(&mut WatchedLoop, &mut Surroundings<'_>),
+    ) {
         let Attach::Done { sampler, runtime } = &mut self.attach else {
             return;
         };
@@ -203,10 +218,6 @@ impl WatchedProcess {
             slot: place.0,
             generation: place.1,
         };
-        let watched = self
-            .loops
-            .entry(place)
-            .or_insert_with(|| WatchedLoop::new(key, state, now));
         let reader = &mut self.reader;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
@@ -216,10 +227,15 @@ impl WatchedProcess {
             reread: &mut || busy_since(reader, place),
             is_current: &mut || has_mapped(pid, file),
         };
-        watched.take(state, &mut around, now, out);
-        // A slot that was taken again belongs to the newer loop.
-        self.loops
-            .retain(|kept, _| kept.0 != place.0 || kept.1 >= place.1);
+        if !self.loops.contains_key(&place) {
+            // A slot that was taken again belongs to the newer loop.
+            self.loops.retain(|kept, _| kept.0 != place.0);
+        }
+        let watched = self
+            .loops
+            .entry(place)
+            .or_insert_with(|| WatchedLoop::new(key, state, now));
+        work(watched, &mut around);
     }
 
     fn tell_stalls(&mut self, out: &mut Vec<Fact>) -> Result<(), ReadError> {
