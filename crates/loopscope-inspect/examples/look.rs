@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     for tid in kernel::thread_ids(pid) {
         println!("thread {tid}: {:?}", kernel::thread_state(pid, tid));
-        println!("{:#?}", inspector.sample_thread(tid)?);
+        let started = Instant::now();
+        let sample = inspector.sample_thread(tid)?;
+        println!("first look: {:?}\n{sample:#?}", started.elapsed());
         measure(&mut inspector, tid, looks)?;
     }
     Ok(())

@@ -110,15 +110,15 @@ pub enum AttachError {
     },
 }
 
+const DENIED_HINT: &str = "run as the same user or as root; where /proc/sys/kernel/yama/ptrace_scope is not 0, \
+     start the target under `loopscope run`, or try `sudo sysctl kernel.yama.ptrace_scope=0`; \
+     in a container add `--cap-add SYS_PTRACE`";
+
 impl AttachError {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Denied { .. } => Some(
-                "run as the same user or as root; where /proc/sys/kernel/yama/ptrace_scope is not 0, \
-                 start the target under `loopscope run`, or try `sudo sysctl kernel.yama.ptrace_scope=0`; \
-                 in a container add `--cap-add SYS_PTRACE`",
-            ),
+            Self::Denied { .. } => Some(DENIED_HINT),
             Self::NotUp { .. } => Some("try again in a moment"),
             Self::NoSymbols { .. } => {
                 Some("use an interpreter whose `_PyRuntime` symbol is not stripped")
@@ -129,9 +129,14 @@ impl AttachError {
         }
     }
 
-    /// Whether the same attempt can succeed a moment later.
+    /// Whether the same attempt can succeed a moment later, because an interpreter that starts can look
+    /// like this. A process that is about to run Python by `exec`, or loads its libraries, can be
+    /// [`Self::NotPython`] for some milliseconds as well: ask again while it is young.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::NotUp { .. })
+        matches!(
+            self,
+            Self::NotUp { .. } | Self::NoSymbols { .. } | Self::UnexpectedLayout { .. }
+        )
     }
 }
 
@@ -164,4 +169,15 @@ pub enum SampleError {
         /// What was found at the last attempt.
         source: ReadError,
     },
+}
+
+impl SampleError {
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some(DENIED_HINT),
+            Self::Replaced { .. } => Some("attach again"),
+            _ => None,
+        }
+    }
 }

@@ -35,6 +35,9 @@ impl Inspector {
         } = interpreter;
         let mut sampler = Sampler::new(memory, layout, runtime, ThreadIds::new(pid));
         validate(pid, &mut sampler, interpreter.version)?;
+        // A first look finds the modules and reads the code of what runs, some milliseconds that the look
+        // during a stall then saves. What it sees, or fails to see, does not matter yet.
+        let _ = sampler.sample(pid);
         Ok(Self {
             pid,
             start_ticks,
@@ -98,4 +101,15 @@ fn validate(
         }
     }
     Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inspector_can_move_to_another_thread() {
+        fn movable<T: Send>() {}
+        movable::<Inspector>();
+    }
 }

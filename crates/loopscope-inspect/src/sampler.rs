@@ -103,9 +103,12 @@ impl<M: Memory + Clone> Sampler<M> {
         self.reader
             .expect_kind(modules, Kind::Dict, "the table of modules")?;
         let threads = self.reader.python_threads(self.runtime)?;
-        for thread in threads {
-            self.reader.outline(thread.state)?;
-        }
+        // A thread that runs may be caught between two frames; not all of them at once.
+        let mut outlines = threads
+            .iter()
+            .map(|thread| self.reader.outline(thread.state));
+        let first = outlines.next().unwrap_or(Ok(Outline::default()));
+        first.or_else(|error| outlines.find_map(Result::ok).ok_or(error))?;
         Ok(Some(()))
     }
 
