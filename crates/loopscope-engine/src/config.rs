@@ -29,7 +29,7 @@ pub struct Config {
     /// One callback is to blame when it was on for at least this share of the time looked at. One half:
     /// more than all others together.
     pub single_callback_share: f64,
-    /// How many looks at one busy period are kept; older ones are merged in pairs beyond it. 64 looks
+    /// How many looks at one busy period are kept; neighbours are merged beyond it. 64 looks
     /// put an error of at most 6 points (one standard deviation) on a share.
     pub max_looks: usize,
     /// How many incidents are kept; the oldest closed ones go first and are counted. 1000 of them are a

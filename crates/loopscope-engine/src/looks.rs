@@ -1,7 +1,7 @@
 //! The looks at one busy period: the evidence from which its cause is told.
 //!
-//! Bounded however long the period lasts: when it is full, neighbours are merged in pairs and the one
-//! that stays counts for both. Equal stacks in a row share their memory, so a call that blocks for an
+//! Bounded however long the period lasts: when it is full, two neighbours are merged and the one that
+//! stays counts for both. Equal stacks in a row share their memory, so a call that blocks for an
 //! hour costs one stack. Judges nothing.
 
 use std::{
@@ -41,14 +41,14 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    /// Adds one, and merges the older ones where `max` would be passed.
+    /// Adds one, and merges two others where `max` would be passed.
     pub(crate) fn push(&mut self, at: Nanos, sample: &Sample, max: usize) {
         self.seen_inside |= sample.inside_loop == InsideLoop::Yes;
         if sample.error.is_some() {
             self.last_error.clone_from(&sample.error);
         }
         if self.looks.len() >= max.max(4) {
-            self.merge_pairs();
+            self.merge_lightest_pair();
         }
         let look = Look::new(at, sample, self.looks.last());
         self.looks.push(look);
@@ -77,15 +77,16 @@ impl Looks {
         *self = Self::default();
     }
 
-    fn merge_pairs(&mut self) {
-        let pairs = self.looks.chunks(2).map(|pair| {
-            let mut kept = pair[0].clone();
-            kept.weight = pair
-                .iter()
-                .fold(0, |sum, look| sum.saturating_add(look.weight));
-            kept
-        });
-        self.looks = pairs.collect();
+    /// Makes room by one. The lightest neighbours go first, so that all of the period stays resolved
+    /// about equally.
+    fn merge_lightest_pair(&mut self) {
+        let weight = |pair: &[Look]| pair[0].weight.saturating_add(pair[1].weight);
+        let pairs = self.looks.windows(2).enumerate();
+        let Some((index, pair)) = pairs.min_by_key(|(_, pair)| weight(pair)) else {
+            return;
+        };
+        self.looks[index].weight = weight(pair);
+        self.looks.remove(index + 1);
     }
 }
 
