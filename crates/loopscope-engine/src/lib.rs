@@ -13,6 +13,7 @@ pub mod observation;
 pub mod report;
 pub mod schema;
 pub mod time;
+pub mod watch;
 
 mod advice;
 mod cause;

@@ -9,7 +9,6 @@ use loopscope_inspect::{
 };
 
 use super::drivers;
-use crate::in_app;
 use crate::observation::{
     Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
 };
@@ -106,18 +105,14 @@ impl Sampler {
     }
 
     fn frame(&mut self, found: PythonFrame) -> Frame {
-        let mut frame = Frame {
+        let calls = self.calls(&found.file, found.line);
+        Frame {
             file: found.file,
             line: found.line,
             function: found.function,
             is_coroutine: found.is_coroutine,
-            calls: Vec::new(),
-        };
-        // Only lines of the application are ever blamed, so only their sources are read.
-        if frame.line > 0 && in_app::is_in_app(&frame) {
-            frame.calls = self.calls(&frame.file, frame.line);
+            calls,
         }
-        frame
     }
 
     fn calls(&mut self, file: &str, line: u32) -> Vec<Arc<str>> {
