@@ -80,6 +80,17 @@ pub(super) fn representative<'a>(run: &[&'a Look], blame: Option<&Blame>) -> &'a
 
 /// Which callbacks share the time, largest share first.
 pub(super) fn shares(looks: &[&Look]) -> Vec<CallbackShare> {
+    // A look that fell between two callbacks says nothing of who shares the time.
+    let at_callbacks: Vec<&Look> = looks
+        .iter()
+        .copied()
+        .filter(|look| !inside_loop(&look.stack).is_empty())
+        .collect();
+    let looks = if at_callbacks.is_empty() {
+        looks
+    } else {
+        &at_callbacks
+    };
     let mut groups: BTreeMap<(&str, &str), BTreeMap<u32, u32>> = BTreeMap::new();
     for look in looks {
         if let Some(frame) = callback_frame(look) {

@@ -106,6 +106,20 @@ fn the_share_of_an_overloaded_loop_goes_to_the_callback_not_to_its_helpers() {
 }
 
 #[test]
+fn the_loop_itself_has_no_share_of_an_overloaded_turn() {
+    let looks = (0..8).map(|n| match n % 2 {
+        0 => sample(&[], n),
+        _ => sample(&[frame(APP, 20, "callback")], n),
+    });
+    let incident = stalled_with(looks.collect());
+    assert_eq!(
+        place(&incident),
+        (StallCause::Overload, "callback:20".into())
+    );
+    assert_eq!((incident.shares.len(), incident.shares[0].share), (1, 1.0));
+}
+
+#[test]
 fn a_callback_that_is_on_for_half_of_the_time_is_to_blame() {
     let looks = |same: u64| -> Vec<Sample> {
         let own = sample(&[frame(APP, 1, "long")], 99);
