@@ -1,4 +1,4 @@
-//! The interposed functions: note the way in, call the real one, note the way out.
+//! The interposed polls: note the way in, call the real one, note the way out.
 //!
 //! They unwind like C: a thread that is cancelled while it waits leaves through them.
 #![expect(
@@ -6,14 +6,13 @@
     reason = "exports C functions under the C library's names"
 )]
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_int, c_void};
 
 use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use loopscope_recorder::layout::PollKind;
 
-use crate::process;
 use crate::real::Real;
-use crate::thread::{enter, enter_set, forget_epoll, poll_key};
+use crate::thread::{enter, enter_set, poll_key};
 
 type EpollWait = unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int) -> c_int;
 type EpollPwait =
@@ -29,6 +28,13 @@ type Poll = unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, c_int) -> c_int;
 type PollChecked = unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, c_int, usize) -> c_int;
 type Ppoll =
     unsafe extern "C-unwind" fn(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int;
+type PpollChecked = unsafe extern "C-unwind" fn(
+    *mut pollfd,
+    nfds_t,
+    *const timespec,
+    *const sigset_t,
+    usize,
+) -> c_int;
 type Select = unsafe extern "C-unwind" fn(
     c_int,
     *mut fd_set,
@@ -36,9 +42,14 @@ type Select = unsafe extern "C-unwind" fn(
     *mut fd_set,
     *mut timeval,
 ) -> c_int;
-type Close = unsafe extern "C-unwind" fn(c_int) -> c_int;
-type EpollCreate = unsafe extern "C-unwind" fn(c_int) -> c_int;
-type Exit = unsafe extern "C-unwind" fn(c_int) -> !;
+type Pselect = unsafe extern "C-unwind" fn(
+    c_int,
+    *mut fd_set,
+    *mut fd_set,
+    *mut fd_set,
+    *const timespec,
+    *const sigset_t,
+) -> c_int;
 
 static EPOLL_WAIT: Real = Real::new(c"epoll_wait");
 static EPOLL_PWAIT: Real = Real::new(c"epoll_pwait");
@@ -46,14 +57,25 @@ static EPOLL_PWAIT2: Real = Real::new(c"epoll_pwait2");
 static POLL: Real = Real::new(c"poll");
 static POLL_CHECKED: Real = Real::new(c"__poll_chk");
 static PPOLL: Real = Real::new(c"ppoll");
+static PPOLL_CHECKED: Real = Real::new(c"__ppoll_chk");
 static SELECT: Real = Real::new(c"select");
-static CLOSE: Real = Real::new(c"close");
-static EPOLL_CREATE: Real = Real::new(c"epoll_create");
-static EPOLL_CREATE1: Real = Real::new(c"epoll_create1");
-static EXIT_NOW: Real = Real::new(c"_exit");
+static PSELECT: Real = Real::new(c"pselect");
+
+/// Every function that this module calls.
+pub(crate) static REAL: [&Real; 9] = [
+    &EPOLL_WAIT,
+    &EPOLL_PWAIT,
+    &EPOLL_PWAIT2,
+    &POLL,
+    &POLL_CHECKED,
+    &PPOLL,
+    &PPOLL_CHECKED,
+    &SELECT,
+    &PSELECT,
+];
 
 /// What a call returns whose real function the C library does not have.
-fn missing() -> c_int {
+pub(crate) fn missing() -> c_int {
     // SAFETY: takes nothing, cannot fail.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: the address of this thread's errno is always valid.
@@ -117,8 +139,7 @@ unsafe extern "C-unwind" fn epoll_pwait2(
         return missing();
     };
     // SAFETY: the caller's pointer is null or valid, as the call demands.
-    let waits =
-        unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_nsec != 0);
+    let waits = unsafe { can_wait(timeout) };
     let turn = enter(poll_key(PollKind::Epoll, epfd as u32), waits);
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { real(epfd, events, most, timeout, mask) };
@@ -181,13 +202,39 @@ unsafe extern "C-unwind" fn ppoll(
         return missing();
     };
     // SAFETY: the caller's pointer is null or valid, as the call demands.
-    let waits =
-        unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_nsec != 0);
+    let waits = unsafe { can_wait(timeout) };
     // SAFETY: the caller's array of `count` entries.
     let set = unsafe { polled_set(fds, count) };
     let turn = enter_set(set, waits);
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { real(fds, count, timeout, mask) };
+    turn.leave();
+    result
+}
+
+/// `ppoll` as programs that are built with `_FORTIFY_SOURCE` call it.
+///
+/// # Safety
+/// As `ppoll(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C-unwind" fn __ppoll_chk(
+    fds: *mut pollfd,
+    count: nfds_t,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+    bytes: usize,
+) -> c_int {
+    // SAFETY: the type is that of `__ppoll_chk`.
+    let Some(real) = (unsafe { PPOLL_CHECKED.function::<PpollChecked>() }) else {
+        return missing();
+    };
+    // SAFETY: the caller's pointer is null or valid, as the call demands.
+    let waits = unsafe { can_wait(timeout) };
+    // SAFETY: the caller's array of `count` entries.
+    let set = unsafe { polled_set(fds, count) };
+    let turn = enter_set(set, waits);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(fds, count, timeout, mask, bytes) };
     turn.leave();
     result
 }
@@ -219,66 +266,39 @@ unsafe extern "C-unwind" fn select(
 }
 
 /// # Safety
-/// As `close(2)`.
+/// As `pselect(2)`.
 #[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn close(fd: c_int) -> c_int {
-    // SAFETY: the type is that of `close`.
-    let Some(real) = (unsafe { CLOSE.function::<Close>() }) else {
+unsafe extern "C-unwind" fn pselect(
+    count: c_int,
+    read: *mut fd_set,
+    write: *mut fd_set,
+    except: *mut fd_set,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the type is that of `pselect`.
+    let Some(real) = (unsafe { PSELECT.function::<Pselect>() }) else {
         return missing();
     };
-    forget_epoll(fd);
-    // SAFETY: the caller's argument, unchanged.
-    unsafe { real(fd) }
+    // SAFETY: the caller's pointer is null or valid, as the call demands.
+    let waits = unsafe { can_wait(timeout) };
+    // SAFETY: the caller's set, null or valid for `count` descriptors.
+    let set = unsafe { selected_set(count, read) };
+    let turn = enter_set(set, waits);
+    // SAFETY: the caller's arguments, unchanged.
+    let result = unsafe { real(count, read, write, except, timeout, mask) };
+    turn.leave();
+    result
 }
 
+/// Whether a poll with this time-out can wait: none given is for ever.
+///
 /// # Safety
-/// As `epoll_create(2)`.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn epoll_create(size: c_int) -> c_int {
-    // SAFETY: the type is that of `epoll_create`.
-    let Some(real) = (unsafe { EPOLL_CREATE.function::<EpollCreate>() }) else {
-        return missing();
-    };
-    // SAFETY: the caller's argument, unchanged.
-    let fd = unsafe { real(size) };
-    // A descriptor that is handed out anew was closed, perhaps by a bare system call that we cannot see.
-    forget_epoll(fd);
-    fd
-}
-
-/// # Safety
-/// As `epoll_create1(2)`.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn epoll_create1(flags: c_int) -> c_int {
-    // SAFETY: the type is that of `epoll_create1`.
-    let Some(real) = (unsafe { EPOLL_CREATE1.function::<EpollCreate>() }) else {
-        return missing();
-    };
-    // SAFETY: the caller's argument, unchanged.
-    let fd = unsafe { real(flags) };
-    forget_epoll(fd);
-    fd
-}
-
-/// # Safety
-/// As `_exit(2)`.
-#[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn _exit(status: c_int) -> ! {
-    process::guarded(|| process::close(Some(status)));
-    // SAFETY: the type is that of `_exit`.
-    if let Some(real) = unsafe { EXIT_NOW.function::<Exit>() } {
-        // SAFETY: the caller's argument, unchanged.
-        unsafe { real(status) }
-    }
-    loop {
-        // SAFETY: ends the process; every C library has it as a system call.
-        unsafe {
-            libc::syscall(
-                libc::SYS_exit_group,
-                c_uint::from_ne_bytes(status.to_ne_bytes()),
-            )
-        };
-    }
+/// `timeout` must be null or valid.
+#[inline]
+unsafe fn can_wait(timeout: *const timespec) -> bool {
+    // SAFETY: by the caller's word.
+    unsafe { timeout.as_ref() }.is_none_or(|time| time.tv_sec != 0 || time.tv_nsec != 0)
 }
 
 /// The key of a polled set by its first two descriptors. A set of one descriptor is a client that waits
@@ -291,8 +311,8 @@ unsafe fn polled_set(fds: *const pollfd, count: nfds_t) -> Option<u64> {
     if count < 2 || fds.cast::<c_void>().is_null() {
         return None;
     }
-    // SAFETY: there are at least two entries.
-    let [first, second] = unsafe { *fds.cast::<[pollfd; 2]>() };
+    // SAFETY: there are at least two entries. The kernel does not ask for their alignment.
+    let [first, second] = unsafe { fds.cast::<[pollfd; 2]>().read_unaligned() };
     Some(poll_key(PollKind::Poll, set_of(first.fd, second.fd)))
 }
 

@@ -8,6 +8,7 @@
 //! recording that is another process's (after a fork, or in a child that shares its parent's memory).
 //! Where no recording can be made, it does nothing for the rest of the process.
 
+mod ending;
 mod interpose;
 mod process;
 mod real;

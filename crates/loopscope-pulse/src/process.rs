@@ -12,12 +12,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 
 use loopscope_recorder::environment;
 use loopscope_recorder::folder::RuntimeFolder;
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
+
+use crate::{ending, interpose};
 
 /// What stands on the wiped page.
 struct ProcessPage {
@@ -25,16 +27,20 @@ struct ProcessPage {
     epoch: AtomicU64,
     /// 1 while a thread begins this process; no other one waits for it.
     beginning: AtomicU32,
+    /// 1 where the C library knows of this process: it was loaded by it, or forked by its `fork`.
+    known: AtomicU32,
 }
 
 static UNWIPED: ProcessPage = ProcessPage {
     epoch: AtomicU64::new(0),
     beginning: AtomicU32::new(0),
+    known: AtomicU32::new(1),
 };
 static PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
 static OWN_PID: AtomicU32 = AtomicU32::new(0);
 static RECORDING: OnceSlot = OnceSlot::new();
+static SINGLE_THREADED: AtomicPtr<AtomicU8> = AtomicPtr::new(null_mut());
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
 /// What the environment said when the program was loaded; the program may change it later.
@@ -80,10 +86,19 @@ fn page() -> &'static ProcessPage {
 pub(crate) fn epoch_or_begin() -> u64 {
     let page = page();
     let epoch = page.epoch.load(Acquire);
-    if epoch != 0 || page.beginning.swap(1, Acquire) != 0 {
+    if epoch != 0 || !may_allocate(page) || page.beginning.swap(1, Acquire) != 0 {
         return epoch;
     }
     begin(page)
+}
+
+/// Whether the C library's locks can be trusted to be free some day.
+///
+/// A child that was made by `_Fork` or a bare `clone` while its parent had several threads may find the
+/// allocator's lock held by a thread that it does not have, and would wait for ever. Such a child stays
+/// unobserved.
+fn may_allocate(page: &ProcessPage) -> bool {
+    page.known.load(Relaxed) == 1 || is_single_threaded()
 }
 
 /// Whether the caller is the process that has begun here: not a child that borrows its memory.
@@ -125,15 +140,28 @@ pub(crate) fn close(status: Option<i32>) {
 }
 
 /// Runs what may fail, with `errno` left as it was. Nothing unwinds into the program.
+///
+/// Nor out of it: a thread that is to be cancelled would go at the first file that we open, its unwinding
+/// would meet a Rust frame that catches, and that ends the whole process. It goes at its own call instead.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     // SAFETY: the address of this thread's errno is always valid.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *errno };
+    let cancellable = set_cancellable(PTHREAD_CANCEL_DISABLE);
     let result = catch_unwind(AssertUnwindSafe(work)).ok();
+    set_cancellable(cancellable);
     // SAFETY: as above.
     unsafe { *errno = before };
     result
+}
+
+/// Sets whether the calling thread can be cancelled; returns what was set before.
+fn set_cancellable(state: c_int) -> c_int {
+    let mut before = state;
+    // SAFETY: the pointer is to a local; the state is one of the two known ones.
+    unsafe { pthread_setcancelstate(state, &mut before) };
+    before
 }
 
 /// Runs when the object is loaded, before the program's first line and while there is one thread.
@@ -142,8 +170,22 @@ extern "C" fn load() {
         // Our own copy of the standard library: the hook is not the program's.
         set_hook(Box::new(|_| {}));
         SETTINGS.get_or_init(Settings::read);
+        look_up_functions();
         PAGE.store(map_wiped_page(), Release);
+        page().known.store(1, Relaxed);
     });
+}
+
+/// Everything that the loader is ever asked for, while there is one thread.
+fn look_up_functions() {
+    for real in interpose::REAL.iter().chain(&ending::REAL) {
+        real.look_up();
+    }
+    // SAFETY: looks a name up; it is a byte that lives as long as the C library.
+    let flag = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+    SINGLE_THREADED.store(flag.cast(), Relaxed);
+    // SAFETY: takes nothing. It clears the failure that a missing name left, which is not the program's.
+    unsafe { libc::dlerror() };
 }
 
 /// Runs when the program returns from `main` or calls `exit`.
@@ -151,11 +193,20 @@ extern "C" fn exited(status: c_int, _: *mut c_void) {
     guarded(|| close(Some(status)));
 }
 
-/// Runs in a child right after `fork`: for kernels that do not wipe pages.
+/// What glibc (2.32 and later) says of the process, from before a fork that it was not told of. False
+/// where it does not say.
+fn is_single_threaded() -> bool {
+    let flag = SINGLE_THREADED.load(Relaxed);
+    // SAFETY: null, or the address of the C library's own byte, which other threads may set.
+    unsafe { flag.as_ref() }.is_some_and(|flag| flag.load(Relaxed) != 0)
+}
+
+/// Runs in a child right after the C library's `fork`; also for kernels that do not wipe pages.
 extern "C" fn forked() {
     let page = page();
     page.epoch.store(0, Relaxed);
     page.beginning.store(0, Relaxed);
+    page.known.store(1, Relaxed);
 }
 
 #[used]
@@ -165,7 +216,13 @@ static LOAD: extern "C" fn() = load;
 unsafe extern "C" {
     // In glibc since 1996, in no header that the libc crate reads.
     fn on_exit(function: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+
+    // In every POSIX threads library; the libc crate leaves it out for Linux.
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
+
+/// Of `pthread.h`, the same in glibc and musl.
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 fn begin(page: &ProcessPage) -> u64 {
     let settings = SETTINGS.get_or_init(Settings::read);

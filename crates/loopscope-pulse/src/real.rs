@@ -7,7 +7,8 @@ use std::ptr::null_mut;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A C function that is looked up once, at its first use or when the object is loaded.
+/// A C function that is looked up once, when the object is loaded, or at its first use where another
+/// object's constructor comes before that.
 pub(crate) struct Real {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -32,8 +33,10 @@ impl Real {
         }
     }
 
+    /// Finds the function. Done for all of them when the object is loaded: the loader's lock, which this
+    /// takes, may be held for ever in a forked child, and is no business of a signal handler.
     #[cold]
-    fn look_up(&self) -> *mut c_void {
+    pub(crate) fn look_up(&self) -> *mut c_void {
         // SAFETY: the name is a C string; RTLD_NEXT needs no handle. `dlsym` may be called at any time
         // after this object was relocated, which is before any of its functions can run.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };

@@ -21,6 +21,10 @@ const POLLS_TO_BEGIN: u32 = 3;
 /// synchronous call inside a handler seldom waits so often; a second loop soon does.
 const POLLS_TO_REPLACE: u32 = 16;
 
+/// How long an epoll loop that does not poll stays the thread's loop while other descriptors are polled
+/// without epoll. A loop that was really left open for another kind closes its set or shows by then.
+const EPOLL_HOLDS_NANOS: u64 = 60_000_000_000;
+
 thread_local! {
     // No destructor and a constant start: reading it allocates nothing and cannot fail.
     static WATCH: ThreadWatch = const { ThreadWatch::new() };
@@ -51,17 +55,24 @@ impl Drop for EndWithThread {
 pub(crate) struct Turn {
     writer: Option<LoopWriter>,
     entered_nanos: u64,
+    /// The process that entered.
+    epoch: u64,
 }
 
 impl Turn {
     const UNSEEN: Self = Self {
         writer: None,
         entered_nanos: 0,
+        epoch: 0,
     };
 
+    /// The poll returned. Where a signal's handler forked during the poll it does so twice, and the
+    /// second time in a child that must not write.
     #[inline]
     pub(crate) fn leave(self) {
-        if let Some(writer) = self.writer {
+        if let Some(writer) = self.writer
+            && self.epoch == process::epoch()
+        {
             writer.leave_poll(self.entered_nanos, monotonic_nanos());
         }
     }
@@ -73,6 +84,10 @@ pub(crate) const fn poll_key(kind: PollKind, set: u32) -> u64 {
     (kind as u64) << 32 | set as u64
 }
 
+const fn is_epoll(key: u64) -> bool {
+    key >> 32 == PollKind::Epoll as u64
+}
+
 /// The calling thread is about to poll. `waits` is false when the poll returns at once.
 #[inline]
 pub(crate) fn enter(key: u64, waits: bool) -> Turn {
@@ -82,7 +97,7 @@ pub(crate) fn enter(key: u64, waits: bool) -> Turn {
         }
         watch.other_polls.set(0);
         match watch.writer.get() {
-            Some(writer) => stamp(writer, waits),
+            Some(writer) => stamp(writer, watch.epoch.get(), waits),
             None => Turn::UNSEEN,
         }
     })
@@ -95,24 +110,28 @@ pub(crate) fn enter_set(key: Option<u64>, waits: bool) -> Turn {
 }
 
 /// An epoll descriptor is closed, or handed out anew, by the calling thread: the loop that polled it is
-/// over.
+/// over. A set that is made anew for each wait, as drivers do, never becomes a loop.
 #[inline]
 pub(crate) fn forget_epoll(fd: i32) {
     WATCH.with(|watch| {
-        if watch.key.get() == poll_key(PollKind::Epoll, fd as u32) {
+        let key = poll_key(PollKind::Epoll, fd as u32);
+        if watch.key.get() == key {
             watch.forget();
+        } else if watch.other_key.get() == key {
+            watch.other_key.set(0);
         }
     });
 }
 
 #[inline]
-fn stamp(writer: LoopWriter, waits: bool) -> Turn {
+fn stamp(writer: LoopWriter, epoch: u64, waits: bool) -> Turn {
     let now = monotonic_nanos();
     writer.enter_poll(now, waits);
     let writer = if waits { Some(writer) } else { None };
     Turn {
         writer,
         entered_nanos: now,
+        epoch,
     }
 }
 
@@ -136,12 +155,12 @@ impl ThreadWatch {
     fn consider(&self, key: u64, waits: bool) -> Turn {
         self.follow(process::epoch());
         let polls = if self.other_key.replace(key) == key {
-            self.other_polls.get() + 1
+            self.other_polls.get().saturating_add(1)
         } else {
             1
         };
         self.other_polls.set(polls);
-        if polls < self.polls_needed(key) {
+        if polls < self.polls_needed(key) || self.is_held_by_epoll(key) {
             return Turn::UNSEEN;
         }
         // Only a real loop makes a recording: most programs never have one.
@@ -165,7 +184,6 @@ impl ThreadWatch {
 
     /// How many polls in a row make this set the thread's loop.
     fn polls_needed(&self, key: u64) -> u32 {
-        let is_epoll = |key: u64| key >> 32 == PollKind::Epoll as u64;
         let current = self.key.get();
         let has_rival = current != 0 && (is_epoll(current) || !is_epoll(key));
         if has_rival || !is_epoll(key) {
@@ -173,6 +191,18 @@ impl ThreadWatch {
         } else {
             POLLS_TO_BEGIN
         }
+    }
+
+    /// Whether the thread's epoll loop is still to be taken for the loop, however often a set without
+    /// epoll polls: a handler that waits for a talkative child's pipes does so a hundred times over.
+    fn is_held_by_epoll(&self, key: u64) -> bool {
+        let (current, writer) = (self.key.get(), self.writer.get());
+        is_epoll(current)
+            && !is_epoll(key)
+            && writer.is_some_and(|writer| {
+                let unseen = monotonic_nanos().saturating_sub(writer.last_beat_nanos());
+                unseen < EPOLL_HOLDS_NANOS
+            })
     }
 
     fn begin_loop(&self, key: u64, waits: bool) -> Turn {
@@ -183,7 +213,9 @@ impl ThreadWatch {
         // Registers the destructor; fails only while the thread is ending, and then the process's end or
         // the observer sees to it.
         let _ = END_WITH_THREAD.try_with(|_| ());
-        writer.map_or(Turn::UNSEEN, |writer| stamp(writer, waits))
+        writer.map_or(Turn::UNSEEN, |writer| {
+            stamp(writer, self.epoch.get(), waits)
+        })
     }
 
     #[cold]

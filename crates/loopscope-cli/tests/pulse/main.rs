@@ -2,11 +2,7 @@
 //!
 //! Wiring only. Each program does one thing by the name of its argument; see `programs/`. The pulse is
 //! the very object that the `loopscope` program carries inside.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bench;
 mod children;
