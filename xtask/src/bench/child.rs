@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -45,6 +46,7 @@ impl Running {
         let (program, arguments) = command.split_first().context("a command is not empty")?;
         let mut child = Command::new(program)
             .args(arguments)
+            .env("LOOPSCOPE_RUNTIME_DIR", recordings())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -80,6 +82,18 @@ impl Drop for Running {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
+}
+
+/// Where the recordings of this benchmark go: in memory as they do by default, but apart from others,
+/// since killed programs leave them behind.
+pub(crate) fn recordings() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let parent = if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    };
+    parent.join(format!("loopscope-bench-{}", std::process::id()))
 }
 
 fn under(setting: &Setting, listen: &str, command: &[String]) -> Vec<String> {

@@ -58,11 +58,16 @@ pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
         ("health", health::run),
         ("observer", observer::run),
     ];
-    for (name, benchmark) in all.iter().filter(|(name, _)| name.contains(only)) {
+    let wanted = all.iter().filter(|(name, _)| name.contains(only));
+    let outcome = wanted.map(|(name, benchmark)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
-    }
-    Ok(())
+        Ok(())
+    });
+    let outcome: Result<()> = outcome.collect();
+    // There is none where nothing was watched.
+    let _ = std::fs::remove_dir_all(child::recordings());
+    outcome
 }
 
 fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {

@@ -264,7 +264,9 @@ fn wrong_times(declared: &[&Declared], found: &[&Incident]) -> Vec<String> {
         .iter()
         .map(|incident| incident.longest_seconds)
         .fold(0.0, f64::max);
-    if (seen - longest).abs() > tolerance(longest) {
+    // A fixture cannot see how long the machine kept it from its poll after the last line of a stall;
+    // over many stalls that befalls one of them. The total above bounds it, this only from below.
+    if seen < longest - tolerance(longest) {
         problems.push(format!(
             "the longest lasted {longest:.4} s, reported {seen:.4} s"
         ));
