@@ -1,0 +1,107 @@
+//! A thousand writers, killed at any moment: what each left behind can be read.
+
+use std::io::Read;
+use std::path::Path;
+
+use loopscope_recorder::environment::RUNTIME_DIR;
+use loopscope_recorder::folder::recordings_in;
+use loopscope_recorder::layout::EVENT_CAPACITY;
+use loopscope_recorder::reader::{ReadError, RecordingReader};
+
+use crate::child::{self, LOOPS, declared_nanos};
+use crate::everything::{Everything, read_everything};
+use crate::scratch;
+
+const KILLS: u32 = 1000;
+
+/// Numbers without a pattern, the same in every run: the moment itself differs enough.
+struct Scatter(u64);
+
+impl Scatter {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// What became of the recordings.
+#[derive(Default, Debug)]
+struct Tally {
+    without: u32,
+    unfinished: u32,
+    without_events: u32,
+    with_events: u32,
+    overwritten: u32,
+}
+
+#[test]
+fn a_thousand_killed_writers_leave_recordings_that_read_wholly_or_are_unfinished() {
+    let mut scatter = Scatter(0x2545_f491_4f6c_dd1d);
+    let mut tally = Tally::default();
+    for _ in 0..KILLS {
+        let folder = scratch();
+        let bytes = scatter.below(400);
+        kill_after(folder.path(), bytes);
+        examine(folder.path(), &mut tally);
+    }
+    assert!(tally.with_events > KILLS / 4, "{tally:?}");
+    assert!(
+        tally.without + tally.unfinished + tally.without_events > 0,
+        "{tally:?}"
+    );
+}
+
+/// Starts a writer and kills it once it has said so many bytes: the first few before it has begun.
+fn kill_after(folder: &Path, bytes: u64) {
+    let program = std::env::current_exe().unwrap();
+    let mut writer = child::command(&program, "writes_until_it_is_killed");
+    let mut writer = writer.env(RUNTIME_DIR, folder).spawn().unwrap();
+    let mut said = writer.stdout.take().unwrap().take(bytes);
+    let read = said.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(read as u64, bytes, "the writer ended by itself");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+}
+
+fn examine(folder: &Path, tally: &mut Tally) {
+    let Some(path) = recordings_in(folder).pop() else {
+        tally.without += 1;
+        return;
+    };
+    let found = match read_everything(&path) {
+        Ok(found) => found,
+        Err(ReadError::Unfinished { .. }) => return tally.unfinished += 1,
+        Err(error) => panic!("{error}"),
+    };
+    let reader = RecordingReader::open(&path).unwrap();
+    assert!(
+        !reader.description().is_live(),
+        "it was killed and waited for"
+    );
+    assert_eq!(found.counters.ended_nanos, None);
+    assert_whole(&found);
+    match found.counters.events_begun {
+        0 => tally.without_events += 1,
+        begun => {
+            tally.with_events += 1;
+            tally.overwritten += u32::from(begun > u64::from(EVENT_CAPACITY));
+        }
+    }
+}
+
+fn assert_whole(found: &Everything) {
+    let begun = found.counters.events_begun;
+    assert_eq!(found.stalls.len() as u64 + found.lost, begun);
+    // All but those that each thread was just writing, or gave up because another was.
+    let kept = begun.min(u64::from(EVENT_CAPACITY));
+    let missing = LOOPS + found.counters.events_dropped;
+    assert!(found.stalls.len() as u64 + missing >= kept, "{found:?}");
+    for stall in &found.stalls {
+        let state = &found.loops[stall.slot as usize];
+        let length = stall.ended_nanos - stall.started_nanos;
+        assert_eq!(length, declared_nanos(state.poll_key), "{stall:?}");
+        assert_eq!(stall.ended_nanos, 1 + stall.iteration * length);
+    }
+}
