@@ -9,13 +9,14 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 
 use loopscope_recorder::environment;
-use loopscope_recorder::folder::RuntimeFolder;
+use loopscope_recorder::folder::{RuntimeFolder, named_candidates};
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
 
@@ -46,6 +47,7 @@ static SETTINGS: OnceLock<Settings> = OnceLock::new();
 /// What the environment said when the program was loaded; the program may change it later.
 struct Settings {
     spec: RecordingSpec,
+    folders: Vec<PathBuf>,
     observer_pid: Option<u32>,
 }
 
@@ -227,7 +229,7 @@ const PTHREAD_CANCEL_DISABLE: c_int = 1;
 fn begin(page: &ProcessPage) -> u64 {
     let settings = SETTINGS.get_or_init(Settings::read);
     OWN_PID.store(own_pid(), Relaxed);
-    let folder = RuntimeFolder::open_default().ok();
+    let folder = RuntimeFolder::open_among(&settings.folders).ok();
     let created = folder.and_then(|folder| Recording::create(&folder, &settings.spec).ok());
     RECORDING.set(created);
     let epoch = LAST_EPOCH.load(Relaxed) + 1;
@@ -285,6 +287,10 @@ impl Settings {
             stall_threshold_nanos,
         };
         let observer_pid = text(environment::OBSERVER_PID).and_then(|value| value.parse().ok());
-        Self { spec, observer_pid }
+        Self {
+            spec,
+            folders: named_candidates(),
+            observer_pid,
+        }
     }
 }

@@ -49,13 +49,22 @@ impl RuntimeFolder {
     /// # Errors
     /// The last candidate's, when none can be used.
     pub fn open_default() -> Result<Self, FolderError> {
-        let candidates = candidates();
+        Self::open_among(&named_candidates())
+    }
+
+    /// The first usable one of these, or else of the places that every user has. Reads no environment,
+    /// which another thread may be changing, and which may no longer be what the process was given.
+    ///
+    /// # Errors
+    /// The last candidate's, when none can be used.
+    pub fn open_among(named: &[PathBuf]) -> Result<Self, FolderError> {
+        let shared = shared_candidates(rustix::process::geteuid().as_raw());
         let mut last = FolderError::NotPrivate {
             reason: "none found",
             path: PathBuf::new(),
         };
-        for path in candidates {
-            match Self::open(&path) {
+        for path in named.iter().chain(&shared) {
+            match Self::open(path) {
                 Ok(folder) => return Ok(folder),
                 Err(error) => last = error,
             }
@@ -112,7 +121,13 @@ impl RuntimeFolder {
 
 /// Folders to try for this user, best first.
 pub fn candidates() -> Vec<PathBuf> {
-    let uid = rustix::process::geteuid().as_raw();
+    let mut candidates = named_candidates();
+    candidates.extend(shared_candidates(rustix::process::geteuid().as_raw()));
+    candidates
+}
+
+/// The folders that the environment names.
+pub fn named_candidates() -> Vec<PathBuf> {
     let from = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -120,11 +135,7 @@ pub fn candidates() -> Vec<PathBuf> {
     };
     let given = from(environment::RUNTIME_DIR);
     let session = from("XDG_RUNTIME_DIR").map(|folder| folder.join("loopscope"));
-    given
-        .into_iter()
-        .chain(session)
-        .chain(shared_candidates(uid))
-        .collect()
+    given.into_iter().chain(session).collect()
 }
 
 /// The folders that a user's recordings go to where no variable says otherwise.

@@ -32,11 +32,14 @@ fn a_handler_that_jumps_out_of_the_poll_leaves_a_loop_that_goes_on() {
 }
 
 #[test]
-fn a_loop_that_begins_under_a_profilers_timer_is_recorded() {
+fn loops_that_begin_under_a_profilers_timer_are_recorded() {
     let Some(watched) = watch_unchanged("signals", &["profiled"]) else {
         return;
     };
-    assert_eq!(watched.only().only_loop().iterations, 40 - 3);
+    assert_eq!(watched.recordings.len(), 200);
+    for recorded in &watched.recordings {
+        assert_eq!(recorded.only_loop().iterations, 40 - 3);
+    }
 }
 
 #[test]

@@ -240,3 +240,11 @@ fn a_poller_that_was_loaded_later_is_seen() {
     };
     assert_eq!(watched.only().only_loop().iterations, 20 - EPOLL_POLLS);
 }
+
+#[test]
+fn what_the_environment_said_at_the_start_holds_after_the_program_wiped_it() {
+    let Some(watched) = watch_unchanged("turns", &["forgetful"]) else {
+        return;
+    };
+    assert_eq!(watched.only().only_loop().iterations, 20 - EPOLL_POLLS);
+}

@@ -202,6 +202,13 @@ static void ending(const char *how)
         kill(getpid(), SIGKILL);
 }
 
+/* A daemon that wipes its environment before it begins. */
+static void forgetful(void)
+{
+    clearenv();
+    turns(epoll_create1(0), 20, 0);
+}
+
 /* A loop in a process that may not have what a recording takes. */
 static void limited(const char *what)
 {
@@ -246,6 +253,8 @@ int main(int count, char **words)
         refused();
     if (is(what, "ending"))
         ending(more);
+    if (is(what, "forgetful"))
+        forgetful();
     if (is(what, "limited"))
         limited(more);
     return 3;
