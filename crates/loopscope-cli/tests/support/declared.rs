@@ -25,6 +25,9 @@ pub(crate) struct Declared {
     pub(crate) start_monotonic: f64,
     /// When it ended, monotonic.
     pub(crate) end_monotonic: f64,
+    /// For how much of it the thread was ready to run and got no processor, by the kernel's account.
+    #[serde(default)]
+    pub(crate) waited_seconds: f64,
     /// The source file to blame.
     pub(crate) file: String,
     /// The lines to blame, any of them; empty where no line is.
@@ -41,6 +44,12 @@ impl Declared {
     /// How long it lasted.
     pub(crate) fn seconds(&self) -> f64 {
         self.end_monotonic - self.start_monotonic
+    }
+
+    /// Whether the machine, not the code, made up so much of it that calling it starved is right, too.
+    /// Loopscope draws that line at a half; a reading on either side of it proves neither.
+    pub(crate) fn is_nearly_starved(&self) -> bool {
+        self.waited_seconds > 0.4 * self.seconds()
     }
 }
 
