@@ -460,8 +460,9 @@ fn is_allowed_by_limit() -> bool {
     limit.current.is_none_or(|most| most >= FILE_BYTES as u64)
 }
 
-/// A memory file system gives up where a signal is pending, whether or not the program asked for calls
-/// to be restarted; under a profiler's timer signals come all the time.
+/// The call is allowed to give up where a signal is pending, and the memory file system of many kernels
+/// does, whether or not the program asked for calls to be restarted. Under a profiler's timer signals
+/// come all the time.
 fn reserve_despite_signals(file: &File) -> Result<(), Errno> {
     for _ in 0..MOST_INTERRUPTIONS {
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, FILE_BYTES as u64) {

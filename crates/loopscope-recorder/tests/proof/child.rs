@@ -13,6 +13,9 @@ use crate::{MILLIS, STALL_NANOS, loop_spec, recording_spec};
 /// Set in a started process alone; without it the tests below are no tests.
 const ROLE: &str = "LOOPSCOPE_TEST_ROLE";
 
+/// Said right before the recording is created.
+pub(crate) const BEGINS: u8 = b'<';
+
 /// Loops that [`writes_until_it_is_killed`] stamps at once.
 pub(crate) const LOOPS: u64 = 3;
 
@@ -52,6 +55,9 @@ fn writes_until_it_is_killed() {
     if !is_asked_to("writes_until_it_is_killed") {
         return;
     }
+    let mut out = std::io::stdout();
+    out.write_all(&[BEGINS]).unwrap();
+    out.flush().unwrap();
     let folder = RuntimeFolder::open_default().unwrap();
     let recording = Recording::create(&folder, &recording_spec()).unwrap();
     for poll_key in 1..LOOPS {
@@ -59,7 +65,6 @@ fn writes_until_it_is_killed() {
         thread::spawn(move || stall_for_ever(stamps, poll_key, || {}));
     }
     let stamps = recording.claim_loop(&loop_spec(0)).unwrap();
-    let mut out = std::io::stdout();
     stall_for_ever(stamps, 0, || {
         // A pipe that nobody reads any more: the parent is about to kill us.
         let _ = out.write_all(b".").and_then(|()| out.flush());

@@ -1,7 +1,8 @@
 //! A thousand writers, killed at any moment: what each left behind can be read.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use loopscope_recorder::environment::RUNTIME_DIR;
 use loopscope_recorder::folder::recordings_in;
@@ -40,27 +41,38 @@ struct Tally {
 fn a_thousand_killed_writers_leave_recordings_that_read_wholly_or_are_unfinished() {
     let mut scatter = Scatter(0x2545_f491_4f6c_dd1d);
     let mut tally = Tally::default();
-    for _ in 0..KILLS {
+    for round in 0..KILLS {
         let folder = scratch();
-        let bytes = scatter.below(400);
-        kill_after(folder.path(), bytes);
+        // Every other one dies while it creates its recording, or soon after.
+        let stalls = if round % 2 == 0 {
+            0
+        } else {
+            scatter.below(300)
+        };
+        let further = Duration::from_micros(scatter.below(400));
+        kill_after(folder.path(), stalls, further);
         examine(folder.path(), &mut tally);
     }
+    println!("{tally:?}");
     assert!(tally.with_events > KILLS / 4, "{tally:?}");
-    assert!(
-        tally.without + tally.unfinished + tally.without_events > 0,
-        "{tally:?}"
-    );
+    let early = tally.without + tally.unfinished + tally.without_events;
+    assert!(early > 0, "{tally:?}");
 }
 
-/// Starts a writer and kills it once it has said so many bytes: the first few before it has begun.
-fn kill_after(folder: &Path, bytes: u64) {
+/// Starts a writer and kills it a little after it has told of so many stalls: the time only scatters the
+/// moment, nothing waits for it.
+fn kill_after(folder: &Path, stalls: u64, further: Duration) {
     let program = std::env::current_exe().unwrap();
     let mut writer = child::command(&program, "writes_until_it_is_killed");
     let mut writer = writer.env(RUNTIME_DIR, folder).spawn().unwrap();
-    let mut said = writer.stdout.take().unwrap().take(bytes);
-    let read = said.read_to_end(&mut Vec::new()).unwrap();
-    assert_eq!(read as u64, bytes, "the writer ended by itself");
+    let mut said = BufReader::new(writer.stdout.take().unwrap());
+    said.skip_until(child::BEGINS).unwrap();
+    let read = said.by_ref().take(stalls).read_to_end(&mut Vec::new());
+    assert_eq!(read.unwrap() as u64, stalls, "the writer ended by itself");
+    let read_at = Instant::now();
+    while read_at.elapsed() < further {
+        std::hint::spin_loop();
+    }
     writer.kill().unwrap();
     writer.wait().unwrap();
 }

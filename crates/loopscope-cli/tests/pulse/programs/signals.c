@@ -68,8 +68,8 @@ static void masked(int set)
     }
 }
 
-/* A profiler's timer fires all the while in each of two hundred processes; the file system gives up
- * reserving when a signal is pending. */
+/* A profiler's timer fires all the while in each of two hundred processes; the memory file system of
+ * many kernels gives up reserving when a signal is pending. */
 static void profiled(void)
 {
     for (int child = 0; child < 200; child++) {
