@@ -21,9 +21,14 @@ const POLLS_TO_BEGIN: u32 = 3;
 /// synchronous call inside a handler seldom waits so often; a second loop soon does.
 const POLLS_TO_REPLACE: u32 = 16;
 
-/// How long an epoll loop that does not poll stays the thread's loop while other descriptors are polled
-/// without epoll. A loop that was really left open for another kind closes its set or shows by then.
+/// How long an epoll loop that does not poll stays the thread's loop while what may be its own handler
+/// polls another set: longer than a handler should ever wait, short enough to find the loop of a program
+/// that left an earlier one open.
 const EPOLL_HOLDS_NANOS: u64 = 60_000_000_000;
+
+/// How much deeper in the stack a poll must be than the loop's own to be taken for a handler's. A handler
+/// is called by the function that polls; a loop that comes after another stands about where that stood.
+const HANDLER_DEPTH_BYTES: usize = 512;
 
 thread_local! {
     // No destructor and a constant start: reading it allocates nothing and cannot fail.
@@ -37,6 +42,8 @@ struct ThreadWatch {
     /// The poll key of this thread's loop, 0 for none.
     key: Cell<u64>,
     writer: Cell<Option<LoopWriter>>,
+    /// Where in the stack the loop polls.
+    position: Cell<usize>,
     /// Another key, and how often it polled since the loop last did.
     other_key: Cell<u64>,
     other_polls: Cell<u32>,
@@ -123,6 +130,13 @@ pub(crate) fn forget_epoll(fd: i32) {
     });
 }
 
+/// About where in its stack the caller is; the stack grows downwards.
+#[inline(never)]
+fn stack_position() -> usize {
+    let here = 0u8;
+    std::hint::black_box(&raw const here).addr()
+}
+
 #[inline]
 fn stamp(writer: LoopWriter, epoch: u64, waits: bool) -> Turn {
     let now = monotonic_nanos();
@@ -141,6 +155,7 @@ impl ThreadWatch {
             epoch: Cell::new(0),
             key: Cell::new(0),
             writer: Cell::new(None),
+            position: Cell::new(0),
             other_key: Cell::new(0),
             other_polls: Cell::new(0),
         }
@@ -160,7 +175,8 @@ impl ThreadWatch {
             1
         };
         self.other_polls.set(polls);
-        if polls < self.polls_needed(key) || self.is_held_by_epoll(key) {
+        let position = stack_position();
+        if polls < self.polls_needed(key) || self.is_held_by_epoll(key, position) {
             return Turn::UNSEEN;
         }
         // Only a real loop makes a recording: most programs never have one.
@@ -170,6 +186,7 @@ impl ThreadWatch {
         }
         self.end_loop();
         self.epoch.set(epoch);
+        self.position.set(position);
         self.begin_loop(key, waits)
     }
 
@@ -193,13 +210,13 @@ impl ThreadWatch {
         }
     }
 
-    /// Whether the thread's epoll loop is still to be taken for the loop, however often a set without
-    /// epoll polls: a handler that waits for a talkative child's pipes does so a hundred times over.
-    fn is_held_by_epoll(&self, key: u64) -> bool {
-        let (current, writer) = (self.key.get(), self.writer.get());
-        is_epoll(current)
-            && !is_epoll(key)
-            && writer.is_some_and(|writer| {
+    /// Whether the thread's epoll loop is still to be taken for the loop, however often another set polls:
+    /// a handler that waits for a database or a talkative child does so a hundred times over.
+    fn is_held_by_epoll(&self, key: u64, position: usize) -> bool {
+        let is_handlers = position.saturating_add(HANDLER_DEPTH_BYTES) < self.position.get();
+        is_epoll(self.key.get())
+            && (is_handlers || !is_epoll(key))
+            && self.writer.get().is_some_and(|writer| {
                 let unseen = monotonic_nanos().saturating_sub(writer.last_beat_nanos());
                 unseen < EPOLL_HOLDS_NANOS
             })

@@ -186,6 +186,18 @@ fn a_driver_that_makes_a_set_for_each_wait_does_not_take_the_loops_place() {
 }
 
 #[test]
+fn a_handler_that_waits_in_many_small_steps_is_one_long_stall() {
+    let Some(watched) = watch_unchanged("turns", &["patient"]) else {
+        return;
+    };
+    let recorded = watched.only();
+    let state = recorded.only_loop();
+    assert_eq!((state.generation, state.iterations), (0, 12 - EPOLL_POLLS));
+    assert_eq!(recorded.stalls.len(), 1, "{:?}", recorded.stalls);
+    assert!(state.longest_busy_nanos >= 100 * 2 * MILLIS);
+}
+
+#[test]
 fn a_handler_that_waits_for_a_talkative_child_is_one_long_stall() {
     let Some(watched) = watch_unchanged("turns", &["talkative child"]) else {
         return;

@@ -132,6 +132,26 @@ static void nested_driver(void)
     turns(outer, 6, 1);
 }
 
+/* A handler that waits for one answer, with a hundred time-outs, in a set of its own. */
+static __attribute__((noinline)) void patient_handler(void)
+{
+    volatile char frame[4096];
+    memset((void *)frame, 1, sizeof frame);
+    int set = epoll_create1(0);
+    turns(set, 100, 2);
+    close(set);
+    if (frame[4095] != 1)
+        abort();
+}
+
+static void patient(void)
+{
+    int outer = epoll_create1(0);
+    turns(outer, 6, 1);
+    patient_handler();
+    turns(outer, 6, 1);
+}
+
 static void talkative_child(void)
 {
     int pipes[4], outer = epoll_create1(0);
@@ -243,6 +263,8 @@ int main(int count, char **words)
         nested();
     if (is(what, "nested driver"))
         nested_driver();
+    if (is(what, "patient"))
+        patient();
     if (is(what, "talkative child"))
         talkative_child();
     if (is(what, "takeover"))
