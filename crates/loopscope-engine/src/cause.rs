@@ -53,7 +53,7 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
         return bystander(StallCause::CpuStarved, looks);
     }
     let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
-    if let Some(holder) = lock::holder(looks) {
+    if let Some(holder) = lock::holder(looks, case.from, case.config.single_callback_share) {
         return lock_wait(&holder, looks);
     }
     match callbacks::dominant_run(&framed, case.from, case.config.single_callback_share) {
@@ -79,11 +79,27 @@ fn is_starved(case: &Case) -> bool {
         return length > 0 && case.observer_late.0 >= length.div_ceil(2);
     };
     let wall = last.at.since(first.at).0 as f64;
-    let waited = last
+    let waited = waited_nanos(looks, first, last) as f64;
+    wall > 0.0 && waited >= wall * case.config.starved_share
+}
+
+/// How long the thread waited for a processor between two looks.
+///
+/// The kernel books the waiting only when it is over. Of a thread that was ready to run at each look, the
+/// time that it was not on a processor is waiting too.
+fn waited_nanos(looks: &[Look], first: &Look, last: &Look) -> u64 {
+    let booked = last
         .thread
         .runqueue_nanos
-        .saturating_sub(first.thread.runqueue_nanos) as f64;
-    wall > 0.0 && waited >= wall * case.config.starved_share
+        .saturating_sub(first.thread.runqueue_nanos);
+    let always_ready = looks
+        .iter()
+        .all(|look| look.thread.run_state == RunState::Runnable && look.thread.cpu_nanos > 0);
+    if !always_ready {
+        return booked;
+    }
+    let ran = last.thread.cpu_nanos.saturating_sub(first.thread.cpu_nanos);
+    booked.max(last.at.since(first.at).0.saturating_sub(ran))
 }
 
 /// The code only happened to be there: it is shown, and it neither groups nor gets advice.

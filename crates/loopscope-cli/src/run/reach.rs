@@ -157,18 +157,11 @@ mod tests {
 
     #[test]
     fn a_program_without_a_loader_is_static() {
+        // An ELF header with no program headers behind it: nothing names a loader.
         let own = fs::read(env::current_exe().unwrap()).unwrap();
-        let mut head = own[..HEAD_BYTES].to_vec();
-        let header = FileHeader64::<Endianness>::parse(&*own).unwrap();
-        let endian = header.endian().unwrap();
-        let first = header.e_phoff(endian) as usize;
-        let count = header.e_phnum(endian) as usize;
-        for index in 0..count {
-            let kind = &mut head[first + index * 56..][..4];
-            if kind == elf::PT_INTERP.to_ne_bytes() {
-                kind.copy_from_slice(&elf::PT_NULL.to_ne_bytes());
-            }
-        }
+        let mut head = own[..64].to_vec();
+        let program_header_count = 56;
+        head[program_header_count..][..2].fill(0);
         let judged = judge_elf(&head, Path::new("/srv/app")).unwrap();
         assert!(
             judged.reason.contains("statically linked"),

@@ -4,6 +4,7 @@ use crate::{
     looks::Look,
     observation::{Frame, Gil, RunState},
     syscalls,
+    time::Nanos,
 };
 
 /// The thread that held the lock all the while.
@@ -13,23 +14,34 @@ pub(super) struct Holder<'a> {
     pub(super) frames: &'a [Frame],
 }
 
-/// The holder, where each of at least two looks found the thread asleep on a futex and the lock in the
-/// hands of one other thread that did not move. A holder that moves is just another busy thread: the
-/// interpreter takes the lock from it every few milliseconds.
-pub(super) fn holder(looks: &[Look]) -> Option<Holder<'_>> {
-    let (first, rest) = looks.split_first()?;
-    let holder = held_by_other(first)?;
-    let innermost = holder.frames.first()?;
-    let same = |look: &Look| {
-        held_by_other(look).is_some_and(|other| {
-            other.thread_id == holder.thread_id
-                && other
-                    .frames
-                    .first()
-                    .is_some_and(|frame| is_same_place(frame, innermost))
-        })
+/// The holder, where looks in a row found the thread asleep on a futex and the lock in the hands of one
+/// other thread that did not move, over at least `share` of the time from `from` to the last look. A
+/// holder that moves is just another busy thread: the interpreter takes the lock from it every few
+/// milliseconds.
+pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
+    let runs = looks.chunk_by(|a, b| match (held_by_other(a), held_by_other(b)) {
+        (Some(a), Some(b)) => a.stands_as(&b),
+        _ => false,
+    });
+    let span = |run: &&[Look]| match (run.first(), run.last()) {
+        (Some(first), Some(last)) => last.at.since(first.at).0,
+        _ => 0,
     };
-    (!rest.is_empty() && rest.iter().all(same)).then_some(holder)
+    let held = runs.filter(|run| run.len() > 1 && held_by_other(&run[0]).is_some());
+    let longest = held.max_by_key(span)?;
+    let whole = looks.last()?.at.since(from).0;
+    let covers = longest.len() == looks.len() || span(&longest) as f64 >= whole as f64 * share;
+    covers.then(|| held_by_other(longest.last()?)).flatten()
+}
+
+impl Holder<'_> {
+    fn stands_as(&self, other: &Self) -> bool {
+        let at_same_place = match (self.frames.first(), other.frames.first()) {
+            (Some(a), Some(b)) => is_same_place(a, b),
+            _ => false,
+        };
+        self.thread_id == other.thread_id && at_same_place
+    }
 }
 
 fn held_by_other(look: &Look) -> Option<Holder<'_>> {

@@ -264,7 +264,7 @@ impl Watcher {
     fn pace(&self) -> Pace {
         let count = self.processes.len() as u64;
         Pace {
-            glance: Nanos::from_millis(100 + 4 * count),
+            glance: Nanos::from_millis(40 + 6 * count),
             resources: Nanos::from_millis(1_000 + 25 * count),
         }
     }

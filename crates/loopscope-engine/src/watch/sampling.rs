@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, SourceLines, ThreadSample,
+    Frame as PythonFrame, GilHolder, Inspector, SampleError, SourceLines, ThreadSample,
     kernel::ThreadKernelState,
 };
 
@@ -39,17 +39,20 @@ impl Sampler {
         }
     }
 
-    /// Where the thread stands now.
-    pub(super) fn sample(&mut self, thread_id: u32) -> Sample {
+    /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
+    ///
+    /// `is_python` says that a Python loop was seen on the thread before.
+    pub(super) fn sample(&mut self, thread_id: u32, is_python: bool) -> Option<Sample> {
         let thread = thread_state(kernel::thread_state(self.pid, thread_id));
         let looked = self
             .inspector
             .as_mut()
             .map(|inspector| inspector.sample_thread(thread_id));
         match looked {
-            Some(Ok(found)) => self.put_together(found, thread),
-            Some(Err(error)) => unread(thread, Some(error.to_string())),
-            None => unread(thread, None),
+            Some(Ok(found)) => Some(self.put_together(found, thread, is_python)),
+            Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
+            Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
+            None => Some(unread(thread, None)),
         }
     }
 
@@ -65,11 +68,18 @@ impl Sampler {
         })
     }
 
-    fn put_together(&mut self, found: ThreadSample, thread: ThreadState) -> Sample {
+    fn put_together(
+        &mut self,
+        found: ThreadSample,
+        thread: ThreadState,
+        is_python: bool,
+    ) -> Sample {
         let inside_loop = match (&found.running_loop, found.is_python_thread) {
             (Some(_), _) => InsideLoop::Yes,
             (None, true) if drivers::is_driven(&found.frames) => InsideLoop::Yes,
             (None, true) => InsideLoop::No,
+            // The interpreter has let go of the thread: it is ending.
+            (None, false) if is_python => InsideLoop::No,
             (None, false) => InsideLoop::Unknown,
         };
         let task = found.task.map(|task| TaskInfo {

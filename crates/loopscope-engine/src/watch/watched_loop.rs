@@ -20,6 +20,7 @@ const LAST_NATURE: Nanos = Nanos::from_millis(30_000);
 /// A loop under watch.
 pub(super) struct WatchedLoop {
     key: LoopKey,
+    known_since: Nanos,
     thread_id: u32,
     kind: Option<PollKind>,
     /// What was last said of it; `None` before it was announced.
@@ -48,6 +49,7 @@ impl WatchedLoop {
     pub(super) fn new(key: LoopKey, state: &LoopState, now: Nanos) -> Self {
         Self {
             key,
+            known_since: now,
             thread_id: state.thread_id,
             kind: state.kind,
             info: None,
@@ -58,6 +60,14 @@ impl WatchedLoop {
             looked_at: None,
             over: false,
         }
+    }
+
+    /// Whether a busy period that is over may be told of.
+    ///
+    /// Of one that began before the loop was known nobody can say whether the program was inside its
+    /// loop, unless a look was taken of it: a program that starts works on its own between turns.
+    pub(super) fn can_vouch_for(&self, started: Nanos) -> bool {
+        started >= self.known_since || self.looked_at == Some(started)
     }
 
     /// When it is to be looked at next.
@@ -176,7 +186,9 @@ impl WatchedLoop {
         if around.schedule.is_stall(since, now) && !(around.is_current)() {
             return;
         }
-        let sample = around.sampler.sample(self.thread_id);
+        let Some(sample) = around.sampler.sample(self.thread_id, self.is_python()) else {
+            return;
+        };
         if (around.reread)() != Some(since) {
             return;
         }
@@ -189,6 +201,11 @@ impl WatchedLoop {
             busy_since: since,
             sample: Box::new(sample),
         });
+    }
+
+    fn is_python(&self) -> bool {
+        let runtime = self.info.as_ref().map(|info| info.runtime);
+        matches!(runtime, Some(LoopRuntime::Asyncio | LoopRuntime::Uvloop))
     }
 
     fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {

@@ -18,6 +18,9 @@ use crate::observation::{
 };
 use crate::time::Nanos;
 
+/// A stopped process is looked at so often, so that the end of the pause is told when it comes.
+const GLANCE_WHEN_STOPPED: Nanos = Nanos::from_millis(10);
+
 /// An interpreter that is just starting is tried again after this.
 const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
 
@@ -35,6 +38,7 @@ pub(super) struct WatchedProcess {
     loops: BTreeMap<(u32, u32), WatchedLoop>,
     counters: Counters,
     lost_stalls: u64,
+    announced: bool,
     stopped: bool,
     glance_due: Nanos,
     resources_due: Nanos,
@@ -72,6 +76,7 @@ impl WatchedProcess {
             start_ticks: process.start_ticks,
             image: description.image,
         };
+        let attach = Attach::begin(process.pid, &description.executable);
         let file = File::open(path).map_err(|source| ReadError::File {
             path: path.to_path_buf(),
             source,
@@ -82,10 +87,11 @@ impl WatchedProcess {
             file,
             handle: ProcessHandle::open(process.pid),
             schedule,
-            attach: Attach::begin(process.pid),
+            attach,
             loops: BTreeMap::new(),
             counters: Counters::default(),
             lost_stalls: 0,
+            announced: false,
             stopped: false,
             glance_due: now,
             resources_due: now,
@@ -121,6 +127,13 @@ impl WatchedProcess {
         if !self.is_attached(now, out) {
             return self.glance(pace, now, out);
         }
+        if self.stopped {
+            // The end of a pause comes before what the loops did since.
+            self.glance_due = now;
+            if let Some(ending) = self.glance(pace, now, out) {
+                return Some(ending);
+            }
+        }
         if self.read(now, out).is_err() {
             // Cut short under us: nothing can be said any more, as if it had vanished.
             return Some(Ending::Vanished);
@@ -135,11 +148,11 @@ impl WatchedProcess {
 
     /// Reads what is left after the process ended.
     pub(super) fn last_look(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Ending {
-        if matches!(self.attach, Attach::Done { .. }) {
-            let _ = self.read(now, out);
-        } else {
-            self.announce(ProcessRuntime::Native, None, out);
+        if !matches!(self.attach, Attach::Done { .. }) {
+            // It ended before it could be looked into; its loops are told all the same.
+            self.finish_attach(None, ProcessRuntime::Native, None, out);
         }
+        let _ = self.is_attached(now, out) && self.read(now, out).is_ok();
         self.ending()
     }
 
@@ -164,7 +177,11 @@ impl WatchedProcess {
         if now < self.glance_due {
             return None;
         }
-        self.glance_due = now.plus(pace.glance);
+        self.glance_due = now.plus(if self.stopped {
+            GLANCE_WHEN_STOPPED
+        } else {
+            pace.glance
+        });
         let seen = glance(self.reader.description().process);
         if seen == Glance::Gone {
             return Some(self.last_look(now, out));
@@ -246,11 +263,17 @@ impl WatchedProcess {
                 slot: event.slot,
                 generation: event.generation,
             };
-            out.push(Fact::BusyEnded {
-                key,
-                started: Nanos(event.started_nanos),
-                ended: Nanos(event.ended_nanos),
-            });
+            let place = (event.slot, event.generation);
+            let started = Nanos(event.started_nanos);
+            let watched = self.loops.get(&place);
+            if watched.is_some_and(|watched| watched.can_vouch_for(started)) {
+                let ended = Nanos(event.ended_nanos);
+                out.push(Fact::BusyEnded {
+                    key,
+                    started,
+                    ended,
+                });
+            }
         }
         self.lost_stalls += stalls.lost;
         tell_lost(out, "stall records", stalls.lost, None);
@@ -272,10 +295,17 @@ impl WatchedProcess {
     /// Brings the attaching on; announces the process once it is decided.
     fn is_attached(&mut self, now: Nanos, out: &mut Vec<Fact>) -> bool {
         let result = match &self.attach {
-            Attach::Done { .. } => return true,
+            Attach::Done { runtime, .. } => {
+                let runtime = *runtime;
+                if !self.announced {
+                    self.announce(runtime, None, out);
+                }
+                return true;
+            }
             Attach::Waiting(due) if now < *due => return false,
             Attach::Waiting(_) => {
-                self.attach = Attach::begin(self.key.pid);
+                let executable = &self.reader.description().executable;
+                self.attach = Attach::begin(self.key.pid, executable);
                 return false;
             }
             Attach::Running(result) => match result.try_recv() {
@@ -315,11 +345,12 @@ impl WatchedProcess {
     }
 
     fn announce(
-        &self,
+        &mut self,
         runtime: ProcessRuntime,
         uninspectable: Option<String>,
         out: &mut Vec<Fact>,
     ) {
+        self.announced = true;
         let facts = kernel::process_facts(self.key.pid);
         let executable = Path::new(&self.reader.description().executable);
         let own_name = || {
@@ -346,7 +377,14 @@ impl WatchedProcess {
 }
 
 impl Attach {
-    fn begin(pid: u32) -> Self {
+    fn begin(pid: u32, executable: &str) -> Self {
+        if is_node(executable) {
+            // Known by its name: searching so large a program for an interpreter takes its time.
+            return Self::Done {
+                sampler: Box::new(Sampler::new(pid, None)),
+                runtime: ProcessRuntime::Node,
+            };
+        }
         let (sender, receiver) = channel();
         let work = move || drop(sender.send(Inspector::attach(pid)));
         match thread::Builder::new()
@@ -359,17 +397,15 @@ impl Attach {
     }
 }
 
+fn is_node(executable: &str) -> bool {
+    let name = executable.rsplit('/').next().unwrap_or_default();
+    name == "node" || name == "nodejs"
+}
+
 /// What a refused attach says of the process: no Python at all, or Python that cannot be read and why.
 fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
-    if let AttachError::NotPython { program } = error {
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let is_node = name == "node" || name == "nodejs";
-        let runtime = if is_node {
-            ProcessRuntime::Node
-        } else {
-            ProcessRuntime::Native
-        };
-        return (runtime, None);
+    if let AttachError::NotPython { .. } = error {
+        return (ProcessRuntime::Native, None);
     }
     let hint = error
         .hint()

@@ -291,6 +291,18 @@ fn a_loop_that_waits_for_the_interpreters_lock_blames_its_holder() {
 }
 
 #[test]
+fn a_lock_that_was_free_for_a_moment_is_still_waited_for() {
+    let free = Sample {
+        gil: Gil::Free,
+        ..waiting_for_lock(77, 60)
+    };
+    let mut looks = vec![waiting_for_lock(77, 60); 6];
+    looks.insert(0, free.clone());
+    looks.push(free);
+    assert_eq!(place(&stalled_with(looks)).1, "crunch:60");
+}
+
+#[test]
 fn a_holder_that_moves_or_changes_is_not_to_blame() {
     let moving = (60..64).map(|line| waiting_for_lock(77, line)).collect();
     assert_eq!(place(&stalled_with(moving)).1, "handler:8");
@@ -346,6 +358,30 @@ fn a_thread_that_got_no_processor_is_starved_and_its_code_gets_no_advice() {
     );
     let incident = stalled_with(vec![starved(0), starved(10), starved(19)]);
     assert_eq!(incident.cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn a_thread_that_is_ready_and_never_runs_is_starved_before_the_kernel_books_it() {
+    let ready = |ran: u64| Sample {
+        thread: ThreadState {
+            cpu_nanos: millis(1_000 + ran).0,
+            ..running()
+        },
+        ..sleeping_in_handler()
+    };
+    let kept_waiting = stalled_with((0..4).map(|_| ready(0)).collect());
+    assert_eq!(kept_waiting.cause, Some(StallCause::CpuStarved));
+    let at_work = stalled_with((0..4).map(|n| ready(20 * n)).collect());
+    assert_eq!(at_work.cause, Some(StallCause::BlockingCall));
+    let asleep = |_| Sample {
+        thread: ThreadState {
+            run_state: RunState::Sleeping,
+            ..ready(0).thread
+        },
+        ..ready(0)
+    };
+    let sleeping = stalled_with((0..4).map(asleep).collect());
+    assert_eq!(sleeping.cause, Some(StallCause::BlockingCall));
 }
 
 #[test]
