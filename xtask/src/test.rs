@@ -49,13 +49,32 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
     Ok(cmd!(shell, "cargo deny check --disable-fetch advisories").run()?)
 }
 
+/// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
+/// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell) -> Result<()> {
-    let pythons = joined(&venv::prepare(shell)?);
+    let pythons = venv::prepare(shell)?;
+    let ends = match pythons.as_slice() {
+        [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
+        few => few.to_vec(),
+    };
+    let between: Vec<_> = pythons
+        .iter()
+        .filter(|one| !ends.contains(one))
+        .cloned()
+        .collect();
+    truth(shell, &ends, "")?;
+    if between.is_empty() {
+        return Ok(());
+    }
+    truth(shell, &between, "truth_stalls")
+}
+
+fn truth(shell: &Shell, pythons: &[PathBuf], only: &str) -> Result<()> {
     cmd!(
         shell,
-        "cargo test -p loopscope-cli --test truth -- --test-threads=1"
+        "cargo test -p loopscope-cli --test truth -- --test-threads=1 {only}"
     )
-    .env("LOOPSCOPE_TEST_PYTHONS", pythons)
+    .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
     .run()?;
     Ok(())
 }

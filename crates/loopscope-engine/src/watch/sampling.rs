@@ -28,6 +28,18 @@ pub(super) struct LoopNature {
     pub(super) runtime: Option<LoopRuntime>,
     /// The thread's name as the program gave it.
     pub(super) thread_name: Option<String>,
+    /// The loop object that runs on the thread.
+    pub(super) object: Option<u64>,
+}
+
+/// What is known of a loop before a look at it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expected {
+    /// A Python loop was seen on the thread before.
+    pub(super) is_python: bool,
+    /// The loop object that polls the recorded set. Another one that runs on the thread is another loop,
+    /// and this one was left open.
+    pub(super) object: Option<u64>,
 }
 
 impl Sampler {
@@ -40,16 +52,14 @@ impl Sampler {
     }
 
     /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
-    ///
-    /// `is_python` says that a Python loop was seen on the thread before.
-    pub(super) fn sample(&mut self, thread_id: u32, is_python: bool) -> Option<Sample> {
+    pub(super) fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
         let thread = thread_state(kernel::thread_state(self.pid, thread_id));
         let looked = self
             .inspector
             .as_mut()
             .map(|inspector| inspector.sample_thread(thread_id));
         match looked {
-            Some(Ok(found)) => Some(self.put_together(found, thread, is_python)),
+            Some(Ok(found)) => Some(self.put_together(found, thread, expected)),
             Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
             Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
             None => Some(unread(thread, None)),
@@ -64,6 +74,7 @@ impl Sampler {
                 .running_loop
                 .as_ref()
                 .map(|running| runtime_of(&running.type_name)),
+            object: found.running_loop.as_ref().map(|running| running.address),
             thread_name: found.thread_name,
         })
     }
@@ -72,16 +83,9 @@ impl Sampler {
         &mut self,
         found: ThreadSample,
         thread: ThreadState,
-        is_python: bool,
+        expected: Expected,
     ) -> Sample {
-        let inside_loop = match (&found.running_loop, found.is_python_thread) {
-            (Some(_), _) => InsideLoop::Yes,
-            (None, true) if drivers::is_driven(&found.frames) => InsideLoop::Yes,
-            (None, true) => InsideLoop::No,
-            // The interpreter has let go of the thread: it is ending.
-            (None, false) if is_python => InsideLoop::No,
-            (None, false) => InsideLoop::Unknown,
-        };
+        let inside_loop = inside_loop(&found, expected);
         let task = found.task.map(|task| TaskInfo {
             name: task.name.unwrap_or_default().into(),
             address: task.address,
@@ -133,6 +137,20 @@ impl Sampler {
             .filter(|call| !call.is_awaited)
             .map(|call| call.name)
             .collect()
+    }
+}
+
+fn inside_loop(found: &ThreadSample, expected: Expected) -> InsideLoop {
+    match (&found.running_loop, found.is_python_thread) {
+        (Some(running), _) if expected.object.is_some_and(|own| own != running.address) => {
+            InsideLoop::No
+        }
+        (Some(_), _) => InsideLoop::Yes,
+        (None, true) if drivers::is_driven(&found.frames) => InsideLoop::Yes,
+        (None, true) => InsideLoop::No,
+        // The interpreter has let go of the thread: it is ending.
+        (None, false) if expected.is_python => InsideLoop::No,
+        (None, false) => InsideLoop::Unknown,
     }
 }
 

@@ -3,7 +3,7 @@
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::LoopState;
 
-use super::sampling::{LoopNature, Sampler};
+use super::sampling::{Expected, LoopNature, Sampler};
 use super::schedule::Schedule;
 use crate::observation::{
     Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime,
@@ -17,11 +17,16 @@ const QUIET_READING: Nanos = Nanos::from_millis(250);
 const FIRST_NATURE: Nanos = Nanos::from_millis(250);
 const LAST_NATURE: Nanos = Nanos::from_millis(30_000);
 
+/// What polls in a Python process without asyncio is called a loop after some such questions, two seconds.
+const BARE_POLLER_IS_A_LOOP: Nanos = Nanos::from_millis(2_000);
+
 /// A loop under watch.
 pub(super) struct WatchedLoop {
     key: LoopKey,
     known_since: Nanos,
     thread_id: u32,
+    /// The Python loop object behind it, once the thread was seen waiting in this very loop's poll.
+    object: Option<u64>,
     kind: Option<PollKind>,
     /// What was last said of it; `None` before it was announced.
     info: Option<LoopInfo>,
@@ -51,6 +56,7 @@ impl WatchedLoop {
             key,
             known_since: now,
             thread_id: state.thread_id,
+            object: None,
             kind: state.kind,
             info: None,
             due: now,
@@ -97,14 +103,15 @@ impl WatchedLoop {
             (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
             (None, _, _) => LoopRuntime::Poll,
         };
-        let settled = python_runtime.is_some() || around.runtime != ProcessRuntime::Python;
+        self.learn_object(state, nature.as_ref(), around);
+        let settled = self.object.is_some() || around.runtime != ProcessRuntime::Python;
         self.nature_due = if settled {
             Nanos(u64::MAX)
         } else {
             now.plus(self.nature_distance)
         };
         self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
-        if runtime == LoopRuntime::Poll {
+        if runtime == LoopRuntime::Poll || self.is_doubtful(runtime, around.runtime) {
             return;
         }
         let info = LoopInfo {
@@ -186,7 +193,7 @@ impl WatchedLoop {
         if around.schedule.is_stall(since, now) && !(around.is_current)() {
             return;
         }
-        let Some(sample) = around.sampler.sample(self.thread_id, self.is_python()) else {
+        let Some(sample) = around.sampler.sample(self.thread_id, self.expected()) else {
             return;
         };
         if (around.reread)() != Some(since) {
@@ -203,9 +210,12 @@ impl WatchedLoop {
         });
     }
 
-    fn is_python(&self) -> bool {
+    fn expected(&self) -> Expected {
         let runtime = self.info.as_ref().map(|info| info.runtime);
-        matches!(runtime, Some(LoopRuntime::Asyncio | LoopRuntime::Uvloop))
+        Expected {
+            is_python: matches!(runtime, Some(LoopRuntime::Asyncio | LoopRuntime::Uvloop)),
+            object: self.object,
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {
@@ -214,6 +224,26 @@ impl WatchedLoop {
             out.push(Fact::LoopGone { key: self.key });
         }
         Nanos(u64::MAX)
+    }
+
+    /// Whether to wait before calling it a loop, or to leave what was said of it before. In a Python
+    /// process a set that is polled without asyncio is mostly a driver's that waits for its socket.
+    fn is_doubtful(&self, runtime: LoopRuntime, process: ProcessRuntime) -> bool {
+        let is_bare = runtime == LoopRuntime::Epoll && process == ProcessRuntime::Python;
+        is_bare && (self.info.is_some() || self.nature_distance < BARE_POLLER_IS_A_LOOP)
+    }
+
+    /// A thread that waits in this loop's poll, before and after the look, runs this loop and no other.
+    fn learn_object(
+        &mut self,
+        state: &LoopState,
+        nature: Option<&LoopNature>,
+        around: &mut Surroundings<'_>,
+    ) {
+        let waited = state.busy_since_nanos.is_none() && (around.reread)().is_none();
+        if waited && self.object.is_none() {
+            self.object = nature.and_then(|nature| nature.object);
+        }
     }
 
     /// `main` on the process's first thread, else what the program calls the thread, else what the

@@ -37,7 +37,6 @@ pub(super) struct WatchedProcess {
     attach: Attach,
     loops: BTreeMap<(u32, u32), WatchedLoop>,
     counters: Counters,
-    lost_stalls: u64,
     announced: bool,
     stopped: bool,
     glance_due: Nanos,
@@ -90,7 +89,6 @@ impl WatchedProcess {
             attach,
             loops: BTreeMap::new(),
             counters: Counters::default(),
-            lost_stalls: 0,
             announced: false,
             stopped: false,
             glance_due: now,
@@ -275,16 +273,15 @@ impl WatchedProcess {
                 });
             }
         }
-        self.lost_stalls += stalls.lost;
         tell_lost(out, "stall records", stalls.lost, None);
         Ok(())
     }
 
     fn tell_losses(&mut self, counters: &Counters, out: &mut Vec<Fact>) {
-        let more = |now: u64, before: u64| now.saturating_sub(before);
-        let events = more(counters.events_dropped, self.counters.events_dropped);
-        tell_lost(out, "stall records", events, None);
-        let loops = more(counters.loops_dropped, self.counters.loops_dropped);
+        // Dropped stalls are among the records that the reader counts as lost.
+        let loops = counters
+            .loops_dropped
+            .saturating_sub(self.counters.loops_dropped);
         let detail = format!(
             "process {} runs more loops than its recording has room for",
             self.key.pid
