@@ -3,6 +3,7 @@
 
 mod demo;
 mod left_behind;
+mod left_open;
 
 use std::path::Path;
 use std::process::Command;

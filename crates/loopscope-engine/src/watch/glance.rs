@@ -1,7 +1,7 @@
 //! A glance at a process: is it still the same one, and is it running? One small file of `/proc`.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use loopscope_recorder::identity::ProcessIdentity;
 
@@ -16,10 +16,32 @@ pub(super) enum Glance {
     Gone,
 }
 
-/// Looks at a process by its identity.
-pub(super) fn glance(process: ProcessIdentity) -> Glance {
-    let stat = fs::read(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
-    of_stat(&String::from_utf8_lossy(&stat), process.start_ticks)
+/// A process to glance at. The file stays open: a read of it is one system call, and when the process is
+/// gone it fails, whoever has its id by then.
+#[derive(Debug)]
+pub(super) struct Glancer {
+    stat: Option<fs::File>,
+    start_ticks: u64,
+}
+
+impl Glancer {
+    pub(super) fn new(process: ProcessIdentity) -> Self {
+        Self {
+            stat: fs::File::open(format!("/proc/{}/stat", process.pid)).ok(),
+            start_ticks: process.start_ticks,
+        }
+    }
+
+    /// Looks at the process.
+    pub(super) fn glance(&self) -> Glance {
+        let mut text = [0; 1024];
+        let read = self
+            .stat
+            .as_ref()
+            .and_then(|stat| stat.read_at(&mut text, 0).ok());
+        let stat = &text[..read.unwrap_or(0)];
+        of_stat(&String::from_utf8_lossy(stat), self.start_ticks)
+    }
 }
 
 fn of_stat(stat: &str, start_ticks: u64) -> Glance {
@@ -76,6 +98,16 @@ mod tests {
             Glance::Stopped
         );
         assert_eq!(of_stat(&STAT.replace(") S ", ") Z "), 4242), Glance::Gone);
+    }
+
+    #[test]
+    fn a_process_that_ended_is_gone() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let glancer = Glancer::new(ProcessIdentity::of(child.id()).unwrap());
+        child.wait().unwrap();
+        assert_eq!(glancer.glance(), Glance::Gone);
+        let own = Glancer::new(ProcessIdentity::own().unwrap());
+        assert_eq!(own.glance(), Glance::Running);
     }
 
     #[test]

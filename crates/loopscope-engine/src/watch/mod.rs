@@ -4,6 +4,7 @@
 //! it may have crossed the stall threshold and not before, and looks at the thread of one that has. It
 //! decides nothing: what it sees goes into [`Observation`]s, and the rules behind them see only those.
 
+mod attach_desk;
 mod drivers;
 mod glance;
 mod observer;
@@ -24,6 +25,7 @@ pub use observer::{Observer, ObserverOptions, Outcome, Publish};
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
+use attach_desk::AttachDesk;
 use schedule::Schedule;
 use watched_process::{Pace, WatchedProcess};
 
@@ -53,6 +55,7 @@ pub struct WatchOptions {
 pub struct Watcher {
     options: WatchOptions,
     schedule: Schedule,
+    desk: AttachDesk,
     main: ProcessKey,
     main_told: bool,
     main_resources_due: Nanos,
@@ -71,6 +74,7 @@ impl Watcher {
         let start_ticks = kernel::start_ticks(options.main_pid).unwrap_or(0);
         Self {
             schedule: Schedule::new(options.stall_threshold),
+            desk: AttachDesk::open(),
             main: ProcessKey {
                 pid: options.main_pid,
                 start_ticks,
@@ -122,7 +126,7 @@ impl Watcher {
         self.tell_main(now, &mut facts);
         self.discover(now, &mut facts);
         for (path, mut process) in std::mem::take(&mut self.processes) {
-            if glance::glance(process.reader().description().process) == glance::Glance::Gone {
+            if process.is_gone() {
                 let ending = process.last_look(now, &mut facts);
                 self.dispose(path, process.key(), ending, main_ending, &mut facts);
             } else {
@@ -189,7 +193,7 @@ impl Watcher {
             if self.processes.contains_key(&path) || self.passed_over.contains(&path) {
                 continue;
             }
-            match WatchedProcess::open(&path, self.schedule, now) {
+            match WatchedProcess::open(&path, self.schedule, &self.desk, now) {
                 Ok(process) if self.is_ours(&process) => self.welcome(path, process, facts),
                 Ok(_) => drop(self.passed_over.insert(path)),
                 // Being created at this moment: look again next time.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader};
 
-use super::glance::{Glance, glance, has_mapped};
+use super::attach_desk::AttachDesk;
+use super::glance::{Glance, Glancer, has_mapped};
 use super::sampling::Sampler;
 use super::schedule::Schedule;
 use super::watched_loop::{Surroundings, WatchedLoop};
@@ -33,8 +33,10 @@ pub(super) struct WatchedProcess {
     reader: RecordingReader,
     file: File,
     handle: Option<ProcessHandle>,
+    glancer: Glancer,
     schedule: Schedule,
     attach: Attach,
+    desk: AttachDesk,
     loops: BTreeMap<(u32, u32), WatchedLoop>,
     counters: Counters,
     announced: bool,
@@ -66,7 +68,12 @@ pub(super) struct Pace {
 
 impl WatchedProcess {
     /// Begins to watch the process of a recording.
-    pub(super) fn open(path: &Path, schedule: Schedule, now: Nanos) -> Result<Self, ReadError> {
+    pub(super) fn open(
+        path: &Path,
+        schedule: Schedule,
+        desk: &AttachDesk,
+        now: Nanos,
+    ) -> Result<Self, ReadError> {
         let reader = RecordingReader::open(path)?;
         let description = reader.description();
         let process = description.process;
@@ -75,7 +82,7 @@ impl WatchedProcess {
             start_ticks: process.start_ticks,
             image: description.image,
         };
-        let attach = Attach::begin(process.pid, &description.executable);
+        let attach = Attach::begin(process.pid, &description.executable, desk);
         let file = File::open(path).map_err(|source| ReadError::File {
             path: path.to_path_buf(),
             source,
@@ -85,8 +92,10 @@ impl WatchedProcess {
             reader,
             file,
             handle: ProcessHandle::open(process.pid),
+            glancer: Glancer::new(process),
             schedule,
             attach,
+            desk: desk.clone(),
             loops: BTreeMap::new(),
             counters: Counters::default(),
             announced: false,
@@ -94,6 +103,11 @@ impl WatchedProcess {
             glance_due: now,
             resources_due: now,
         })
+    }
+
+    /// Whether the process is gone, or another one by now.
+    pub(super) fn is_gone(&self) -> bool {
+        self.glancer.glance() == Glance::Gone
     }
 
     pub(super) fn key(&self) -> ProcessKey {
@@ -180,7 +194,7 @@ impl WatchedProcess {
         } else {
             pace.glance
         });
-        let seen = glance(self.reader.description().process);
+        let seen = self.glancer.glance();
         if seen == Glance::Gone {
             return Some(self.last_look(now, out));
         }
@@ -302,7 +316,7 @@ impl WatchedProcess {
             Attach::Waiting(due) if now < *due => return false,
             Attach::Waiting(_) => {
                 let executable = &self.reader.description().executable;
-                self.attach = Attach::begin(self.key.pid, executable);
+                self.attach = Attach::begin(self.key.pid, executable, &self.desk);
                 return false;
             }
             Attach::Running(result) => match result.try_recv() {
@@ -374,7 +388,7 @@ impl WatchedProcess {
 }
 
 impl Attach {
-    fn begin(pid: u32, executable: &str) -> Self {
+    fn begin(pid: u32, executable: &str, desk: &AttachDesk) -> Self {
         if is_node(executable) {
             // Known by its name: searching so large a program for an interpreter takes its time.
             return Self::Done {
@@ -382,15 +396,8 @@ impl Attach {
                 runtime: ProcessRuntime::Node,
             };
         }
-        let (sender, receiver) = channel();
-        let work = move || drop(sender.send(Inspector::attach(pid)));
-        match thread::Builder::new()
-            .name("loopscope-attach".into())
-            .spawn(work)
-        {
-            Ok(_) => Self::Running(receiver),
-            Err(_) => Self::Waiting(Nanos(0)),
-        }
+        desk.attach(pid)
+            .map_or(Self::Waiting(Nanos(0)), Self::Running)
     }
 }
 
