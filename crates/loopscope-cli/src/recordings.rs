@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use loopscope_recorder::folder::{readable_folders, recordings_in};
-use loopscope_recorder::reader::{Description, ReadError, RecordingReader};
+use loopscope_recorder::reader::{Description, Liveness, ReadError, RecordingReader};
 
 use crate::exit_codes::{HEALTHY, UNAVAILABLE};
 use crate::messages::complain;
@@ -95,7 +95,7 @@ fn delete(found: &[Found]) -> ExitCode {
     let mut code = HEALTHY;
     for recording in found {
         let is_left_behind = match &recording.reader {
-            Ok(reader) => !reader.description().is_live(),
+            Ok(reader) => reader.description().liveness() == Liveness::Dead,
             // An unfinished or foreign file may belong to a program that is just starting.
             Err(_) => false,
         };

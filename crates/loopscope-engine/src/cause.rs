@@ -132,8 +132,16 @@ fn unknown(case: &Case) -> Diagnosis {
         cause: Some(StallCause::Unknown),
         task: case.looks.as_slice().last().and_then(task_ref),
         advice: advice::for_cause(StallCause::Unknown),
-        note: Some(failed.unwrap_or_else(|| "seen only after it ended".to_owned())),
+        note: Some(failed.unwrap_or_else(|| unexplained(case).to_owned())),
         ..Diagnosis::default()
+    }
+}
+
+fn unexplained(case: &Case) -> &'static str {
+    if case.looks.is_empty() {
+        "seen only after it ended"
+    } else {
+        "the stacks of such a program are not read"
     }
 }
 

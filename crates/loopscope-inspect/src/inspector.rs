@@ -64,6 +64,11 @@ impl Inspector {
             .map_err(|error| self.sample_error(tid, error))
     }
 
+    /// Gives the memory of the last look back, about a megabyte. What was learned of the process stays.
+    pub fn rest(&mut self) {
+        self.sampler.rest();
+    }
+
     fn sample_error(&self, tid: u32, source: ReadError) -> SampleError {
         let pid = self.pid;
         match source {

@@ -112,6 +112,11 @@ impl<M: Memory + Clone> Sampler<M> {
         Ok(Some(()))
     }
 
+    /// Gives the memory of the last look back.
+    pub(crate) fn rest(&mut self) {
+        self.reader.release();
+    }
+
     /// Looks at the thread with this kernel id, as the observer sees it.
     pub(crate) fn sample(&mut self, tid: u32) -> ReadResult<ThreadSample> {
         let mut best = None;

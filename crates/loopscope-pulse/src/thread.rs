@@ -1,7 +1,7 @@
 //! One thread's loop: which poll is its own, and the stamping of it.
 //!
-//! A thread is a loop once it polls the same set again and again; one that polls once is not. While a
-//! thread has a loop, another set polled on that thread is work inside the loop (a database driver that
+//! A thread that polls an epoll set is taken for a loop from its first poll on; other sets must be polled
+//! again and again. What is no loop the observer passes over. While a thread has a loop, another set polled on that thread is work inside the loop (a database driver that
 //! waits for its socket, a synchronous client in a handler) and leaves no mark, unless it goes on for so
 //! long without the loop that it has taken the loop's place.
 
@@ -13,9 +13,9 @@ use loopscope_recorder::writer::LoopWriter;
 
 use crate::process;
 
-/// Polls of one epoll set that make a thread without a loop one: enough to pass over a helper that waits
-/// once or twice, few enough to be there before the first request.
-const POLLS_TO_BEGIN: u32 = 3;
+/// Polls of one epoll set that make a thread without a loop one: the first, for a program may well block
+/// in its loop's first turn. What polls once and is no loop the observer passes over.
+const POLLS_TO_BEGIN: u32 = 1;
 
 /// Polls of another set, with none of the loop's own between them, that make it the thread's loop. A
 /// synchronous call inside a handler seldom waits so often; a second loop soon does.

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::environment;
 use crate::identity::ProcessIdentity;
-use crate::reader::RecordingReader;
+use crate::reader::{Liveness, RecordingReader};
 
 /// How recordings are named: `PID-START-IMAGE.loopscope`.
 pub const EXTENSION: &str = "loopscope";
@@ -111,6 +111,17 @@ impl RuntimeFolder {
         &self.0
     }
 
+    /// The number of the next program image of a process, after all that have recordings here.
+    pub(crate) fn next_image(&self, process: ProcessIdentity) -> u32 {
+        let prefix = format!("{}-{}-", process.pid, process.start_ticks);
+        let image = |path: PathBuf| {
+            let name = path.file_stem()?.to_str()?;
+            name.strip_prefix(&prefix)?.parse::<u32>().ok()
+        };
+        let known = recordings_in(&self.0).into_iter().filter_map(image).max();
+        known.map_or(0, |image| image.saturating_add(1))
+    }
+
     /// Where the recording of this image of a process belongs.
     pub(crate) fn recording_path(&self, process: ProcessIdentity, image: u32) -> PathBuf {
         let ProcessIdentity { pid, start_ticks } = process;
@@ -195,8 +206,10 @@ pub fn prune(folder: &RuntimeFolder, age: Duration) {
         let is_old = fs::metadata(&path)
             .and_then(|found| found.modified())
             .is_ok_and(|modified| modified.elapsed().is_ok_and(|passed| passed > age));
-        let is_dead =
-            || RecordingReader::open(&path).is_ok_and(|reader| !reader.description().is_live());
+        let is_dead = || {
+            RecordingReader::open(&path)
+                .is_ok_and(|reader| reader.description().liveness() == Liveness::Dead)
+        };
         if is_old && is_dead() {
             let _ = fs::remove_file(&path);
         }

@@ -1,6 +1,7 @@
 //! Which process a recording belongs to, in a way that survives pid reuse and reboots.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 /// A process, told apart from every other one of this boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,42 @@ impl ProcessIdentity {
     }
 }
 
+/// The calling process's pid namespace, by its inode; 0 where it is not known.
+pub fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino())
+}
+
+/// A process of another pid namespace as it is known in ours; `None` where it is gone or out of sight.
+///
+/// Looks through all processes, for the ids in a recording are those that its own namespace gave.
+pub fn seen_from_here(process: ProcessIdentity) -> Option<ProcessIdentity> {
+    let entries = fs::read_dir("/proc").ok()?;
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut same_start = pids
+        .filter_map(ProcessIdentity::of)
+        .filter(|found| found.start_ticks == process.start_ticks);
+    same_start
+        .find(|found| innermost_id(&format!("/proc/{}/status", found.pid)) == Some(process.pid))
+}
+
+/// A thread of another pid namespace as it is known in ours; `pid` is its process in ours.
+pub fn thread_seen_from_here(pid: u32, thread_id: u32) -> Option<u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let mut threads = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    threads.find(|tid| innermost_id(&format!("/proc/{pid}/task/{tid}/status")) == Some(thread_id))
+}
+
+/// The id that the innermost namespace gave, from a `status` file.
+fn innermost_id(status: &str) -> Option<u32> {
+    let text = fs::read_to_string(status).ok()?;
+    let ids = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    ids.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
 /// This boot's random id; zero where the kernel does not tell.
 pub fn boot_id() -> [u64; 2] {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -65,6 +102,14 @@ mod tests {
                 start_ticks: 4242
             })
         );
+    }
+
+    #[test]
+    fn the_own_process_and_thread_are_found_by_their_innermost_ids() {
+        let own = ProcessIdentity::own().unwrap();
+        assert_eq!(seen_from_here(own), Some(own));
+        assert_eq!(thread_seen_from_here(own.pid, own.pid), Some(own.pid));
+        assert_eq!(thread_seen_from_here(own.pid, 4_194_304 + 7), None);
     }
 
     #[test]

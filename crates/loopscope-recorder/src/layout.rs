@@ -97,6 +97,8 @@ pub struct Header {
     pub service: [AtomicU64; SERVICE_BYTES / 8],
     /// Writer's version, as `0.1.0`, zero-padded.
     pub agent_version: [AtomicU64; 2],
+    /// The pid namespace that the ids are told in, by its inode; 0 where it is not known.
+    pub pid_namespace: AtomicU64,
 }
 
 /// One loop. The first cache line is all that the hot path touches, with one bucket of the histogram.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::identity::{ProcessIdentity, boot_id};
+use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
     BUCKETS, EVENT_WORDS, EXECUTABLE_BYTES, EventKind, EventSlot, FORMAT_VERSION, Header, LoopSlot,
     MAGIC, PollKind, SERVICE_BYTES, SlotState, checksum,
@@ -99,12 +99,44 @@ pub struct Description {
     pub service: String,
     /// The writer's version.
     pub agent_version: String,
+    /// Whether its ids are those of another pid namespace than ours.
+    pub is_foreign: bool,
+}
+
+/// Whether the process of a recording still exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// It does.
+    Live,
+    /// It does not.
+    Dead,
+    /// It cannot be told: it ran in a pid namespace that is out of sight from here.
+    Unknown,
 }
 
 impl Description {
+    /// The process as it is known here; `None` where it is out of sight, or gone.
+    pub fn process_here(&self) -> Option<ProcessIdentity> {
+        if self.is_foreign {
+            identity::seen_from_here(self.process)
+        } else {
+            Some(self.process)
+        }
+    }
+
     /// Whether the process that wrote this still exists.
+    pub fn liveness(&self) -> Liveness {
+        match self.process_here() {
+            _ if !self.this_boot => Liveness::Dead,
+            Some(process) if process.exists() => Liveness::Live,
+            Some(_) => Liveness::Dead,
+            None => Liveness::Unknown,
+        }
+    }
+
+    /// Whether the process that wrote this is known to exist.
     pub fn is_live(&self) -> bool {
-        self.this_boot && self.process.exists()
+        self.liveness() == Liveness::Live
     }
 }
 
@@ -459,6 +491,8 @@ fn decode_description(bytes: &[u8], version: u32) -> Option<Description> {
             service_length.min(SERVICE_BYTES),
         )?,
         agent_version: text_at(bytes, offset_of!(Header, agent_version), 16)?,
+        is_foreign: ![0, identity::pid_namespace()]
+            .contains(&word(offset_of!(Header, pid_namespace))?),
     })
 }
 

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::clock;
 use crate::folder::RuntimeFolder;
-use crate::identity::{ProcessIdentity, boot_id};
+use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
     EVENT_CAPACITY, EVENT_WORDS, EVENTS_OFFSET, EventKind, EventSlot, FILE_BYTES, FORMAT_VERSION,
     Header, LOOP_CAPACITY, LOOPS_OFFSET, LoopSlot, MAGIC, PollKind, SlotState, bucket_of, checksum,
@@ -176,6 +176,9 @@ impl Recording {
         for (word, half) in header.boot_id.iter().zip(boot_id()) {
             word.store(half, Relaxed);
         }
+        header
+            .pid_namespace
+            .store(identity::pid_namespace(), Relaxed);
         header.run_id.store(spec.run_id, Relaxed);
         header
             .stall_threshold_nanos
@@ -431,7 +434,9 @@ fn create_file(
     let mut options = File::options();
     options.read(true).write(true).create_new(true).mode(0o600);
     options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    for image in 0..MOST_IMAGES {
+    // Never a number that was used before: a reader may have seen that file and deleted it.
+    let first = folder.next_image(process);
+    for image in first..first.saturating_add(MOST_IMAGES) {
         let path = folder.recording_path(process, image);
         match options.open(&path) {
             Ok(file) => return Ok((file, path, image)),

@@ -10,7 +10,7 @@ const WAIT_NANOS: u64 = 20 * MILLIS;
 /// The threshold that the pulse takes where none is given.
 const STALL_NANOS: u64 = 100 * MILLIS;
 /// Polls of an epoll set, and of another one, that a thread needs to become a loop.
-const EPOLL_POLLS: u64 = 3;
+const EPOLL_POLLS: u64 = 1;
 const OTHER_POLLS: u64 = 16;
 
 /// The instants that a program read right before and right after each of its polls.
@@ -154,12 +154,26 @@ fn an_endless_wait_that_is_ready_at_once_is_a_turn() {
 
 #[test]
 fn what_is_no_loop_leaves_no_recording() {
-    for what in ["helper", "client", "sleeper", "driver"] {
+    for what in ["client", "sleeper"] {
         let Some(watched) = watch_unchanged("turns", &[what]) else {
             return;
         };
         assert!(watched.recordings.is_empty(), "{what}");
     }
+}
+
+#[test]
+fn a_set_that_is_made_for_one_wait_ends_with_it() {
+    let Some(watched) = watch_unchanged("turns", &["driver"]) else {
+        return;
+    };
+    let recorded = watched.only();
+    let state = recorded.only_loop();
+    assert_eq!(
+        (state.is_live, state.iterations, state.stalls),
+        (false, 0, 0)
+    );
+    assert!(recorded.stalls.is_empty());
 }
 
 #[test]

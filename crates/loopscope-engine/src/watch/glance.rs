@@ -51,12 +51,19 @@ fn of_stat(stat: &str, start_ticks: u64) -> Glance {
         .unwrap_or_default()
         .split_ascii_whitespace();
     let state = fields.next();
-    // Field 22 of the line; the state is field 3.
-    if fields.nth(18).and_then(|ticks| ticks.parse().ok()) != Some(start_ticks) {
+    // Field 20 of the line; the state is field 3, and the next one to come is field 4.
+    let threads: u64 = fields
+        .nth(16)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    // Field 22.
+    if fields.nth(1).and_then(|ticks| ticks.parse().ok()) != Some(start_ticks) {
         return Glance::Gone;
     }
     match state {
         Some("T" | "t") => Glance::Stopped,
+        // The first thread may end before the others; the process lives on in them.
+        Some("Z") if threads > 1 => Glance::Running,
         Some("Z" | "X") => Glance::Gone,
         _ => Glance::Running,
     }
@@ -98,6 +105,10 @@ mod tests {
             Glance::Stopped
         );
         assert_eq!(of_stat(&STAT.replace(") S ", ") Z "), 4242), Glance::Gone);
+        let led = STAT
+            .replace(") S ", ") Z ")
+            .replace("20 0 1 0 4242", "20 0 3 0 4242");
+        assert_eq!(of_stat(&led, 4242), Glance::Running);
     }
 
     #[test]

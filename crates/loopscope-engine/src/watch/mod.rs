@@ -15,11 +15,12 @@ mod watched_process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use loopscope_inspect::kernel;
 use loopscope_recorder::folder::{readable_folders, recordings_in};
-use loopscope_recorder::reader::ReadError;
+use loopscope_recorder::reader::{ReadError, RecordingReader};
 
 pub use observer::{Observer, ObserverOptions, Outcome, Publish};
 
@@ -27,7 +28,7 @@ use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, Pro
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
 use schedule::Schedule;
-use watched_process::{Pace, WatchedProcess};
+use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 
 /// The folder is searched for new recordings this often.
 const DISCOVERY: Nanos = Nanos::from_millis(100);
@@ -63,6 +64,7 @@ pub struct Watcher {
     /// Files that are no concern of this run.
     passed_over: BTreeSet<PathBuf>,
     left_behind: Vec<PathBuf>,
+    told_out_of_reach: bool,
     discovery_due: Nanos,
     elsewhere_due: Nanos,
     due: Nanos,
@@ -86,6 +88,7 @@ impl Watcher {
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
             left_behind: Vec::new(),
+            told_out_of_reach: false,
             discovery_due: Nanos(0),
             elsewhere_due: Nanos(0),
             due: Nanos(0),
@@ -123,6 +126,7 @@ impl Watcher {
     pub fn finish(&mut self, main_ending: Ending, now: Nanos, out: &mut Vec<Observation>) {
         let mut facts = Vec::new();
         self.discovery_due = Nanos(0);
+        self.elsewhere_due = Nanos(0);
         self.tell_main(now, &mut facts);
         self.discover(now, &mut facts);
         for (path, mut process) in std::mem::take(&mut self.processes) {
@@ -133,8 +137,15 @@ impl Watcher {
                 self.processes.insert(path, process);
             }
         }
-        if !facts.iter().any(|fact| matches!(fact, Fact::ProcessGone { process, .. } if process.pid == self.main.pid)) {
-            facts.push(Fact::ProcessGone { process: self.main, ending: main_ending });
+        let tells_main = |fact: &Fact| match fact {
+            Fact::ProcessGone { process, .. } => process.pid == self.main.pid,
+            _ => false,
+        };
+        if !facts.iter().any(tells_main) {
+            facts.push(Fact::ProcessGone {
+                process: self.main,
+                ending: main_ending,
+            });
         }
         out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
     }
@@ -193,18 +204,39 @@ impl Watcher {
             if self.processes.contains_key(&path) || self.passed_over.contains(&path) {
                 continue;
             }
-            match WatchedProcess::open(&path, self.schedule, &self.desk, now) {
-                Ok(process) if self.is_ours(&process) => self.welcome(path, process, facts),
-                Ok(_) => drop(self.passed_over.insert(path)),
-                // Being created at this moment: look again next time.
+            match self.open(&path, now) {
+                Ok(Some(process)) => self.welcome(path, process, facts),
+                Ok(None) => drop(self.passed_over.insert(path)),
+                // Being created at this moment, or out of our reach for now: look again next time.
                 Err(ReadError::Unfinished { .. }) => {}
+                Err(ReadError::File { source, .. }) => self.tell_out_of_reach(&source, facts),
                 Err(_) => drop(self.passed_over.insert(path)),
             }
         }
     }
 
-    fn is_ours(&self, process: &WatchedProcess) -> bool {
-        process.reader().description().run_id == self.options.run_id
+    /// A recording of this run; `None` for any other.
+    fn open(&self, path: &Path, now: Nanos) -> Result<Option<WatchedProcess>, ReadError> {
+        let reader = RecordingReader::open(path)?;
+        if reader.description().run_id != self.options.run_id {
+            return Ok(None);
+        }
+        WatchedProcess::open(reader, self.schedule, &self.desk, now).map(Some)
+    }
+
+    /// Told once: a file that vanished again is none of our business, too many open files are.
+    fn tell_out_of_reach(&mut self, error: &io::Error, facts: &mut Vec<Fact>) {
+        if error.kind() == io::ErrorKind::NotFound || self.told_out_of_reach {
+            return;
+        }
+        self.told_out_of_reach = true;
+        facts.push(Fact::Lost {
+            what: "processes".to_owned(),
+            count: 1,
+            detail: Some(format!(
+                "a recording cannot be opened ({error}); raise `ulimit -n`"
+            )),
+        });
     }
 
     /// A process that is already known under an older recording has called `exec`.
@@ -253,7 +285,9 @@ impl Watcher {
         } else {
             ending
         };
-        if matches!(ending, Ending::Vanished | Ending::Signaled(_)) {
+        let was_asked =
+            matches!(ending, Ending::Signaled(signal) if ASKED_TO_END.contains(&signal));
+        if matches!(ending, Ending::Vanished | Ending::Signaled(_)) && !was_asked {
             self.left_behind.push(path);
         } else {
             // A file that cannot be deleted is only listed as left behind by `loopscope recordings`.

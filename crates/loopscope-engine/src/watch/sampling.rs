@@ -30,6 +30,8 @@ pub(super) struct LoopNature {
     pub(super) thread_name: Option<String>,
     /// The loop object that runs on the thread.
     pub(super) object: Option<u64>,
+    /// The thread is importing a module.
+    pub(super) is_importing: bool,
 }
 
 /// What is known of a loop before a look at it.
@@ -66,6 +68,13 @@ impl Sampler {
         }
     }
 
+    /// Between looks: gives back what only a look needs.
+    pub(super) fn rest(&mut self) {
+        if let Some(inspector) = &mut self.inspector {
+            inspector.rest();
+        }
+    }
+
     /// What kind of loop runs on the thread; `None` where it cannot be told now.
     pub(super) fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
         let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
@@ -75,6 +84,7 @@ impl Sampler {
                 .as_ref()
                 .map(|running| runtime_of(&running.type_name)),
             object: found.running_loop.as_ref().map(|running| running.address),
+            is_importing: found.frames.iter().any(is_import),
             thread_name: found.thread_name,
         })
     }
@@ -138,6 +148,11 @@ impl Sampler {
             .map(|call| call.name)
             .collect()
     }
+}
+
+/// Frames of the import system, which the interpreter carries frozen inside.
+fn is_import(frame: &PythonFrame) -> bool {
+    frame.file.starts_with("<frozen importlib")
 }
 
 fn inside_loop(found: &ThreadSample, expected: Expected) -> InsideLoop {

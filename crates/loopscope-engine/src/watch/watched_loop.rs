@@ -39,6 +39,13 @@ pub(super) struct WatchedLoop {
     over: bool,
 }
 
+/// Turns that make a loop of a set polled by a program that is neither Python nor Node.js: one that polls
+/// once or twice is none.
+const TURNS_OF_A_NATIVE_LOOP: u64 = 3;
+
+/// Turns that a program may spend on importing itself from inside its loop, before anybody is served.
+const TURNS_OF_A_START: u64 = 3;
+
 /// What a look at a loop needs of its process.
 pub(super) struct Surroundings<'a> {
     pub(super) runtime: ProcessRuntime,
@@ -51,11 +58,11 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl WatchedLoop {
-    pub(super) fn new(key: LoopKey, state: &LoopState, now: Nanos) -> Self {
+    pub(super) fn new(key: LoopKey, state: &LoopState, thread_id: u32, now: Nanos) -> Self {
         Self {
             key,
             known_since: now,
-            thread_id: state.thread_id,
+            thread_id,
             object: None,
             kind: state.kind,
             info: None,
@@ -96,6 +103,9 @@ impl WatchedLoop {
             return;
         }
         let nature = around.sampler.nature(self.thread_id);
+        if is_starting(state, nature.as_ref(), around.runtime) {
+            return;
+        }
         let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
         let runtime = match (python_runtime, around.runtime, self.kind) {
             (Some(runtime), _, _) => runtime,
@@ -255,4 +265,12 @@ impl WatchedLoop {
         let given = nature.and_then(|nature| nature.thread_name);
         given.unwrap_or_else(|| state.thread_name.clone())
     }
+}
+
+/// Whether the loop is not yet one: a program may import all of itself in its first turns, and what polls
+/// in a native program has to come back a few times to be a loop.
+fn is_starting(state: &LoopState, nature: Option<&LoopNature>, runtime: ProcessRuntime) -> bool {
+    let is_importing = nature.is_some_and(|nature| nature.is_importing);
+    (is_importing && state.iterations < TURNS_OF_A_START)
+        || (runtime == ProcessRuntime::Native && state.iterations < TURNS_OF_A_NATIVE_LOOP)
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
+use loopscope_recorder::identity;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader};
 
 use super::attach_desk::AttachDesk;
@@ -25,7 +27,7 @@ const GLANCE_WHEN_STOPPED: Nanos = Nanos::from_millis(10);
 const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
 
 /// Signals that ask a process to end: hang-up, interrupt, quit, terminate.
-const ASKED_TO_END: [i32; 4] = [1, 2, 3, 15];
+pub(super) const ASKED_TO_END: [i32; 4] = [1, 2, 3, 15];
 
 /// A process under watch.
 pub(super) struct WatchedProcess {
@@ -69,14 +71,20 @@ pub(super) struct Pace {
 impl WatchedProcess {
     /// Begins to watch the process of a recording.
     pub(super) fn open(
-        path: &Path,
+        reader: RecordingReader,
         schedule: Schedule,
         desk: &AttachDesk,
         now: Nanos,
     ) -> Result<Self, ReadError> {
-        let reader = RecordingReader::open(path)?;
         let description = reader.description();
-        let process = description.process;
+        let path = reader.path();
+        let Some(process) = description.process_here() else {
+            let source = io::Error::other("its process runs in a pid namespace out of sight");
+            return Err(ReadError::File {
+                path: path.to_path_buf(),
+                source,
+            });
+        };
         let key = ProcessKey {
             pid: process.pid,
             start_ticks: process.start_ticks,
@@ -114,10 +122,6 @@ impl WatchedProcess {
         self.key
     }
 
-    pub(super) fn reader(&self) -> &RecordingReader {
-        &self.reader
-    }
-
     /// When the process is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
         let attach = match &self.attach {
@@ -153,6 +157,9 @@ impl WatchedProcess {
         let ending = self.glance(pace, now, out);
         if ending.is_none() && now >= self.resources_due {
             self.resources_due = now.plus(pace.resources);
+            if let Attach::Done { sampler, .. } = &mut self.attach {
+                sampler.rest();
+            }
             out.extend(resources_of(self.key));
         }
         ending
@@ -247,6 +254,7 @@ impl WatchedProcess {
             slot: place.0,
             generation: place.1,
         };
+        let is_foreign = self.reader.description().is_foreign;
         let reader = &mut self.reader;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
@@ -260,10 +268,14 @@ impl WatchedProcess {
             // A slot that was taken again belongs to the newer loop.
             self.loops.retain(|kept, _| kept.0 != place.0);
         }
-        let watched = self
-            .loops
-            .entry(place)
-            .or_insert_with(|| WatchedLoop::new(key, state, now));
+        let watched = self.loops.entry(place).or_insert_with(|| {
+            let thread_id = if is_foreign {
+                identity::thread_seen_from_here(pid, state.thread_id)
+            } else {
+                Some(state.thread_id)
+            };
+            WatchedLoop::new(key, state, thread_id.unwrap_or(0), now)
+        });
         work(watched, &mut around);
     }
 

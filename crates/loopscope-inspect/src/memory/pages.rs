@@ -83,6 +83,14 @@ impl<M: Memory> PageCache<M> {
         Ok(())
     }
 
+    /// Gives the memory of the last sample back.
+    pub(crate) fn release(&mut self) {
+        self.slots = HashMap::new();
+        self.bytes = Vec::new();
+        self.slot_count = 0;
+        self.latest = None;
+    }
+
     /// The pages that were read from since [`Self::begin`], in the order of first use.
     pub(crate) fn used_pages(&self) -> &[u64] {
         &self.used_pages

@@ -54,6 +54,12 @@ impl<M: Memory + Clone> ObjectReader<M> {
         }
     }
 
+    /// Gives the memory of the last sample back.
+    pub(crate) fn release(&mut self) {
+        self.pages.release();
+        self.second_look.release();
+    }
+
     /// Runs `read` on bytes that are fetched anew, the given pages of them at once, and returns to the
     /// bytes of this sample afterwards. This is how a reading is checked against a moving target.
     pub(crate) fn look_again<T>(

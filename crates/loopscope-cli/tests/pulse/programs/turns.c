@@ -8,7 +8,6 @@ static void busy(void)
 {
     struct epoll_event event;
     int set = epoll_create1(0);
-    turns(set, 2, 0);
     for (int turn = 0; turn < 12; turn++) {
         long long before = now();
         epoll_wait(set, &event, 1, WAIT_MILLIS);
@@ -77,11 +76,6 @@ static void endless(void)
     epoll_ctl(set, EPOLL_CTL_ADD, ready, &event);
     for (int turn = 0; turn < 40; turn++)
         printf("%d\n", epoll_wait(set, &event, 1, -1));
-}
-
-static void helper(void)
-{
-    turns(epoll_create1(0), 2, 1);
 }
 
 static void client(void)
@@ -251,8 +245,6 @@ int main(int count, char **words)
         variant(more, atoi(words[3]));
     if (is(what, "endless"))
         endless();
-    if (is(what, "helper"))
-        helper();
     if (is(what, "client"))
         client();
     if (is(what, "sleeper"))
