@@ -23,7 +23,9 @@ const BARE_POLLER_IS_A_LOOP: Nanos = Nanos::from_millis(2_000);
 /// A loop under watch.
 pub(super) struct WatchedLoop {
     key: LoopKey,
-    known_since: Nanos,
+    announced: Option<Nanos>,
+    /// It polls in a Python process, and no asyncio loop was seen on its thread.
+    is_bare: bool,
     thread_id: u32,
     /// The Python loop object behind it, once the thread was seen waiting in this very loop's poll.
     object: Option<u64>,
@@ -39,8 +41,8 @@ pub(super) struct WatchedLoop {
     over: bool,
 }
 
-/// Turns that make a loop of a set polled by a program that is neither Python nor Node.js: one that polls
-/// once or twice is none.
+/// Turns that make a loop of a set polled by a program that is not Python. One that polls once or twice
+/// has none; Node.js does so before it runs its script, and on threads of its own.
 const TURNS_OF_A_NATIVE_LOOP: u64 = 3;
 
 /// Turns that a program may spend on importing itself from inside its loop, before anybody is served.
@@ -61,7 +63,8 @@ impl WatchedLoop {
     pub(super) fn new(key: LoopKey, state: &LoopState, thread_id: u32, now: Nanos) -> Self {
         Self {
             key,
-            known_since: now,
+            announced: None,
+            is_bare: false,
             thread_id,
             object: None,
             kind: state.kind,
@@ -77,10 +80,12 @@ impl WatchedLoop {
 
     /// Whether a busy period that is over may be told of.
     ///
-    /// Of one that began before the loop was known nobody can say whether the program was inside its
-    /// loop, unless a look was taken of it: a program that starts works on its own between turns.
+    /// Of one that began before the loop was announced nobody can say whether the program was inside its
+    /// loop, unless a look was taken of it: a program that starts works on its own between turns. Of what
+    /// merely polls in a Python process only a look ever tells.
     pub(super) fn can_vouch_for(&self, started: Nanos) -> bool {
-        started >= self.known_since || self.looked_at == Some(started)
+        let is_known = self.announced.is_some_and(|announced| started >= announced);
+        self.looked_at == Some(started) || (is_known && !self.is_bare)
     }
 
     /// When it is to be looked at next.
@@ -131,6 +136,8 @@ impl WatchedLoop {
         };
         if self.info.as_ref() != Some(&info) {
             self.info = Some(info.clone());
+            self.announced.get_or_insert(now);
+            self.is_bare = is_bare(runtime, around.runtime);
             out.push(Fact::LoopSeen {
                 key: self.key,
                 info,
@@ -239,8 +246,8 @@ impl WatchedLoop {
     /// Whether to wait before calling it a loop, or to leave what was said of it before. In a Python
     /// process a set that is polled without asyncio is mostly a driver's that waits for its socket.
     fn is_doubtful(&self, runtime: LoopRuntime, process: ProcessRuntime) -> bool {
-        let is_bare = runtime == LoopRuntime::Epoll && process == ProcessRuntime::Python;
-        is_bare && (self.info.is_some() || self.nature_distance < BARE_POLLER_IS_A_LOOP)
+        is_bare(runtime, process)
+            && (self.info.is_some() || self.nature_distance < BARE_POLLER_IS_A_LOOP)
     }
 
     /// A thread that waits in this loop's poll, before and after the look, runs this loop and no other.
@@ -272,5 +279,9 @@ impl WatchedLoop {
 fn is_starting(state: &LoopState, nature: Option<&LoopNature>, runtime: ProcessRuntime) -> bool {
     let is_importing = nature.is_some_and(|nature| nature.is_importing);
     (is_importing && state.iterations < TURNS_OF_A_START)
-        || (runtime == ProcessRuntime::Native && state.iterations < TURNS_OF_A_NATIVE_LOOP)
+        || (runtime != ProcessRuntime::Python && state.iterations < TURNS_OF_A_NATIVE_LOOP)
+}
+
+fn is_bare(runtime: LoopRuntime, process: ProcessRuntime) -> bool {
+    runtime == LoopRuntime::Epoll && process == ProcessRuntime::Python
 }
