@@ -67,7 +67,7 @@ impl ReadError {
                 "run the command again in a moment; delete the file if no such process exists"
             }
             Self::Newer { .. } => "read it with the version of loopscope that wrote it",
-            Self::Damaged { .. } => "delete the file; it holds nothing that can be used",
+            Self::Damaged { .. } => "name a file that `loopscope recordings` lists",
         }
     }
 }

@@ -136,3 +136,14 @@ fn what_is_no_recording_is_refused_with_the_next_command() {
         );
     }
 }
+
+#[test]
+fn nobody_is_told_to_delete_a_file_that_is_no_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    for target in ["/etc/passwd", "/dev/null"] {
+        let (code, _, said) = said_by(&folder.path().join("rt"), &["postmortem", target]);
+        assert_eq!(code, Some(69), "{said}");
+        assert!(!said.contains("delete"), "{said}");
+        assert!(said.contains("`loopscope recordings` lists"), "{said}");
+    }
+}
