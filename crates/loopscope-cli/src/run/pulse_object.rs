@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,17 @@ fn folders() -> Vec<PathBuf> {
     let own = cache
         .map(|folder| folder.join("loopscope"))
         .filter(|_| uid != 0);
-    own.into_iter().chain(shared).collect()
+    own.into_iter()
+        .chain(shared)
+        .filter(|folder| can_be_preloaded_from(folder))
+        .collect()
+}
+
+/// Whether the loader can be given files of this folder: it splits its list at colons and at white space,
+/// and knows no quotes.
+fn can_be_preloaded_from(folder: &Path) -> bool {
+    let bytes = folder.as_os_str().as_bytes();
+    !bytes.iter().any(|byte| b" :\t\n".contains(byte))
 }
 
 fn unpack_into(folder: &Path) -> io::Result<PathBuf> {
@@ -108,6 +119,16 @@ mod tests {
         fs::write(&path, b"damaged").unwrap();
         assert_eq!(unpack_into(&inside).unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), OBJECT);
+    }
+
+    #[test]
+    fn a_folder_whose_name_the_loader_would_split_is_left_out() {
+        assert!(can_be_preloaded_from(Path::new(
+            "/home/ann/.cache/loopscope"
+        )));
+        for name in ["/home/ann b/.cache", "/srv/a:b", "/srv/a\nb"] {
+            assert!(!can_be_preloaded_from(Path::new(name)), "{name:?}");
+        }
     }
 
     #[test]
