@@ -5,14 +5,15 @@
 //! and do not gain privileges. Others run unwatched, and this says why.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{elf, elf::FileHeader64};
+use rustix::fs::OFlags;
 
 /// Scripts name scripts as their interpreters only so often.
 const MOST_INTERPRETERS: usize = 4;
@@ -30,13 +31,23 @@ pub(crate) struct OutOfReach {
 /// Why this program cannot be watched; `None` where it can, or where it cannot be told.
 pub(crate) fn out_of_reach(program: &str) -> Option<OutOfReach> {
     let path = real_program(find(program)?);
-    let file = File::open(&path).ok()?;
+    let file = open(&path)?;
     if let Some(reason) = gains_privileges(&file, &path) {
         return Some(reason);
     }
     let mut head = vec![0; HEAD_BYTES];
     let read = file.take(HEAD_BYTES as u64).read(&mut head).ok()?;
     judge_elf(&head[..read], &path)
+}
+
+/// Opens a regular file; never waits, as opening a pipe would.
+fn open(path: &Path) -> Option<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(path)
+        .ok()?;
+    file.metadata().ok()?.is_file().then_some(file)
 }
 
 /// The file that a command's name stands for.
@@ -66,7 +77,7 @@ fn real_program(mut path: PathBuf) -> PathBuf {
 
 fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut head = [0; 512];
-    let read = File::open(path).ok()?.read_at(&mut head, 0).ok()?;
+    let read = open(path)?.read_at(&mut head, 0).ok()?;
     let line = head[..read]
         .strip_prefix(b"#!")?
         .split(|byte| *byte == b'\n')
@@ -153,6 +164,14 @@ mod tests {
     fn a_program_that_is_not_there_is_left_to_the_start_to_report() {
         assert_eq!(out_of_reach("/no/such/program"), None);
         assert_eq!(out_of_reach("no-such-program-anywhere"), None);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o700.into()).unwrap();
+        assert_eq!(out_of_reach(&pipe.to_string_lossy()), None);
     }
 
     #[test]
