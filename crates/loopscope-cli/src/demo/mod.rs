@@ -73,11 +73,11 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         report: None,
         linger: None,
         token: None,
-        stall_threshold_ms: 100,
-        blocked_threshold_ms: 5_000,
+        stall_threshold_ms: None,
+        blocked_threshold_ms: None,
         command: vec![python.into(), shop.into()],
     };
-    let watching = match Watching::prepare(&run_args, Box::new(Screen::new())) {
+    let watching = match Watching::prepare(&run_args, Box::new(Screen)) {
         Ok(watching) => watching.with_output(port_told).with_endpoint(endpoint_told),
         Err(code) => return code,
     };
@@ -100,6 +100,13 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         return ExitCode::from(UNAVAILABLE);
     }
     match watching.run(&run_args) {
+        Ok(supervised) if !supervised.told_port => {
+            complain(
+                &format!("the sample service did not start: {}", python.display()),
+                "see above what Python says of it, and put another python3 first on the PATH",
+            );
+            ExitCode::from(UNAVAILABLE)
+        }
         Ok(supervised) => {
             screen::conclude(supervised.outcome.as_ref().map(|outcome| &outcome.report));
             ExitCode::from(HEALTHY)

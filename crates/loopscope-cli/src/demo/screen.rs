@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use loopscope_engine::change::{Change, ChangeKind};
-use loopscope_engine::report::{Incident, Report, ReportFrame, Severity, StallCause};
+use loopscope_engine::report::{Incident, IncidentKind, Report, ReportFrame, Severity, StallCause};
 
 use crate::run::{Show, summary};
 
@@ -18,13 +18,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
 
 /// Shows findings on the terminal.
-pub(crate) struct Screen(());
-
-impl Screen {
-    pub(crate) fn new() -> Self {
-        Self(())
-    }
-}
+pub(crate) struct Screen;
 
 impl Show for Screen {
     fn change(&mut self, change: &Change) {
@@ -94,6 +88,9 @@ pub(crate) fn conclude(report: Option<&Report>) {
 fn told(change: &Change) -> String {
     let incident = &change.incident;
     let seconds = change.occurrence.as_secs_f64();
+    if incident.kind != IncidentKind::LoopStall {
+        return told_of_other(change);
+    }
     match change.kind {
         ChangeKind::Opened => opened(incident, seconds),
         ChangeKind::Escalated => {
@@ -104,12 +101,30 @@ fn told(change: &Change) -> String {
     }
 }
 
-fn opened(incident: &Incident, seconds: f64) -> String {
-    let style = if incident.severity == Severity::Critical {
+/// A finding that is no stall: nothing is stuck, so there is no time to count.
+fn told_of_other(change: &Change) -> String {
+    let incident = &change.incident;
+    if !matches!(change.kind, ChangeKind::Opened | ChangeKind::Escalated) {
+        return String::new();
+    }
+    let style = style(incident);
+    let mut text = format!("{style}▌{style:#} {}\n", incident.summary);
+    if let Some(step) = incident.advice.steps.first() {
+        let _ = writeln!(text, "    do         {step}");
+    }
+    text
+}
+
+fn style(incident: &Incident) -> Style {
+    if incident.severity == Severity::Critical {
         RED
     } else {
         YELLOW
-    };
+    }
+}
+
+fn opened(incident: &Incident, seconds: f64) -> String {
+    let style = style(incident);
     let mut text = String::new();
     let _ = write!(text, "{style}▌ {}{style:#}", title(incident));
     if let Some(found) = &incident.r#loop {

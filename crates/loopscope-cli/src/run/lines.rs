@@ -2,7 +2,9 @@
 //! blocked loop comes back, and a summary at the end.
 
 use loopscope_engine::change::{Change, ChangeKind};
-use loopscope_engine::report::{Incident, IncidentKind, Report, Severity};
+use std::fs;
+
+use loopscope_engine::report::{Incident, IncidentKind, ProcessState, Report, Severity};
 
 use super::serve::Show;
 use crate::messages::say;
@@ -11,13 +13,7 @@ use crate::messages::say;
 const MOST_LISTED: usize = 10;
 
 /// Prints changes as lines.
-pub(crate) struct Lines(());
-
-impl Lines {
-    pub(crate) fn new() -> Self {
-        Self(())
-    }
-}
+pub(crate) struct Lines;
 
 impl Show for Lines {
     fn change(&mut self, change: &Change) {
@@ -93,6 +89,34 @@ pub(crate) fn summary(report: &Report) -> Vec<String> {
         lines.push(format!("  and {more} more, see `--report FILE`"));
     }
     lines
+}
+
+/// The line on processes that outlived the program that the run was started for; `None` where there are
+/// none.
+pub(crate) fn running_on(report: &Report) -> Option<String> {
+    let processes = report.detailed_health.processes.iter();
+    let alive = processes
+        .filter(|process| matches!(process.state, ProcessState::Running | ProcessState::Stopped));
+    // The report is of the last look; a process may have ended with the program, a moment after it.
+    let pids: Vec<_> = alive
+        .map(|process| process.pid)
+        .filter(|pid| is_alive(*pid))
+        .collect();
+    let listed: Vec<_> = pids.iter().map(u32::to_string).collect();
+    match pids.len() {
+        0 => None,
+        1 => Some(format!("1 process runs on unwatched: pid {}", listed[0])),
+        number => Some(format!(
+            "{number} processes run on unwatched: pids {}",
+            listed.join(", ")
+        )),
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+    state.is_some_and(|state| !state.trim_start().starts_with(['Z', 'X']))
 }
 
 fn listed(incident: &Incident) -> String {

@@ -1,33 +1,57 @@
 //! What `loopscope run` is told on its command line and by its environment.
+//!
+//! The command line must make sense. The environment may be meant for others or be left over: what is
+//! empty counts as unset there, and what cannot be used is said and left out. It keeps no target from
+//! starting.
 
+use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use loopscope_engine::time::Nanos;
+use loopscope_recorder::environment::{SERVICE, STALL_THRESHOLD_MS};
+use loopscope_server::Token;
+
 use crate::health::duration;
+use crate::messages::complain;
 
 /// Where the health endpoint listens when nothing is said.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:14159";
+
+const LISTEN: &str = "LOOPSCOPE_LISTEN";
+const TOKEN: &str = "LOOPSCOPE_TOKEN";
+const BLOCKED_THRESHOLD_MS: &str = "LOOPSCOPE_BLOCKED_THRESHOLD_MS";
+
+/// Stall thresholds that make sense, in milliseconds; up to an hour.
+const STALL_THRESHOLDS_MS: RangeInclusive<u64> = 1..=3_600_000;
+
+/// Blocked thresholds that make sense, in milliseconds; up to a day.
+const BLOCKED_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
 
 /// Run a program and watch its event loops.
 ///
 /// Every epoll loop of the program and of all its descendants is watched, with no change to it. Findings
 /// go to stderr, one line each. Signals are passed on, and so is the exit code.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Environment:\n  \
+#[command(after_help = "Environment, where the command line says nothing:\n  \
+    LOOPSCOPE_LISTEN                as --listen\n  \
+    LOOPSCOPE_SERVICE               as --service\n  \
+    LOOPSCOPE_TOKEN                 as --token\n  \
     LOOPSCOPE_STALL_THRESHOLD_MS    a busy period this long is a stall (default 100)\n  \
     LOOPSCOPE_BLOCKED_THRESHOLD_MS  a stall this long is a blocked loop (default 5000)\n  \
     LOOPSCOPE_RUNTIME_DIR           where recordings are kept\n\n\
     Exit codes: the target's own; 128+N when signal N killed it; 126 and 127 when it could not be started.")]
 pub(crate) struct RunArgs {
     /// Where /health, /livez and /readyz are served, or `off` [default: 127.0.0.1:14159]
-    #[arg(long, env = "LOOPSCOPE_LISTEN")]
+    #[arg(long)]
     pub(crate) listen: Option<Listen>,
 
     /// The service's name in reports [default: the program's]
-    #[arg(long, env = "LOOPSCOPE_SERVICE")]
+    #[arg(long)]
     pub(crate) service: Option<String>,
 
     /// Write the final report, with every incident of the run, to this file
@@ -39,25 +63,107 @@ pub(crate) struct RunArgs {
     pub(crate) linger: Option<Duration>,
 
     /// What a reader must present; needed to listen beyond this host
-    #[arg(long, env = "LOOPSCOPE_TOKEN", hide_env_values = true)]
+    #[arg(long)]
     pub(crate) token: Option<String>,
 
     /// A busy period this long is a stall
-    #[arg(long, env = "LOOPSCOPE_STALL_THRESHOLD_MS", default_value_t = 100, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub(crate) stall_threshold_ms: u64,
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub(crate) stall_threshold_ms: Option<u64>,
 
     /// A stall this long is a blocked loop
-    #[arg(long, env = "LOOPSCOPE_BLOCKED_THRESHOLD_MS", default_value_t = 5_000, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub(crate) blocked_threshold_ms: u64,
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) blocked_threshold_ms: Option<u64>,
 
     /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// Takes from the environment what the command line leaves open.
+    pub(crate) fn with_environment(self) -> Self {
+        self.with_variables(&|name| {
+            let value = env::var_os(name)?;
+            Some(value.to_string_lossy().into_owned())
+        })
+    }
+
+    fn with_variables(mut self, variable: Variables<'_>) -> Self {
+        self.listen = self
+            .listen
+            .or_else(|| usable(variable, LISTEN, |text| text.parse()));
+        self.service = self
+            .service
+            .or_else(|| usable(variable, SERVICE, |text| Ok(text.to_owned())));
+        self.stall_threshold_ms = self.stall_threshold_ms.or_else(|| {
+            usable(variable, STALL_THRESHOLD_MS, |text| {
+                milliseconds(text, STALL_THRESHOLDS_MS)
+            })
+        });
+        self.blocked_threshold_ms = self.blocked_threshold_ms.or_else(|| {
+            usable(variable, BLOCKED_THRESHOLD_MS, |text| {
+                milliseconds(text, BLOCKED_THRESHOLDS_MS)
+            })
+        });
+        let is_set = variable(TOKEN).is_some_and(|text| !text.is_empty());
+        if self.token.is_none() && is_set {
+            self.token = usable(variable, TOKEN, token);
+            // Whoever set a token wants no endpoint that is open to everybody.
+            if self.token.is_none() {
+                self.listen = Some(Listen::Off);
+            }
+        }
+        self
+    }
+
+    /// A busy period this long is a stall.
+    pub(crate) fn stall_threshold(&self) -> Nanos {
+        Nanos::from_millis(self.stall_threshold_ms.unwrap_or(100))
+    }
+
+    /// A stall this long is a blocked loop.
+    pub(crate) fn blocked_threshold(&self) -> Nanos {
+        Nanos::from_millis(self.blocked_threshold_ms.unwrap_or(5_000))
+    }
+}
+
+/// The value of an environment variable, `None` where it is not set.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A variable's value; says why where one was given that cannot be used.
+fn usable<T>(
+    variable: Variables<'_>,
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let text = variable(name).filter(|text| !text.is_empty())?;
+    let unusable = |reason: &String| {
+        complain(
+            &format!("{name} is left out: {reason}"),
+            &format!("set another {name}, or `unset {name}`"),
+        );
+    };
+    read(&text).inspect_err(unusable).ok()
+}
+
+fn milliseconds(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.trim().parse().ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "not a number of milliseconds between {} and {}: {text}",
+                range.start(),
+                range.end()
+            )
+        })
+}
+
+/// The token's text is never repeated: it is a secret.
+fn token(text: &str) -> Result<String, String> {
+    Token::new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("there will be no health endpoint: {error}"))
 }
 
 /// Where to listen.
@@ -90,7 +196,60 @@ impl FromStr for Listen {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn line(words: &[&str]) -> Result<RunArgs, clap::Error> {
+        let words = ["run"].iter().chain(words);
+        Line::try_parse_from(words).map(|line| line.run)
+    }
+
+    fn set(name: &str, value: &str) -> RunArgs {
+        let variable = |asked: &str| (asked == name).then(|| value.to_owned());
+        line(&["true"]).unwrap().with_variables(&variable)
+    }
+
+    #[test]
+    fn what_the_environment_says_holds_where_the_command_line_says_nothing() {
+        assert_eq!(set(LISTEN, "off").listen, Some(Listen::Off));
+        assert_eq!(set(SERVICE, "shop").service.as_deref(), Some("shop"));
+        let stall = |args: RunArgs| args.stall_threshold();
+        assert_eq!(stall(set(STALL_THRESHOLD_MS, "20")), Nanos::from_millis(20));
+        let given = line(&["--stall-threshold-ms", "30", "true"]).unwrap();
+        let variable = |_: &str| Some("40".to_owned());
+        assert_eq!(
+            stall(given.with_variables(&variable)),
+            Nanos::from_millis(30)
+        );
+    }
+
+    #[test]
+    fn an_unusable_token_opens_no_endpoint_to_everybody() {
+        let args = set(TOKEN, "short");
+        assert_eq!((args.token, args.listen), (None, Some(Listen::Off)));
+        let args = set(TOKEN, "");
+        assert_eq!((args.token, args.listen), (None, None));
+    }
+
+    #[test]
+    fn the_target_s_arguments_are_its_own_from_its_name_on() {
+        let command = |words| line(words).unwrap().command;
+        assert_eq!(command(&["python", "-c", "x"]), ["python", "-c", "x"]);
+        assert_eq!(
+            command(&["--listen", "off", "python", "--listen", "y"]),
+            ["python", "--listen", "y"]
+        );
+        assert_eq!(command(&["--", "-odd", "--", "z"]), ["-odd", "--", "z"]);
+        assert_eq!(command(&["sh", "--", "z"]), ["sh", "--", "z"]);
+        assert!(line(&["--lisen", "foo", "--", "true"]).is_err());
+    }
 
     #[test]
     fn listen_takes_an_address_a_port_or_off() {

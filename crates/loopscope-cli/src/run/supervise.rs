@@ -4,31 +4,28 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
 use loopscope_engine::config::Config;
 use loopscope_engine::observation::{Ending, Fact};
-use loopscope_engine::time::Nanos;
 use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, WatchOptions};
 use loopscope_recorder::clock::unix_nanos;
 use loopscope_recorder::environment;
-use loopscope_recorder::folder::{RuntimeFolder, prune};
 use loopscope_server::{Server, SnapshotCell, Token};
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setrlimit, wait};
 
+use super::equip::Equipment;
 use super::options::RunArgs;
 use super::serve::{self, Bridge, Show};
-use super::{pulse_object, reach, signals};
+use super::signals::Heard;
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
-
-/// Recordings that dead processes left behind are kept for a week.
-const LEFT_BEHIND_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A run that is about to start.
 pub(crate) struct Watching {
@@ -44,31 +41,32 @@ pub(crate) struct Watching {
     endpoint_told: Option<Sender<SocketAddr>>,
 }
 
-struct Equipment {
-    pulse: PathBuf,
-    folder: RuntimeFolder,
-}
-
 /// A run that is over. The last state is served until this is dropped.
 pub(crate) struct Supervised {
     /// What the program ends with.
     pub(crate) exit_code: u8,
     /// What was found; `None` when the observer failed.
     pub(crate) outcome: Option<Outcome>,
+    /// Whether the target told its port, where it was asked to.
+    pub(crate) told_port: bool,
     linger: Duration,
+    stopped: Receiver<()>,
     server: Option<Server>,
     observer: Option<Arc<Observer>>,
 }
 
 impl Supervised {
-    /// Serves the last state for as long as was asked, then stops.
+    /// Serves the last state for as long as was asked, or until we are told to end.
     pub(crate) fn linger(&self) {
         if self.server.is_some() && self.observer.is_some() && !self.linger.is_zero() {
             say(&format!(
                 "serving the last state for {} s more",
                 self.linger.as_secs_f64()
             ));
-            thread::sleep(self.linger);
+            // Nobody listens to signals, and each of them ends us anyhow.
+            if self.stopped.recv_timeout(self.linger) == Err(RecvTimeoutError::Disconnected) {
+                thread::sleep(self.linger);
+            }
         }
     }
 }
@@ -89,7 +87,7 @@ impl Watching {
                 ExitCode::from(USAGE)
             })?;
         let mut notes = Vec::new();
-        let equipment = equip(&args.command, &mut notes);
+        let equipment = Equipment::get(&args.command, &mut notes);
         // Any number that no other run of this host has at this time; 0 means none.
         let run_id = unix_nanos().rotate_left(24) ^ u64::from(std::process::id()) | 1;
         Ok(Self {
@@ -116,49 +114,47 @@ impl Watching {
     }
 
     /// Starts the target, and returns when it has ended.
-    pub(crate) fn run(self, args: &RunArgs) -> Result<Supervised, ExitCode> {
-        let heard = signals::listen()
-            .inspect_err(|error| warn("cannot pass signals on", error))
-            .ok();
+    pub(crate) fn run(mut self, args: &RunArgs) -> Result<Supervised, ExitCode> {
+        let unheard = |error: &io::Error| warn("cannot pass signals on", error);
+        let heard = Heard::listen().inspect_err(unheard).ok();
         let mut child = self
             .command(args)
             .spawn()
             .map_err(|error| not_started(args, &error))?;
         let target = Pid::from_child(&child);
-        self.tell_port(&mut child);
+        // Only now: the target inherits neither what we listen to nor how many files we may open.
+        if let Some(Err(error)) = heard.as_ref().map(Heard::listen_to_ignored) {
+            unheard(&error);
+        }
+        raise_file_limit();
+        let port_told = self.port_told.take();
+        let (stop, stopped) = mpsc::channel();
         let (observer, server) = self.observe(args, &child);
         let observer = observer.map(Arc::new);
         if let Some(heard) = heard {
             let told = observer.clone();
             let ending = move || told.iter().for_each(|observer| observer.shutting_down());
-            if let Err(error) = signals::pass_on(heard, target, ending) {
-                warn("cannot pass signals on", &error);
+            if let Err(error) = heard.pass_on(target, ending, stop) {
+                unheard(&error);
             }
         }
+        let told_port = port_told.is_some_and(|told| tell_port(&told, &mut child));
         let status = wait_for(target);
         drop(child);
         let outcome = observer
             .as_ref()
             .and_then(|observer| observer.finish(ending_of(status)));
+        // Until here they were meant for the target.
+        while stopped.try_recv().is_ok() {}
         Ok(Supervised {
             exit_code: exit_code_of(status),
             outcome,
+            told_port,
             linger: args.linger.unwrap_or_default(),
+            stopped,
             server,
             observer,
         })
-    }
-
-    fn tell_port(&self, child: &mut Child) {
-        let (Some(told), Some(output)) = (&self.port_told, child.stdout.take()) else {
-            return;
-        };
-        let mut line = String::new();
-        if BufReader::new(output).read_line(&mut line).is_ok()
-            && let Ok(port) = line.trim().parse()
-        {
-            let _ = told.send(port);
-        }
     }
 
     fn observe(self, args: &RunArgs, child: &Child) -> (Option<Observer>, Option<Server>) {
@@ -170,7 +166,7 @@ impl Watching {
         let folder = self
             .equipment
             .map(|equipment| equipment.folder.path().to_path_buf());
-        let stall_threshold = Nanos::from_millis(args.stall_threshold_ms);
+        let stall_threshold = args.stall_threshold();
         let options = ObserverOptions {
             watch: WatchOptions {
                 run_id: self.run_id,
@@ -180,7 +176,7 @@ impl Watching {
             },
             config: Config {
                 stall_threshold,
-                blocked_threshold: Nanos::from_millis(args.blocked_threshold_ms),
+                blocked_threshold: args.blocked_threshold(),
                 ..Config::default()
             },
             service: service(args),
@@ -219,11 +215,30 @@ impl Watching {
                 .env(environment::SERVICE, service(args))
                 .env(
                     environment::STALL_THRESHOLD_MS,
-                    args.stall_threshold_ms.to_string(),
+                    (args.stall_threshold().0 / 1_000_000).to_string(),
                 );
         }
         command
     }
+}
+
+/// Passes the port on that the target's first line names; `false` where it names none.
+fn tell_port(told: &Sender<u16>, child: &mut Child) -> bool {
+    let Some(output) = child.stdout.take() else {
+        return false;
+    };
+    let mut line = String::new();
+    let read = BufReader::new(output).read_line(&mut line);
+    let port = read.ok().and_then(|_| line.trim().parse().ok());
+    port.is_some_and(|port| told.send(port).is_ok())
+}
+
+/// Watching many processes takes a descriptor or more for each.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The old limit does for most runs.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The service's name: as given, or the program's.
@@ -235,44 +250,6 @@ fn service(args: &RunArgs) -> String {
         .and_then(Path::file_name);
     let name = || program.unwrap_or_default().to_string_lossy().into_owned();
     args.service.clone().unwrap_or_else(name)
-}
-
-/// What it takes to watch this target; says why where it cannot be had.
-fn equip(command: &[OsString], notes: &mut Vec<Fact>) -> Option<Equipment> {
-    let mut refuse = |reason: String, hint: &str| {
-        complain(&format!("running unwatched: {reason}"), hint);
-        let detail = Some(format!("the program runs unwatched: {reason}; {hint}"));
-        notes.push(Fact::Lost {
-            what: "processes".into(),
-            count: 1,
-            detail,
-        });
-    };
-    let program = command.first()?.to_string_lossy();
-    if let Some(out) = reach::out_of_reach(&program) {
-        refuse(out.reason, out.hint);
-        return None;
-    }
-    let pulse = match pulse_object::unpack() {
-        Ok(pulse) => pulse,
-        Err(error) => {
-            refuse(error.to_string(), error.hint());
-            return None;
-        }
-    };
-    match RuntimeFolder::open_default() {
-        Ok(folder) => {
-            prune(&folder, LEFT_BEHIND_KEPT);
-            Some(Equipment { pulse, folder })
-        }
-        Err(error) => {
-            refuse(
-                error.to_string(),
-                "name a private folder in LOOPSCOPE_RUNTIME_DIR",
-            );
-            None
-        }
-    }
 }
 
 /// The pulse comes first, so that it stands before everything else that may be preloaded.
@@ -291,14 +268,21 @@ fn not_started(args: &RunArgs, error: &io::Error) -> ExitCode {
         .first()
         .map(|name| name.to_string_lossy().into_owned());
     let program = program.unwrap_or_default();
+    let has_no_format = error.raw_os_error() == Some(Errno::NOEXEC.raw_os_error());
+    let hint = if has_no_format {
+        "begin a script with `#!` and its interpreter, or name the interpreter: loopscope run -- sh SCRIPT"
+    } else {
+        "give the command as you would type it in this folder: loopscope run -- COMMAND"
+    };
     complain(
         &format!("cannot start the program ({error}): {program}"),
-        "give the command as you would type it in this folder: loopscope run -- COMMAND",
+        hint,
     );
     ExitCode::from(match error.kind() {
         io::ErrorKind::NotFound => NOT_FOUND,
-        io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
-        _ => UNAVAILABLE,
+        // There was no process to be had for it.
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => UNAVAILABLE,
+        _ => NOT_EXECUTABLE,
     })
 }
 

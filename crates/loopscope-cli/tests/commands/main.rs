@@ -4,6 +4,9 @@
 mod demo;
 mod left_behind;
 mod left_open;
+mod reports;
+mod signals;
+mod starting;
 
 use std::path::Path;
 use std::process::Command;
