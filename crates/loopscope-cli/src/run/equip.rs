@@ -86,21 +86,27 @@ fn check_room(folder: &RuntimeFolder, notes: &mut Vec<Fact>) {
         return;
     };
     let free_bytes = found.f_bavail.saturating_mul(found.f_frsize);
-    let path = folder.path().display();
+    let Some(shortage) = shortage(free_bytes) else {
+        return;
+    };
+    let reason = format!("{shortage}: {}", folder.path().display());
     let hint = "free space there, or name a private folder elsewhere in LOOPSCOPE_RUNTIME_DIR";
+    if free_bytes < FILE_BYTES as u64 {
+        refuse(notes, &reason, hint);
+    } else {
+        complain(&reason, hint);
+    }
+}
+
+/// What a folder with so much room is too small for; `None` where it will do.
+fn shortage(free_bytes: u64) -> Option<String> {
     match free_bytes / FILE_BYTES as u64 {
-        0 => refuse(
-            notes,
-            &format!("no room for a recording of {FILE_BYTES} bytes: {path}"),
-            hint,
-        ),
-        room @ 1..FEW_RECORDINGS => complain(
-            &format!(
-                "no more than {room} processes can be watched, the folder is nearly full: {path}"
-            ),
-            hint,
-        ),
-        _ => {}
+        0 => Some(format!("no room for a recording of {FILE_BYTES} bytes")),
+        1 => Some("room for the recording of 1 process only".to_owned()),
+        room @ 2..FEW_RECORDINGS => {
+            Some(format!("room for the recordings of {room} processes only"))
+        }
+        _ => None,
     }
 }
 
@@ -110,4 +116,24 @@ fn told(error: &FolderError) -> String {
         .source()
         .and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.map_or_else(|| error.to_string(), |cause| format!("{error} ({cause})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_room_for_fewer_than_four_recordings_is_short_of_it() {
+        let said = |bytes: usize| shortage(bytes as u64).unwrap_or_default();
+        assert!(said(FILE_BYTES - 1).starts_with("no room"));
+        assert!(said(FILE_BYTES).ends_with("1 process only"));
+        assert!(said(4 * FILE_BYTES - 1).ends_with("3 processes only"));
+        assert_eq!(said(4 * FILE_BYTES), "");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_cause() {
+        let error = RuntimeFolder::open(Path::new("/proc/no-folder")).unwrap_err();
+        assert!(told(&error).contains("os error"), "{}", told(&error));
+    }
 }
