@@ -207,3 +207,36 @@ fn print(text: &str) {
     // Closed output is no reason to end the demo.
     let _ = anstream::stdout().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use loopscope_engine::Engine;
+    use loopscope_engine::config::Config;
+    use loopscope_engine::observation::{Fact, Observation};
+    use loopscope_engine::time::{Nanos, WallAnchor};
+
+    use super::*;
+
+    #[test]
+    fn a_finding_that_is_no_stall_is_told_in_its_own_words_and_not_as_stuck() {
+        let at = Nanos::from_millis(1);
+        let anchor = WallAnchor {
+            monotonic: at,
+            unix_nanos: 0,
+        };
+        let mut engine = Engine::new(Config::default(), "shop".into(), "0", anchor, at);
+        let fact = Fact::Lost {
+            what: "stall records".into(),
+            count: 7,
+            detail: None,
+        };
+        engine.observe(&Observation { at, fact });
+        let changes = engine.take_changes();
+        let text: String = changes.iter().map(told).collect();
+        assert!(text.contains("7 stall records were lost"), "{text}");
+        assert!(
+            !text.contains("stuck") && !text.contains("finding"),
+            "{text}"
+        );
+    }
+}
