@@ -1,6 +1,7 @@
 //! Whether a loop only waited for the interpreter's lock, and who held it.
 
 use crate::{
+    in_app::inside_loop,
     looks::Look,
     observation::{Frame, Gil, RunState},
     syscalls,
@@ -14,11 +15,36 @@ pub(super) struct Holder<'a> {
     pub(super) frames: &'a [Frame],
 }
 
+/// Who holds the lock that the loop waits for; `None` where it waits for none.
+pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
+    holder_by_sleep(looks, from, share).or_else(|| holder_after_poll(looks))
+}
+
+/// A thread that is back from its poll and has not called anything since can only be waiting for the
+/// lock, whether it sleeps or is about to. The holder is whom most of these looks found.
+fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
+    let after_poll: Vec<&Look> = looks.iter().filter(|look| is_after_poll(look)).collect();
+    if after_poll.len() < 2 || after_poll.len() * 2 <= looks.len() {
+        return None;
+    }
+    let times = |holder: &Holder<'_>| {
+        let same = |look: &&&Look| held_by(look).is_some_and(|other| other.stands_as(holder));
+        after_poll.iter().filter(same).count()
+    };
+    let holders = after_poll.iter().filter_map(|look| held_by(look));
+    holders.max_by_key(times).filter(|holder| times(holder) > 1)
+}
+
+/// The only frame inside the loop is the one that polls.
+fn is_after_poll(look: &Look) -> bool {
+    matches!(inside_loop(&look.stack), [poll] if poll.file.ends_with("/selectors.py"))
+}
+
 /// The holder, where looks in a row found the thread asleep on a futex and the lock in the hands of one
 /// other thread that did not move, over at least `share` of the time from `from` to the last look. A
 /// holder that moves is just another busy thread: the interpreter takes the lock from it every few
 /// milliseconds.
-pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
+fn holder_by_sleep(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
     let runs = looks.chunk_by(|a, b| match (held_by_other(a), held_by_other(b)) {
         (Some(a), Some(b)) => a.stands_as(&b),
         _ => false,
@@ -44,11 +70,17 @@ impl Holder<'_> {
     }
 }
 
+/// Whom a look found with the lock while the thread slept on a futex.
 fn held_by_other(look: &Look) -> Option<Holder<'_>> {
-    let waits = look.thread.run_state == RunState::Sleeping
+    let sleeps = look.thread.run_state == RunState::Sleeping
         && look.thread.syscall.is_some_and(syscalls::is_futex);
+    held_by(look).filter(|_| sleeps)
+}
+
+/// Whom a look found with the lock.
+fn held_by(look: &Look) -> Option<Holder<'_>> {
     match &look.gil {
-        Gil::Other { thread_id, frames } if waits => Some(Holder {
+        Gil::Other { thread_id, frames } => Some(Holder {
             thread_id: *thread_id,
             frames,
         }),

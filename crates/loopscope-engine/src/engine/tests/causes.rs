@@ -303,6 +303,29 @@ fn a_lock_that_was_free_for_a_moment_is_still_waited_for() {
 }
 
 #[test]
+fn a_thread_that_is_back_from_its_poll_waits_for_the_lock_awake_or_asleep() {
+    let poll = frame(
+        "/usr/lib/python3.11/selectors.py",
+        468,
+        "EpollSelector.select",
+    );
+    let waking = |n: u64| Sample {
+        gil: waiting_for_lock(77, 60).gil,
+        thread: ThreadState {
+            cpu_nanos: millis(1_000 + 20 * n).0,
+            ..running()
+        },
+        ..sample(std::slice::from_ref(&poll), n)
+    };
+    let incident = stalled_with((0..6).map(waking).collect());
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "crunch:60".into())
+    );
+    assert_eq!(incident.gil_held, Some(true));
+}
+
+#[test]
 fn a_holder_that_moves_or_changes_is_not_to_blame() {
     let moving = (60..64).map(|line| waiting_for_lock(77, line)).collect();
     assert_eq!(place(&stalled_with(moving)).1, "handler:8");
