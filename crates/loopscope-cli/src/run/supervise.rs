@@ -172,6 +172,7 @@ impl Watching {
                 run_id: self.run_id,
                 folder: folder.unwrap_or_default(),
                 main_pid: child.id(),
+                main_name: program_name(args),
                 stall_threshold,
             },
             config: Config {
@@ -243,13 +244,13 @@ fn raise_file_limit() {
 
 /// The service's name: as given, or the program's.
 fn service(args: &RunArgs) -> String {
-    let program = args
-        .command
-        .first()
-        .map(Path::new)
-        .and_then(Path::file_name);
-    let name = || program.unwrap_or_default().to_string_lossy().into_owned();
-    args.service.clone().unwrap_or_else(name)
+    args.service.clone().unwrap_or_else(|| program_name(args))
+}
+
+fn program_name(args: &RunArgs) -> String {
+    let program = args.command.first().map(Path::new);
+    let name = program.and_then(Path::file_name).unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The pulse comes first, so that it stands before everything else that may be preloaded.

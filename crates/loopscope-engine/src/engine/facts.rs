@@ -238,7 +238,7 @@ fn observer_diagnosis(note: String, what: &str) -> Diagnosis {
 
 fn loss_note(what: &str, count: u64, detail: Option<&str>) -> String {
     let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
-    format!("{count} {what} were lost to the watching{detail}")
+    format!("lost to the watching: {count} {what}{detail}")
 }
 
 fn death_advice(pid: u32, ending: Ending) -> Advice {

@@ -48,6 +48,8 @@ pub struct WatchOptions {
     pub folder: PathBuf,
     /// The program that the run was started for; told of also when it has no loop.
     pub main_pid: u32,
+    /// Its name, for when it ends before it can be looked at.
+    pub main_name: String,
     /// The stall threshold that the recordings were given.
     pub stall_threshold: Nanos,
 }
@@ -161,10 +163,7 @@ impl Watcher {
             self.main_told = true;
             let found = kernel::process_facts(self.main.pid);
             let info = ProcessInfo {
-                name: found
-                    .as_ref()
-                    .map(|facts| facts.name.clone())
-                    .unwrap_or_default(),
+                name: found.map_or_else(|| self.options.main_name.clone(), |facts| facts.name),
                 runtime: ProcessRuntime::Native,
                 parent_pid: std::process::id(),
                 started: now,

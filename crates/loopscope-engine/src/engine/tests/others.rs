@@ -100,7 +100,7 @@ fn a_loss_is_counted_and_is_one_incident_for_each_kind() {
     assert_eq!(report.status, Status::Degraded);
     assert_eq!(
         report.issues[0],
-        "7 stall records were lost to the watching, last 0.10 s ago"
+        "lost to the watching: 7 stall records, last 0.10 s ago"
     );
     assert_eq!(bench.report(61_000).status, Status::Healthy);
 }
