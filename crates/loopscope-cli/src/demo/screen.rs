@@ -233,7 +233,10 @@ mod tests {
         engine.observe(&Observation { at, fact });
         let changes = engine.take_changes();
         let text: String = changes.iter().map(told).collect();
-        assert!(text.contains("7 stall records were lost"), "{text}");
+        assert!(
+            text.contains("lost to the watching: 7 stall records"),
+            "{text}"
+        );
         assert!(
             !text.contains("stuck") && !text.contains("finding"),
             "{text}"
