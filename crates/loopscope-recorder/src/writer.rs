@@ -326,11 +326,6 @@ impl LoopWriter {
         self.slot.last_beat_nanos.load(Relaxed)
     }
 
-    /// Since when it is busy, 0 while it polls.
-    pub fn busy_since_nanos(&self) -> u64 {
-        self.slot.busy_since_nanos.load(Relaxed)
-    }
-
     #[inline]
     fn end_busy_period(&self, busy_since: u64, now_nanos: u64) {
         let slot = self.slot;
