@@ -259,6 +259,9 @@ pub enum InsideLoop {
     Yes,
     /// It is not: no loop runs on this thread now.
     No,
+    /// It is, and the program has not begun to serve: it imports itself from within its loop. What it
+    /// does until then keeps nobody waiting.
+    Starting,
     /// The runtime does not tell.
     Unknown,
 }

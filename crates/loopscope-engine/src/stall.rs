@@ -120,7 +120,7 @@ impl LoopStalls {
         let Some(period) = &mut self.current else {
             return steps;
         };
-        if rules.is_parked(sample) {
+        if rules.is_parked(sample) || sample.inside_loop == InsideLoop::Starting {
             steps.extend(period.park(at));
             return steps;
         }

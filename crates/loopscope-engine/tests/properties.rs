@@ -103,6 +103,7 @@ fn sample() -> impl Strategy<Value = Sample> {
         8 => Just(InsideLoop::Yes),
         3 => Just(InsideLoop::Unknown),
         1 => Just(InsideLoop::No),
+        1 => Just(InsideLoop::Starting),
     ];
     let error = option::of(Just("could not be read".to_owned()));
     let callback = option::of(0..3_u64);

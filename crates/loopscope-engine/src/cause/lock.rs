@@ -8,6 +8,10 @@ use crate::{
     time::Nanos,
 };
 
+/// A thread that waits for the lock wakes every 5 ms for some ten microseconds. A quarter of the time is
+/// far above that and far below computing.
+const AWAKE_AT_MOST_ONE_IN: u64 = 4;
+
 /// The thread that held the lock all the while.
 pub(super) struct Holder<'a> {
     pub(super) thread_id: u32,
@@ -35,15 +39,19 @@ fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
     holders.max_by_key(times).filter(|holder| times(holder) > 1)
 }
 
-/// The only frame inside the loop is the one that polls.
+/// The only frame inside the loop is the one that polls. A loop that polls in C has none.
 fn is_after_poll(look: &Look) -> bool {
-    matches!(inside_loop(&look.stack), [poll] if poll.file.ends_with("/selectors.py"))
+    match inside_loop(&look.stack) {
+        [] => !look.stack.is_empty(),
+        [poll] => poll.file.ends_with("/selectors.py"),
+        _ => false,
+    }
 }
 
 /// The holder, where looks in a row found the thread asleep on a futex and the lock in the hands of one
 /// other thread that did not move, over at least `share` of the time from `from` to the last look. A
 /// holder that moves is just another busy thread: the interpreter takes the lock from it every few
-/// milliseconds.
+/// milliseconds. One that waits wakes as often to ask for the lock, so a look may find it awake.
 fn holder_by_sleep(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
     let runs = looks.chunk_by(|a, b| match (held_by_other(a), held_by_other(b)) {
         (Some(a), Some(b)) => a.stands_as(&b),
@@ -54,6 +62,7 @@ fn holder_by_sleep(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>
         _ => 0,
     };
     let held = runs.filter(|run| run.len() > 1 && held_by_other(&run[0]).is_some());
+    let held = held.filter(|run| mostly_slept(run));
     let longest = held.max_by_key(span)?;
     let whole = looks.last()?.at.since(from).0;
     let covers = longest.len() == looks.len() || span(&longest) as f64 >= whole as f64 * share;
@@ -70,11 +79,29 @@ impl Holder<'_> {
     }
 }
 
-/// Whom a look found with the lock while the thread slept on a futex.
+/// Whom a look found with the lock while the thread slept on a futex, or was awake and may be about to.
 fn held_by_other(look: &Look) -> Option<Holder<'_>> {
-    let sleeps = look.thread.run_state == RunState::Sleeping
-        && look.thread.syscall.is_some_and(syscalls::is_futex);
-    held_by(look).filter(|_| sleeps)
+    let is_awake = look.thread.run_state == RunState::Runnable;
+    held_by(look).filter(|_| is_awake || sleeps_on_futex(look))
+}
+
+/// Whether the thread was asleep on a futex in each look, or in one at least while it used hardly any
+/// time of a processor (the kernel tells): one that computes without the lock waits for nothing.
+fn mostly_slept(run: &[Look]) -> bool {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else {
+        return false;
+    };
+    let ran = last.thread.cpu_nanos.saturating_sub(first.thread.cpu_nanos);
+    let is_told = first.thread.cpu_nanos > 0;
+    run.iter().all(sleeps_on_futex)
+        || (is_told
+            && run.iter().any(sleeps_on_futex)
+            && ran * AWAKE_AT_MOST_ONE_IN <= last.at.since(first.at).0)
+}
+
+fn sleeps_on_futex(look: &Look) -> bool {
+    look.thread.run_state == RunState::Sleeping
+        && look.thread.syscall.is_some_and(syscalls::is_futex)
 }
 
 /// Whom a look found with the lock.

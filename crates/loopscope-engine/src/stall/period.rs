@@ -86,7 +86,8 @@ impl Period {
         }
     }
 
-    /// The thread is parked at `at`: what it does from here on is counted anew. Ends an open stall.
+    /// The thread is parked at `at`, or the program still starts: what it does from here on is counted
+    /// anew. Ends an open stall.
     pub(super) fn park(&mut self, at: Nanos) -> Option<Step> {
         let ended = self.clone();
         self.occurrence = None;

@@ -84,7 +84,7 @@ impl Sampler {
                 .as_ref()
                 .map(|running| runtime_of(&running.type_name)),
             object: found.running_loop.as_ref().map(|running| running.address),
-            is_importing: found.frames.iter().any(is_import),
+            is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
             thread_name: found.thread_name,
         })
     }
@@ -150,9 +150,14 @@ impl Sampler {
     }
 }
 
-/// Frames of the import system, which the interpreter carries frozen inside.
-fn is_import(frame: &PythonFrame) -> bool {
-    frame.file.starts_with("<frozen importlib")
+/// Whether the thread was importing a module.
+pub(super) fn is_importing(sample: &Sample) -> bool {
+    sample.frames.iter().any(|frame| is_import(&frame.file))
+}
+
+/// Files of the import system, which the interpreter carries frozen inside.
+fn is_import(file: &str) -> bool {
+    file.starts_with("<frozen importlib")
 }
 
 fn inside_loop(found: &ThreadSample, expected: Expected) -> InsideLoop {

@@ -3,7 +3,7 @@
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::LoopState;
 
-use super::sampling::{Expected, LoopNature, Sampler};
+use super::sampling::{self, Expected, LoopNature, Sampler};
 use super::schedule::Schedule;
 use crate::observation::{
     Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime,
@@ -38,6 +38,8 @@ pub(super) struct WatchedLoop {
     told: Nanos,
     /// The busy period that a look was taken of, until its end was told.
     looked_at: Option<Nanos>,
+    /// The busy period in which the program was seen importing itself before the loop was announced.
+    importing: Option<Nanos>,
     over: bool,
 }
 
@@ -74,6 +76,7 @@ impl WatchedLoop {
             nature_distance: FIRST_NATURE,
             told: Nanos(0),
             looked_at: None,
+            importing: None,
             over: false,
         }
     }
@@ -108,7 +111,12 @@ impl WatchedLoop {
             return;
         }
         let nature = around.sampler.nature(self.thread_id);
-        if is_starting(state, nature.as_ref(), around.runtime) {
+        let is_importing = nature.as_ref().is_some_and(|nature| nature.is_importing);
+        if is_importing && is_first_turn(state) {
+            self.importing = state.busy_since_nanos.map(Nanos);
+            return;
+        }
+        if is_too_young(state, around.runtime) {
             return;
         }
         let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
@@ -163,7 +171,7 @@ impl WatchedLoop {
             None => around.schedule.after_idle(now),
             Some(since) => {
                 if self.info.is_some() && now >= self.due {
-                    self.look(since, around, now, out);
+                    self.look(state, since, around, now, out);
                 }
                 around.schedule.after_busy(since, now)
             }
@@ -199,6 +207,7 @@ impl WatchedLoop {
     /// Looks at the thread, and says what was seen if the busy period is still the same afterwards.
     fn look(
         &mut self,
+        state: &LoopState,
         since: Nanos,
         around: &mut Surroundings<'_>,
         now: Nanos,
@@ -210,7 +219,7 @@ impl WatchedLoop {
         if around.schedule.is_stall(since, now) && !(around.is_current)() {
             return;
         }
-        let Some(sample) = around.sampler.sample(self.thread_id, self.expected()) else {
+        let Some(mut sample) = around.sampler.sample(self.thread_id, self.expected()) else {
             return;
         };
         if (around.reread)() != Some(since) {
@@ -218,6 +227,10 @@ impl WatchedLoop {
         }
         if self.kind != Some(PollKind::Epoll) && sample.inside_loop != InsideLoop::Yes {
             return;
+        }
+        let was_importing = self.importing.take() == Some(since);
+        if was_importing || (is_first_turn(state) && sampling::is_importing(&sample)) {
+            sample.inside_loop = InsideLoop::Starting;
         }
         self.looked_at = Some(since);
         out.push(Fact::Sampled {
@@ -274,12 +287,14 @@ impl WatchedLoop {
     }
 }
 
-/// Whether the loop is not yet one: a program may import all of itself in its first turns, and what polls
-/// in a native program has to come back a few times to be a loop.
-fn is_starting(state: &LoopState, nature: Option<&LoopNature>, runtime: ProcessRuntime) -> bool {
-    let is_importing = nature.is_some_and(|nature| nature.is_importing);
-    (is_importing && state.iterations < TURNS_OF_A_START)
-        || (runtime != ProcessRuntime::Python && state.iterations < TURNS_OF_A_NATIVE_LOOP)
+/// Whether a program may still be importing itself.
+fn is_first_turn(state: &LoopState) -> bool {
+    state.iterations < TURNS_OF_A_START
+}
+
+/// Whether the loop is not yet one: what polls in a native program has to come back a few times.
+fn is_too_young(state: &LoopState, runtime: ProcessRuntime) -> bool {
+    runtime != ProcessRuntime::Python && state.iterations < TURNS_OF_A_NATIVE_LOOP
 }
 
 fn is_bare(runtime: LoopRuntime, process: ProcessRuntime) -> bool {

@@ -8,6 +8,7 @@ use crate::{
         APP, Bench, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
         sleeping_in_handler, task,
     },
+    time::Nanos,
 };
 
 const LIB: &str = "/venv/lib/python3.12/site-packages/lib/mod.py";
@@ -323,6 +324,56 @@ fn a_thread_that_is_back_from_its_poll_waits_for_the_lock_awake_or_asleep() {
         (StallCause::BlockingCall, "crunch:60".into())
     );
     assert_eq!(incident.gil_held, Some(true));
+}
+
+#[test]
+fn a_thread_that_a_loop_in_c_is_back_on_waits_for_the_lock() {
+    let driver = frame(
+        "/venv/lib/python3.11/site-packages/uvloop/__init__.py",
+        69,
+        "run",
+    );
+    let waking = |n: u64| Sample {
+        gil: waiting_for_lock(77, 60).gil,
+        frames: vec![driver.clone(), frame(APP, 99, "<module>")],
+        callback: None,
+        thread: ThreadState {
+            cpu_nanos: millis(1_000 + 20 * n).0,
+            ..running()
+        },
+        ..sample(&[], n)
+    };
+    let incident = stalled_with((0..6).map(waking).collect());
+    assert_eq!(place(&incident).1, "crunch:60");
+}
+
+/// Looks at a thread that is awake in every second of them, having run for `ran` meanwhile.
+fn seen_awake_at_times(ran: Nanos) -> Vec<Sample> {
+    let look = |n: u64| {
+        let asleep = waiting_for_lock(77, 60);
+        let thread = if n.is_multiple_of(2) {
+            asleep.thread
+        } else {
+            running()
+        };
+        let cpu_nanos = millis(1_000).0 + n * ran.0;
+        Sample {
+            thread: ThreadState {
+                cpu_nanos,
+                ..thread
+            },
+            ..asleep
+        }
+    };
+    (0..6).map(look).collect()
+}
+
+#[test]
+fn a_thread_that_waits_for_the_lock_may_be_seen_awake() {
+    let waits = stalled_with(seen_awake_at_times(Nanos(30_000)));
+    assert_eq!(place(&waits).1, "crunch:60");
+    let computes = stalled_with(seen_awake_at_times(millis(8)));
+    assert_eq!(place(&computes).1, "handler:8");
 }
 
 #[test]

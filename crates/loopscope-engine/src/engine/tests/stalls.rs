@@ -241,6 +241,28 @@ fn a_loop_that_returned_to_its_program_during_a_stall_ends_it_there() {
 }
 
 #[test]
+fn a_program_that_imports_itself_from_its_loop_is_not_stalled_until_it_is_done() {
+    let importing = Sample {
+        inside_loop: InsideLoop::Starting,
+        ..sleeping_in_handler()
+    };
+    let mut quick = Bench::new();
+    quick.look(100, 0, importing.clone());
+    quick.look(350, 0, importing.clone());
+    quick.ended(400, 0, 400);
+    assert!(quick.incidents(500).is_empty());
+
+    let mut slow = Bench::new();
+    slow.look(100, 0, importing.clone());
+    slow.look(350, 0, importing);
+    slow.look(400, 0, sleeping_in_handler());
+    assert!(slow.incidents(400).is_empty());
+    slow.look(450, 0, sleeping_in_handler());
+    slow.ended(500, 0, 500);
+    assert_eq!(slow.only(600).duration_seconds, 0.15);
+}
+
+#[test]
 fn a_loop_of_kind_poll_is_stalled_once_a_look_finds_it_inside() {
     let mut bench = Bench::of(ProcessRuntime::Python, LoopRuntime::Poll);
     bench.look(60, 0, sleeping_in_handler());
