@@ -4,13 +4,13 @@
 //! was anything found that was not declared. All times are the fixture's or Loopscope's own; none is
 //! this harness's guess.
 
-use loopscope_engine::report::{Incident, IncidentKind, LoopState, Report, Status};
+use loopscope_engine::report::{Incident, IncidentKind, LoopState, Report, StallCause, Status};
 
 use super::clock::monotonic_of;
 use super::declared::{Declared, Line};
 use super::expect::{During, Stall};
 use super::facts::wrong_facts;
-use super::running::{Answer, Ended};
+use super::running::{Answer, Ended, Waited};
 
 /// Seconds by which a duration or a start may be off where five per cent are less.
 const EXACT_SECONDS: f64 = 0.010;
@@ -20,6 +20,7 @@ pub(crate) struct Compared<'a> {
     declared: Vec<&'a Declared>,
     slips: Vec<(f64, f64)>,
     answers: &'a [Answer],
+    waits: &'a [Waited],
     report: &'a Report,
     stderr: &'a str,
 }
@@ -35,6 +36,7 @@ impl<'a> Compared<'a> {
             declared: declared(ended),
             slips: slips.collect(),
             answers: &ended.notes.answers,
+            waits: &ended.notes.waits,
             report,
             stderr: &ended.notes.stderr,
         }
@@ -146,7 +148,8 @@ impl<'a> Compared<'a> {
                 continue;
             }
             seen.push(&incident.id);
-            if !explained.contains(&incident.id) && !self.slipped(incident) {
+            let excused = self.slipped(incident) || self.starved(incident);
+            if !explained.contains(&incident.id) && !excused {
                 problems.push(format!("found what was not declared: {incident:#?}"));
             }
         }
@@ -158,6 +161,22 @@ impl<'a> Compared<'a> {
         let (start, end) = window(incident);
         let inside = |slip: &(f64, f64)| start < slip.1 && end > slip.0;
         incident.kind == IncidentKind::LoopStall && self.slips.iter().any(inside)
+    }
+
+    /// Whether it says that the loop got no processor, and the kernel says so too.
+    fn starved(&self, incident: &Incident) -> bool {
+        let Some(thread_id) = incident.r#loop.as_ref().map(|one| one.thread_id) else {
+            return false;
+        };
+        let (start, end) = window(incident);
+        let of_thread = || self.waits.iter().filter(|one| one.thread_id == thread_id);
+        let before = of_thread().rfind(|one| one.at <= start);
+        let after = of_thread().find(|one| one.at >= end).or(of_thread().next_back());
+        let (Some(before), Some(after)) = (before, after) else {
+            return false;
+        };
+        incident.cause == Some(StallCause::CpuStarved)
+            && after.seconds - before.seconds >= incident.longest_seconds / 2.0
     }
 
     /// What may never be, whatever was expected.

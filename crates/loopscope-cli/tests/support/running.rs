@@ -30,6 +30,17 @@ pub(crate) struct Answer {
     pub(crate) report: Report,
 }
 
+/// What the kernel says of one thread at one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waited {
+    /// When, monotonic.
+    pub(crate) at: f64,
+    /// Which thread.
+    pub(crate) thread_id: u32,
+    /// Seconds that it has been ready to run without a processor.
+    pub(crate) seconds: f64,
+}
+
 /// Everything noted so far.
 #[derive(Default)]
 pub(crate) struct Notes {
@@ -39,6 +50,8 @@ pub(crate) struct Notes {
     pub(crate) stderr: String,
     /// The answers of `/health`.
     pub(crate) answers: Vec<Answer>,
+    /// How long the loops' threads had waited for a processor by then, as the kernel counts it.
+    pub(crate) waits: Vec<Waited>,
     /// Questions that got none: when asked, and why.
     pub(crate) unanswered: Vec<(f64, String)>,
     /// Where `/health` is.
@@ -271,9 +284,13 @@ fn note_answers(shared: &Shared) {
         if let Some(address) = address {
             let asked_at = monotonic_seconds();
             let answer = ask(address);
-            note(shared, |notes| match answer {
-                Ok(answer) => notes.answers.push(answer),
-                Err(error) => notes.unanswered.push((asked_at, error)),
+            let waits = answer.as_ref().map(waits).unwrap_or_default();
+            note(shared, |notes| {
+                notes.waits.extend(waits);
+                match answer {
+                    Ok(answer) => notes.answers.push(answer),
+                    Err(error) => notes.unanswered.push((asked_at, error)),
+                }
             });
         }
         thread::sleep(POLL_EVERY);
@@ -290,6 +307,21 @@ fn ask(address: SocketAddr) -> Result<Answer, String> {
         code: response.code,
         report,
     })
+}
+
+/// Reads how long each loop's thread has waited for a processor.
+fn waits(answer: &Answer) -> Vec<Waited> {
+    let loops = answer.report.detailed_health.event_loops.iter();
+    let waited = |thread_id: u32| {
+        let text = std::fs::read_to_string(format!("/proc/{thread_id}/schedstat")).ok()?;
+        let nanos: f64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(Waited {
+            at: monotonic_seconds(),
+            thread_id,
+            seconds: nanos / 1e9,
+        })
+    };
+    loops.filter_map(|one| waited(one.thread_id)).collect()
 }
 
 fn read_report(launched: &Launched) -> Result<Report, String> {

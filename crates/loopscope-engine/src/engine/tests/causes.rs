@@ -435,6 +435,21 @@ fn a_thread_that_got_no_processor_is_starved_and_its_code_gets_no_advice() {
 }
 
 #[test]
+fn a_call_that_would_have_blocked_with_a_processor_too_is_to_blame_on_a_busy_machine() {
+    let half_starved = |n: u64| Sample {
+        thread: ThreadState {
+            runqueue_nanos: millis(10 * n).0,
+            ..running()
+        },
+        ..sleeping_in_handler()
+    };
+    let short = stalled_with((0..5).map(half_starved).collect());
+    assert_eq!(short.cause, Some(StallCause::CpuStarved));
+    let long = stalled_with((0..9).map(half_starved).collect());
+    assert_eq!(long.cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
 fn a_thread_that_is_ready_and_never_runs_is_starved_before_the_kernel_books_it() {
     let ready = |ran: u64| Sample {
         thread: ThreadState {
