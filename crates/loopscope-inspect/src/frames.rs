@@ -34,7 +34,17 @@ pub(crate) struct Outline {
     pub(crate) frames: Vec<RawFrame>,
 }
 
+/// The outermost frame of a stack: where it is, and its code. The same for as long as a thread runs what
+/// it was started for.
+pub(crate) type Base = (u64, u64);
+
 impl Outline {
+    /// Where the stack ends; `None` where that is not known, as it is deeper than frames are followed.
+    pub(crate) fn base(&self) -> Option<Base> {
+        let outermost = self.frames.last()?;
+        (self.frames.len() < MAX_FRAMES).then_some((outermost.address, outermost.code))
+    }
+
     /// Whether a later outline shows the same stack. The innermost frame may have moved on inside its
     /// function: it is the one that runs.
     pub(crate) fn is_still(&self, later: &Self) -> bool {
@@ -157,6 +167,13 @@ mod tests {
         let before = stack(&[(3, 30, 1), (2, 20, 5)]);
         assert!(before.is_still(&stack(&[(3, 30, 9), (2, 20, 5)])));
         assert!(stack(&[]).is_still(&stack(&[])));
+    }
+
+    #[test]
+    fn a_stack_ends_at_its_outermost_frame_unless_it_was_cut() {
+        assert_eq!(stack(&[(3, 30, 1), (2, 20, 5)]).base(), Some((2, 20)));
+        assert_eq!(stack(&[]).base(), None);
+        assert_eq!(stack(&[(3, 30, 1); MAX_FRAMES]).base(), None);
     }
 
     #[test]

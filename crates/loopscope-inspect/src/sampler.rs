@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use crate::asyncio::QueueOffsets;
 use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
-use crate::frames::{self, Outline};
+use crate::frames::{self, Base, Outline};
 use crate::layout::Layout;
 use crate::memory::Memory;
 use crate::object_model::{Kind, ObjectReader};
@@ -37,11 +37,14 @@ pub(crate) struct Sampler<M> {
     queue_offsets: QueueOffsets,
     /// The pages that the last look at a thread needed, so that the next one fetches them together.
     remembered_pages: HashMap<u32, Vec<u64>>,
+    /// Where each thread's stack ended when it was last seen to hold still.
+    bases: HashMap<u32, Option<Base>>,
 }
 
 /// A sample, and what is to be said about how it was taken.
 struct Look {
     sample: ThreadSample,
+    base: Option<Base>,
     /// A part that should be there could not be read.
     is_partial: bool,
 }
@@ -83,6 +86,7 @@ impl<M: Memory + Clone> Sampler<M> {
             thread_ids,
             queue_offsets: QueueOffsets::default(),
             remembered_pages: HashMap::new(),
+            bases: HashMap::new(),
         }
     }
 
@@ -118,13 +122,22 @@ impl<M: Memory + Clone> Sampler<M> {
     }
 
     /// Looks at the thread with this kernel id, as the observer sees it.
+    ///
+    /// Of a thread that moves, a look follows frames that may be gone meanwhile and end anywhere. It counts
+    /// only where it came to the end that the thread's stack is known to have.
     pub(crate) fn sample(&mut self, tid: u32) -> ReadResult<ThreadSample> {
         let mut best = None;
         let mut failure = None;
+        let mut known_base = self.bases.get(&tid).copied();
         for _ in 0..MAX_LOOKS {
             match self.look(tid) {
                 Ok(look) => {
                     let is_good = !look.sample.torn && !look.is_partial;
+                    if !look.sample.torn {
+                        self.remember_base(tid, look.base);
+                    } else if known_base.replace(look.base) != Some(look.base) {
+                        continue;
+                    }
                     best = Some(look.sample);
                     if is_good {
                         break;
@@ -134,7 +147,7 @@ impl<M: Memory + Clone> Sampler<M> {
                 Err(error) => failure = Some(error),
             }
         }
-        let expected = "a thread";
+        let expected = "a stack that holds still";
         let failure = failure.unwrap_or(ReadError::Unexpected {
             expected,
             address: self.runtime,
@@ -151,16 +164,18 @@ impl<M: Memory + Clone> Sampler<M> {
         self.reader.pages.begin(pages)?;
         let threads = self.reader.python_threads(self.runtime)?;
         let mut parts = OptionalParts::default();
-        let sample = match self.thread_ids.find(&mut self.reader, &threads, tid)? {
+        let (sample, base) = match self.thread_ids.find(&mut self.reader, &threads, tid)? {
             Some(thread) => self.look_at(thread, &threads, &mut parts)?,
-            None => ThreadSample {
-                gil: self.gil(None, &threads, &mut parts)?,
-                ..nothing_seen()
-            },
+            None => {
+                let gil = self.gil(None, &threads, &mut parts)?;
+                let nothing = nothing_seen();
+                (ThreadSample { gil, ..nothing }, None)
+            }
         };
         self.remember_pages(tid);
         Ok(Look {
             sample,
+            base,
             is_partial: parts.failed,
         })
     }
@@ -170,7 +185,7 @@ impl<M: Memory + Clone> Sampler<M> {
         thread: PythonThread,
         threads: &[PythonThread],
         parts: &mut OptionalParts,
-    ) -> ReadResult<ThreadSample> {
+    ) -> ReadResult<(ThreadSample, Option<Base>)> {
         let stance = self.stance(thread, parts)?;
         let stance_pages = self.reader.pages.used_pages().to_vec();
         let mut torn = !self.holds_still(&stance, &stance_pages)?;
@@ -190,7 +205,7 @@ impl<M: Memory + Clone> Sampler<M> {
         if !torn && self.reader.pages.fetch_count() != fetches {
             torn = !self.holds_still(&stance, &stance_pages)?;
         }
-        Ok(ThreadSample { torn, ..sample })
+        Ok((ThreadSample { torn, ..sample }, stance.outline.base()))
     }
 
     fn stance(&mut self, thread: PythonThread, parts: &mut OptionalParts) -> ReadResult<Stance> {
@@ -306,6 +321,13 @@ impl<M: Memory + Clone> Sampler<M> {
             tid,
             frames: parts.take(frames)?,
         })
+    }
+
+    fn remember_base(&mut self, tid: u32, base: Option<Base>) {
+        if self.bases.len() >= MAX_REMEMBERED_THREADS {
+            self.bases.clear();
+        }
+        self.bases.insert(tid, base);
     }
 
     fn remember_pages(&mut self, tid: u32) {

@@ -171,7 +171,9 @@ impl<'a> Compared<'a> {
         let (start, end) = window(incident);
         let of_thread = || self.waits.iter().filter(|one| one.thread_id == thread_id);
         let before = of_thread().rfind(|one| one.at <= start);
-        let after = of_thread().find(|one| one.at >= end).or(of_thread().next_back());
+        let after = of_thread()
+            .find(|one| one.at >= end)
+            .or(of_thread().next_back());
         let (Some(before), Some(after)) = (before, after) else {
             return false;
         };
