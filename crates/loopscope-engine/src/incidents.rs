@@ -186,13 +186,52 @@ impl Book {
             occurrence.is_alias_join = false;
             self.update(occurrence, diagnosis, at);
         } else if occurrence.before.is_none() {
-            incident.rename(occurrence.fingerprint.clone());
-            self.update(occurrence, diagnosis, at);
+            self.rename_or_join(id, occurrence, diagnosis, at);
         } else if has_changed {
             occurrence.pending = Some(diagnosis);
             self.move_out(id, occurrence, at);
         } else {
             occurrence.pending = Some(diagnosis);
+        }
+    }
+
+    /// The incident that an occurrence made turned out to be another fault than it looked like: one that
+    /// is known already, which takes it in, or a new one.
+    fn rename_or_join(
+        &mut self,
+        id: OccurrenceId,
+        occurrence: &mut OpenOccurrence,
+        diagnosis: Diagnosis,
+        at: Nanos,
+    ) {
+        let print = occurrence.fingerprint.clone();
+        let number = occurrence.incident;
+        let Some(incident) = self.incidents.get_mut(&number) else {
+            return;
+        };
+        let subject = incident.subject.clone();
+        let is_all = incident.count == 1;
+        let known = self.find(&subject, &print, occurrence.since);
+        let known = known.filter(|known| is_all && self.incidents[known].fingerprint == print);
+        if let Some(known) = known {
+            self.incidents.remove(&number);
+            self.redirect_origins(number, known);
+            self.join(known, id, occurrence, diagnosis, at);
+        } else {
+            if let Some(incident) = self.incidents.get_mut(&number) {
+                incident.rename(print);
+            }
+            self.update(occurrence, diagnosis, at);
+        }
+    }
+
+    /// What was suspected to come from one incident comes from another, which took it in.
+    fn redirect_origins(&mut self, from: u64, to: u64) {
+        let (from, to) = (stored::incident_id(from), stored::incident_id(to));
+        for incident in self.incidents.values_mut() {
+            if incident.diagnosis.origin.as_ref() == Some(&from) {
+                incident.diagnosis.origin = Some(to.clone());
+            }
         }
     }
 

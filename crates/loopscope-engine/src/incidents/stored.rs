@@ -64,6 +64,11 @@ pub(super) struct OpenOccurrence {
     pub(super) was_escalated: bool,
 }
 
+/// What an incident is called within this run.
+pub(super) fn incident_id(number: u64) -> String {
+    format!("incident-{number}")
+}
+
 impl OpenOccurrence {
     pub(super) fn new(
         since: Nanos,
@@ -118,7 +123,7 @@ impl Stored {
 
     /// Its identity within this run.
     pub(crate) fn id(&self) -> String {
-        format!("incident-{}", self.number)
+        incident_id(self.number)
     }
 
     /// Whether it is about a stalled loop, or a fault that lasts, rather than one that is over.
@@ -219,9 +224,13 @@ impl Stored {
         self.updated = self.updated.max(at);
     }
 
-    /// Takes a new fingerprint and still answers to the old one.
+    /// Takes a new fingerprint, and still answers to the old one unless that named no code: any fault
+    /// may look like that at first.
     pub(super) fn rename(&mut self, print: String) {
         let old = std::mem::replace(&mut self.fingerprint, print);
+        if self.diagnosis.chain.is_empty() {
+            return;
+        }
         self.aliases
             .retain(|alias| *alias != old && *alias != self.fingerprint);
         self.aliases.push(old);

@@ -2,9 +2,11 @@
 
 use crate::{
     ChangeKind::{Closed, Escalated, Opened, Updated},
-    observation::{LoopKey, LoopRuntime, Sample},
+    observation::{LoopKey, LoopRuntime, Sample, ThreadState},
     report::StallCause,
-    testing::{APP, Bench, coroutine, frame, frame_calling, sample, sleeping_in_handler},
+    testing::{
+        APP, Bench, coroutine, frame, frame_calling, millis, running, sample, sleeping_in_handler,
+    },
 };
 
 const MINUTE: u64 = 60_000;
@@ -178,6 +180,57 @@ fn a_joined_stall_that_turns_out_otherwise_leaves_the_incident_as_it_was() {
     );
     assert_eq!(incidents[0].duration_seconds, 0.15);
     assert!(incidents[0].closed_at.is_some());
+}
+
+/// A stall in `function` whose thread got no processor up to the third look, and from then on did.
+fn short_of_processor_at_first(bench: &mut Bench, from: u64, function: &str) {
+    for n in 0..8 {
+        bench.look(from + 110 + 20 * n, from, at_work(function, 20 * n.min(2)));
+    }
+    bench.ended(from + 300, from, from + 300);
+}
+
+/// A look at a thread that has waited for a processor for so long.
+fn at_work(function: &str, waited_millis: u64) -> Sample {
+    let look = sample(&[frame(APP, 7, function)], 1);
+    let thread = ThreadState {
+        runqueue_nanos: millis(waited_millis).0,
+        ..running()
+    };
+    Sample { thread, ..look }
+}
+
+#[test]
+fn a_fault_that_looks_like_starvation_at_first_joins_its_incident_once_it_is_known() {
+    let mut bench = Bench::new();
+    short_of_processor_at_first(&mut bench, 0, "crunch");
+    short_of_processor_at_first(&mut bench, 1_000, "crunch");
+    let incident = bench.only(2_000);
+    assert_eq!(
+        (incident.cause, incident.count),
+        (Some(StallCause::BlockingCall), 2)
+    );
+}
+
+#[test]
+fn starvation_is_never_shown_as_another_fault_that_began_like_it() {
+    let mut bench = Bench::new();
+    short_of_processor_at_first(&mut bench, 0, "crunch");
+    for n in 0..3 {
+        bench.look(1_110 + 20 * n, 1_000, at_work("parse", 20 * n));
+    }
+    let seen: Vec<_> = bench
+        .incidents(1_150)
+        .iter()
+        .map(|incident| (incident.cause.unwrap(), incident.closed_at.is_some()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (StallCause::BlockingCall, true),
+            (StallCause::CpuStarved, false)
+        ]
+    );
 }
 
 #[test]
