@@ -210,9 +210,11 @@ impl Book {
             return;
         };
         let subject = incident.subject.clone();
-        let is_all = incident.count == 1;
-        let known = self.find(&subject, &print, occurrence.since);
-        let known = known.filter(|known| is_all && self.incidents[known].fingerprint == print);
+        // A diagnosis that names no code is not the last word.
+        let may_join = incident.count == 1 && !diagnosis.chain.is_empty();
+        let known = self
+            .find(&subject, &print, occurrence.since)
+            .filter(|known| may_join && self.is_named(*known, &print));
         if let Some(known) = known {
             self.incidents.remove(&number);
             self.redirect_origins(number, known);
@@ -223,6 +225,11 @@ impl Book {
             }
             self.update(occurrence, diagnosis, at);
         }
+    }
+
+    fn is_named(&self, number: u64, print: &str) -> bool {
+        let incident = self.incidents.get(&number);
+        incident.is_some_and(|incident| incident.fingerprint == print)
     }
 
     /// What was suspected to come from one incident comes from another, which took it in.

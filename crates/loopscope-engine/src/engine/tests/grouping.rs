@@ -234,6 +234,31 @@ fn starvation_is_never_shown_as_another_fault_that_began_like_it() {
 }
 
 #[test]
+fn a_known_fault_that_looks_like_starvation_for_a_while_keeps_its_incident() {
+    let mut bench = Bench::new();
+    let starving = sample(&[frame(APP, 9, "idle")], 2);
+    for n in 0..3 {
+        let thread = at_work("idle", 20 * n).thread;
+        let look = Sample {
+            thread,
+            ..starving.clone()
+        };
+        bench.look(110 + 20 * n, 0, look);
+    }
+    bench.ended(160, 0, 160);
+    let looks = [(110, 0), (130, 20), (150, 40), (170, 40), (300, 40)];
+    let mut ids = Vec::new();
+    for (at, waited) in looks {
+        bench.look(1_000 + at, 1_000, at_work("crunch", waited));
+        let incidents = bench.incidents(1_000 + at);
+        ids.push(incidents.last().map(|incident| incident.id.clone()));
+    }
+    bench.ended(1_310, 1_000, 1_310);
+    ids.dedup();
+    assert_eq!(ids, [Some("incident-2".to_owned())]);
+}
+
+#[test]
 fn the_first_line_to_blame_is_worth_a_word() {
     let mut bench = Bench::new();
     let blind = Sample {
