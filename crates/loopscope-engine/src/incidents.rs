@@ -204,32 +204,29 @@ impl Book {
         diagnosis: Diagnosis,
         at: Nanos,
     ) {
-        let print = occurrence.fingerprint.clone();
         let number = occurrence.incident;
-        let Some(incident) = self.incidents.get_mut(&number) else {
-            return;
-        };
-        let subject = incident.subject.clone();
-        // A diagnosis that names no code is not the last word.
-        let may_join = incident.count == 1 && !diagnosis.chain.is_empty();
-        let known = self
-            .find(&subject, &print, occurrence.since)
-            .filter(|known| may_join && self.is_named(*known, &print));
-        if let Some(known) = known {
+        if let Some(known) = self.known_by_now(occurrence, &diagnosis) {
             self.incidents.remove(&number);
             self.redirect_origins(number, known);
             self.join(known, id, occurrence, diagnosis, at);
         } else {
             if let Some(incident) = self.incidents.get_mut(&number) {
-                incident.rename(print);
+                incident.rename(occurrence.fingerprint.clone());
             }
             self.update(occurrence, diagnosis, at);
         }
     }
 
-    fn is_named(&self, number: u64, print: &str) -> bool {
-        let incident = self.incidents.get(&number);
-        incident.is_some_and(|incident| incident.fingerprint == print)
+    /// The incident that an occurrence belongs to, where the one that it made has no other and the
+    /// diagnosis names code: one that does not is never the last word.
+    fn known_by_now(&self, occurrence: &OpenOccurrence, diagnosis: &Diagnosis) -> Option<u64> {
+        let made = self.incidents.get(&occurrence.incident)?;
+        if made.count > 1 || diagnosis.chain.is_empty() {
+            return None;
+        }
+        let print = &occurrence.fingerprint;
+        let known = self.find(&made.subject, print, occurrence.since)?;
+        (self.incidents.get(&known)?.fingerprint == *print).then_some(known)
     }
 
     /// What was suspected to come from one incident comes from another, which took it in.

@@ -79,12 +79,15 @@ impl<'a> Compared<'a> {
     fn joined_since(&self, stall: &Stall, declared: &[&Declared]) -> Vec<&'a Incident> {
         let is_final =
             |one: &&Incident| self.report.incidents.iter().any(|other| other.id == one.id);
-        let told = self
-            .answers
-            .iter()
-            .flat_map(|answer| &answer.report.incidents);
-        told.filter(|one| !is_final(one) && is_about(one, stall, declared))
+        self.told_on_the_way()
+            .filter(|one| !is_final(one) && is_about(one, stall, declared))
             .collect()
+    }
+
+    /// The incidents of all answers that came before the end.
+    fn told_on_the_way(&self) -> impl Iterator<Item = &'a Incident> {
+        let answers = self.answers.iter();
+        answers.flat_map(|answer| &answer.report.incidents)
     }
 
     fn judge(&self, stall: &Stall, declared: &[&Declared], found: &[&Incident]) -> Vec<String> {
@@ -155,13 +158,9 @@ impl<'a> Compared<'a> {
 
     /// What was found beyond the declared, at the end or in any answer on the way.
     fn unexplained(&self, explained: &[String]) -> Vec<String> {
-        let on_the_way = self
-            .answers
-            .iter()
-            .flat_map(|answer| &answer.report.incidents);
         let mut seen = Vec::new();
         let mut problems = Vec::new();
-        for incident in self.report.incidents.iter().chain(on_the_way) {
+        for incident in self.report.incidents.iter().chain(self.told_on_the_way()) {
             if seen.contains(&&incident.id) {
                 continue;
             }

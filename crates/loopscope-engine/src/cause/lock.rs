@@ -61,8 +61,9 @@ fn holder_by_sleep(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>
         (Some(first), Some(last)) => last.at.since(first.at).0,
         _ => 0,
     };
-    let held = runs.filter(|run| run.len() > 1 && held_by_other(&run[0]).is_some());
-    let held = held.filter(|run| mostly_slept(run));
+    let is_wait =
+        |run: &&[Look]| run.len() > 1 && held_by_other(&run[0]).is_some() && mostly_slept(run);
+    let held = runs.filter(is_wait);
     let longest = held.max_by_key(span)?;
     let whole = looks.last()?.at.since(from).0;
     let covers = longest.len() == looks.len() || span(&longest) as f64 >= whole as f64 * share;

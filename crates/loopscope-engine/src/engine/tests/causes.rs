@@ -303,6 +303,19 @@ fn a_lock_that_was_free_for_a_moment_is_still_waited_for() {
     assert_eq!(place(&stalled_with(looks)).1, "crunch:60");
 }
 
+/// Looks at a thread that runs on while another one holds the lock, with these looks' frames and callbacks.
+fn awake_without_lock(look: impl Fn(u64) -> Sample) -> Vec<Sample> {
+    let awake = |n: u64| Sample {
+        gil: waiting_for_lock(77, 60).gil,
+        thread: ThreadState {
+            cpu_nanos: millis(1_000 + 20 * n).0,
+            ..running()
+        },
+        ..look(n)
+    };
+    (0..6).map(awake).collect()
+}
+
 #[test]
 fn a_thread_that_is_back_from_its_poll_waits_for_the_lock_awake_or_asleep() {
     let poll = frame(
@@ -310,15 +323,8 @@ fn a_thread_that_is_back_from_its_poll_waits_for_the_lock_awake_or_asleep() {
         468,
         "EpollSelector.select",
     );
-    let waking = |n: u64| Sample {
-        gil: waiting_for_lock(77, 60).gil,
-        thread: ThreadState {
-            cpu_nanos: millis(1_000 + 20 * n).0,
-            ..running()
-        },
-        ..sample(std::slice::from_ref(&poll), n)
-    };
-    let incident = stalled_with((0..6).map(waking).collect());
+    let looks = awake_without_lock(|n| sample(std::slice::from_ref(&poll), n));
+    let incident = stalled_with(looks);
     assert_eq!(
         place(&incident),
         (StallCause::BlockingCall, "crunch:60".into())
@@ -333,17 +339,12 @@ fn a_thread_that_a_loop_in_c_is_back_on_waits_for_the_lock() {
         69,
         "run",
     );
-    let waking = |n: u64| Sample {
-        gil: waiting_for_lock(77, 60).gil,
+    let looks = awake_without_lock(|n| Sample {
         frames: vec![driver.clone(), frame(APP, 99, "<module>")],
         callback: None,
-        thread: ThreadState {
-            cpu_nanos: millis(1_000 + 20 * n).0,
-            ..running()
-        },
         ..sample(&[], n)
-    };
-    let incident = stalled_with((0..6).map(waking).collect());
+    });
+    let incident = stalled_with(looks);
     assert_eq!(place(&incident).1, "crunch:60");
 }
 
