@@ -31,10 +31,12 @@ struct Run {
 }
 
 impl Run {
-    /// Starts `loopscope run ARGUMENTS` through a shell that does this first.
+    /// Starts `loopscope run ARGUMENTS` through a shell that does this first, whatever signals the tests
+    /// themselves were started to ignore.
     fn start(first: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("sh");
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP,INT,QUIT,PIPE,TERM", "sh"]);
         let script = format!("{first} exec \"$@\"");
         command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_loopscope"), "run"]);
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);

@@ -81,12 +81,12 @@ impl Launch {
 
     fn command(&self, report: &Path) -> Command {
         if super::is_bare() {
-            let mut command = Command::new(&self.target[0]);
-            command.args(&self.target[1..]);
+            let mut command = with_default_signals();
+            command.args(&self.target);
             return command;
         }
-        let mut command = Command::new(loopscope());
-        command.args([
+        let mut command = with_default_signals();
+        command.arg(loopscope()).args([
             "run",
             "--listen",
             if self.listen { "127.0.0.1:0" } else { "off" },
@@ -95,6 +95,13 @@ impl Launch {
         command.arg("--").args(&self.target);
         command
     }
+}
+
+/// Starts what its arguments say, whatever signals the tests themselves were started to ignore.
+fn with_default_signals() -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,QUIT,PIPE,TERM");
+    command
 }
 
 impl Launched {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     looks::Look,
-    observation::{Frame, ThreadState},
+    observation::{Frame, Gil, ThreadState},
     syscalls::{self, Wait},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Evidence<'a> {
     /// Where the culprit stands in them.
     culprit: usize,
     pub(super) wait: Wait,
+    /// Most looks that found it asleep on a lock found the interpreter's lock with another thread.
+    pub(super) is_contended: bool,
     pub(super) language: Language,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Evidence<'a> {
         let wait = most_frequent_wait(run).unwrap_or_else(|| syscalls::wait_of(shown));
         Self {
             wait,
+            is_contended: is_contended(run),
             ..Self::of_computing(inside, culprit)
         }
     }
@@ -48,6 +51,7 @@ impl<'a> Evidence<'a> {
             inside,
             culprit,
             wait: Wait::Computing,
+            is_contended: false,
             language,
         }
     }
@@ -84,6 +88,21 @@ fn language_of(frame: &Frame) -> Language {
     }
 }
 
+fn is_contended(run: &[&Look]) -> bool {
+    let on_lock = || waiting(run, Wait::Lock);
+    let held_elsewhere = on_lock().filter(|look| matches!(look.gil, Gil::Other { .. }));
+    weight_of(held_elsewhere) * 2 > weight_of(on_lock())
+}
+
+fn waiting<'a>(run: &'a [&Look], wait: Wait) -> impl Iterator<Item = &'a Look> {
+    let looks = run.iter().copied();
+    looks.filter(move |look| syscalls::wait_of(&look.thread) == wait)
+}
+
+fn weight_of<'a>(looks: impl Iterator<Item = &'a Look>) -> u64 {
+    looks.map(|look| u64::from(look.weight)).sum()
+}
+
 fn most_frequent_wait(run: &[&Look]) -> Option<Wait> {
     const WAITS: [Wait; 7] = [
         Wait::Computing,
@@ -94,12 +113,7 @@ fn most_frequent_wait(run: &[&Look]) -> Option<Wait> {
         Wait::Lock,
         Wait::Other,
     ];
-    let weight = |wait: &Wait| -> u64 {
-        let at_it = run
-            .iter()
-            .filter(|look| syscalls::wait_of(&look.thread) == *wait);
-        at_it.map(|look| u64::from(look.weight)).sum()
-    };
+    let weight = |wait: &Wait| weight_of(waiting(run, *wait));
     WAITS
         .into_iter()
         .filter(|wait| weight(wait) > 0)

@@ -5,8 +5,25 @@ use crate::syscalls::Wait;
 
 /// The entry for what the thread waits for.
 pub(super) fn find(evidence: &Evidence) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.fits(evidence))
+    let is_contention = evidence.is_contended && CONTENTION.fits(evidence);
+    let mut entries = is_contention
+        .then_some(&CONTENTION)
+        .into_iter()
+        .chain(ENTRIES);
+    entries.find(|entry| entry.fits(evidence))
 }
+
+/// The kernel shows one kind of sleep for every lock; this is the interpreter's own.
+const CONTENTION: Entry = Entry {
+    name: "a wait for the interpreter's lock",
+    waits: &[Wait::Lock],
+    steps: &[
+        "stop the bleeding: let fewer threads of this process compute at a time",
+        "fix: move what the other threads compute to a `concurrent.futures.ProcessPoolExecutor`; this \
+         line only waited for its turn of the interpreter",
+    ],
+    ..PYTHON
+};
 
 const NATIVE: Entry = Entry {
     language: Language::Native,

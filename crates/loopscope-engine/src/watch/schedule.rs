@@ -27,7 +27,7 @@ impl Schedule {
     ///
     /// First at half the threshold (an early look, which tells whether one callback lasted from then to
     /// the crossing), then at the crossing, then at growing distances: many looks tell a call from a
-    /// crowd of callbacks, and later ones only confirm.
+    /// crowd of callbacks and, by the thirty in half a second, who of the crowd has most of the time.
     pub(super) fn after_busy(&self, busy_since: Nanos, now: Nanos) -> Nanos {
         let age = now.since(busy_since);
         let half = Nanos(self.threshold.0 / 2);
@@ -36,7 +36,7 @@ impl Schedule {
         } else if age < self.threshold {
             busy_since.plus(self.threshold)
         } else {
-            let distance = Nanos(age.0 / 8).clamp(Nanos::from_millis(15), Nanos::from_millis(500));
+            let distance = Nanos(age.0 / 16).clamp(Nanos::from_millis(10), Nanos::from_millis(500));
             now.plus(distance)
         }
     }
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn looks_grow_apart_and_never_stop() {
         let schedule = Schedule::new(MS(100));
-        assert_eq!(schedule.after_busy(MS(0), MS(100)), MS(115));
-        assert_eq!(schedule.after_busy(MS(0), MS(2_000)), MS(2_250));
+        assert_eq!(schedule.after_busy(MS(0), MS(100)), MS(110));
+        assert_eq!(schedule.after_busy(MS(0), MS(2_000)), MS(2_125));
         assert_eq!(schedule.after_busy(MS(0), MS(60_000)), MS(60_500));
     }
 }

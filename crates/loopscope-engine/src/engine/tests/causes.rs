@@ -392,6 +392,22 @@ fn a_holder_that_moves_or_changes_is_not_to_blame() {
 }
 
 #[test]
+fn a_wait_for_a_busy_interpreter_gets_no_advice_on_a_lock_of_the_program() {
+    let lock_of = |gil: fn(u32) -> Gil| {
+        let looks = (60..64).map(|line| Sample {
+            gil: gil(line),
+            ..waiting_for_lock(77, line)
+        });
+        stalled_with(looks.collect()).advice
+    };
+    let busy = lock_of(|line| waiting_for_lock(77, line).gil);
+    assert_eq!(busy.replacement, None);
+    assert!(busy.steps[1].contains("interpreter"), "{busy:?}");
+    let own = lock_of(|_| Gil::Free);
+    assert!(own.replacement.unwrap().starts_with("async with lock"));
+}
+
+#[test]
 fn a_wait_for_the_lock_points_at_the_stall_of_the_loop_that_holds_it() {
     let mut bench = Bench::new();
     let holder = LoopKey {
