@@ -181,3 +181,71 @@ impl SampleError {
         }
     }
 }
+
+/// Why a whole process could not be dumped. What could be read in part is no error: the dump says what
+/// is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The process is gone.
+    #[error("the process is gone: {pid}")]
+    Gone {
+        /// Its id.
+        pid: u32,
+    },
+    /// The pid names another process now, or the process runs another program: attach again.
+    #[error("the process is not the one attached to: {pid}")]
+    Replaced {
+        /// Its id.
+        pid: u32,
+    },
+    /// The kernel does not let this observer read the process.
+    #[error("permission to read the process refused: {pid}")]
+    Denied {
+        /// Its id.
+        pid: u32,
+    },
+    /// The kernel does not let this observer stop the process, though it might read it.
+    #[error("permission to stop the process refused: {pid}")]
+    StopDenied {
+        /// Its id.
+        pid: u32,
+    },
+    /// Another tracer (a debugger, `strace`) has the process.
+    #[error("process {pid} is traced by process {tracer}")]
+    Traced {
+        /// Its id.
+        pid: u32,
+        /// The tracer's id.
+        tracer: u32,
+    },
+    /// No copy of the process could be made.
+    #[error("no snapshot of process {pid} could be made")]
+    NoSnapshot {
+        /// Its id.
+        pid: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing of it could be read.
+    #[error("the process's state cannot be read: {pid}")]
+    Unreadable {
+        /// Its id.
+        pid: u32,
+        /// What was found.
+        source: ReadError,
+    },
+}
+
+impl DumpError {
+    /// What to do next, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } | Self::StopDenied { .. } => Some(DENIED_HINT),
+            Self::Replaced { .. } => Some("attach again"),
+            Self::Traced { .. } | Self::NoSnapshot { .. } => {
+                Some("read it while it runs: `--mode live`")
+            }
+            _ => None,
+        }
+    }
+}

