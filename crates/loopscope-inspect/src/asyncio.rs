@@ -140,7 +140,7 @@ impl<M: Memory> ObjectReader<M> {
         if !matches!(&*self.type_of(coroutine)?.name, "coroutine" | "generator") {
             return Ok(None);
         }
-        match self.layout.coroutine_frame {
+        match self.layout.generator.frame {
             CoroutineFrame::Pointer { offset } => Ok(Some(self.pointer(coroutine, offset)?)),
             CoroutineFrame::Embedded { offset } => Ok(Some(field(coroutine, offset)?)),
         }
