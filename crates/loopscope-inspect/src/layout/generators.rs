@@ -41,19 +41,19 @@ pub(crate) struct GeneratorLayout {
 pub(crate) enum GeneratorState {
     /// 3.9: a byte of the generator is 1 while it runs. It has ended where it has no frame, and has not
     /// begun where the instruction index of its frame is negative.
-    RunningByte {
+    RunningFlag {
         /// In the generator.
         offset: u64,
     },
     /// 3.10: a signed byte of the frame. It has ended where it has no frame.
-    FrameByte {
+    InFrame {
         /// In the frame.
         offset: u64,
         /// What its values mean.
         codes: StateCodes,
     },
     /// From 3.11 on: a signed byte of the generator.
-    GeneratorByte {
+    InGenerator {
         /// In the generator.
         offset: u64,
         /// What its values mean.
@@ -165,7 +165,7 @@ pub(super) const GENERATOR_3_9: GeneratorLayout = GeneratorLayout {
     frame: CoroutineFrame::Pointer { offset: 16 },
     name: 48,
     qualified_name: 56,
-    state: GeneratorState::RunningByte { offset: 24 },
+    state: GeneratorState::RunningFlag { offset: 24 },
     awaiting: AwaitingTest::NextOperation {
         instructions: 48,
         operation: 72,
@@ -179,7 +179,7 @@ pub(super) const GENERATOR_3_9: GeneratorLayout = GeneratorLayout {
 pub(super) const GENERATOR_3_10: GeneratorLayout = GeneratorLayout {
     name: 40,
     qualified_name: 48,
-    state: GeneratorState::FrameByte {
+    state: GeneratorState::InFrame {
         offset: 108,
         codes: StateCodes::ThreeAndEnded,
     },
@@ -194,7 +194,7 @@ pub(super) const GENERATOR_3_11: GeneratorLayout = GeneratorLayout {
     frame: CoroutineFrame::Embedded { offset: 80 },
     name: 32,
     qualified_name: 40,
-    state: GeneratorState::GeneratorByte {
+    state: GeneratorState::InGenerator {
         offset: 75,
         codes: StateCodes::ThreeAndEnded,
     },
@@ -210,7 +210,7 @@ pub(super) const GENERATOR_3_12: GeneratorLayout = GeneratorLayout {
     frame: CoroutineFrame::Embedded { offset: 72 },
     name: 24,
     qualified_name: 32,
-    state: GeneratorState::GeneratorByte {
+    state: GeneratorState::InGenerator {
         offset: 67,
         codes: StateCodes::ThreeAndEnded,
     },
@@ -218,7 +218,7 @@ pub(super) const GENERATOR_3_12: GeneratorLayout = GeneratorLayout {
 };
 
 pub(super) const GENERATOR_3_13: GeneratorLayout = GeneratorLayout {
-    state: GeneratorState::GeneratorByte {
+    state: GeneratorState::InGenerator {
         offset: 67,
         codes: StateCodes::FourAndEnded,
     },
