@@ -9,12 +9,14 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::pythons::{Interpreter, discover};
+use crate::suites;
 
 const REQUIREMENTS: &str = "crates/loopscope-cli/tests/fixtures/requirements.txt";
 
 /// Prepares every interpreter of this machine and returns the environments' executables, oldest first.
 /// One that cannot be prepared for want of a system package is left out, and that is said.
 pub(crate) fn prepare(shell: &Shell) -> Result<Vec<PathBuf>> {
+    suites::prepare(shell)?;
     let interpreters = discover();
     println!("interpreters:");
     let mut prepared = Vec::new();
@@ -47,7 +49,7 @@ fn prepare_one(shell: &Shell, one: &Interpreter, all: &[Interpreter]) -> Result<
         return Ok(python);
     }
     create(shell, one, &folder)?;
-    install(shell, &python)?;
+    install(shell, one, &python)?;
     fs::write(&stamp, made_from)?;
     Ok(python)
 }
@@ -72,9 +74,11 @@ fn made_from(interpreter: &Interpreter) -> Result<String> {
     Ok(format!("{interpreter:?}\n{requirements}"))
 }
 
+/// An interpreter that was unpacked has no pip to put into its environment; it gets one below.
 fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()> {
     let python = &interpreter.path;
-    let made = cmd!(shell, "{python} -m venv --clear {folder}")
+    let without_pip = suites::is_unpacked(python).then_some("--without-pip");
+    let made = cmd!(shell, "{python} -m venv --clear {without_pip...} {folder}")
         .quiet()
         .ignore_status()
         .output()?;
@@ -89,7 +93,16 @@ fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()>
     )
 }
 
-fn install(shell: &Shell, python: &Path) -> Result<()> {
+fn install(shell: &Shell, one: &Interpreter, python: &Path) -> Result<()> {
+    // A wheel is a folder that Python can run a package from.
+    let wheel = match suites::is_unpacked(&one.path) {
+        true => suites::pip_wheel(&one.path),
+        false => None,
+    };
+    let pip = match wheel {
+        Some(wheel) => vec![wheel.join("pip").display().to_string()],
+        None => vec!["-m".to_owned(), "pip".to_owned()],
+    };
     let arguments = [
         "-q",
         "--disable-pip-version-check",
@@ -98,7 +111,7 @@ fn install(shell: &Shell, python: &Path) -> Result<()> {
         "-r",
         REQUIREMENTS,
     ];
-    let installed = cmd!(shell, "{python} -m pip install {arguments...}")
+    let installed = cmd!(shell, "{python} {pip...} install {arguments...}")
         .quiet()
         .run();
     installed.with_context(|| format!("cannot install the packages of {REQUIREMENTS}"))
