@@ -48,7 +48,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "bullseye",
-        packages: &["python3.9"],
+        packages: &["python3.9", "python3-distutils"],
         programs: &["python3.9"],
         c_library_of: "trixie",
     },
