@@ -67,6 +67,12 @@ impl Inspector {
 
     /// Reads the whole process at one instant: threads, loops and tasks.
     pub fn dump(&mut self, mode: DumpMode) -> Result<Dump, DumpError> {
+        if self
+            .interpreter
+            .look_for_asyncio(self.pid, &ProcessMemory::new(self.pid))
+        {
+            self.sampler.set_layout(self.interpreter.layout);
+        }
         let _ = mode;
         Err(DumpError::Gone { pid: self.pid })
     }
