@@ -40,6 +40,16 @@ pub struct ThreadKernelState {
     pub runqueue_nanos: Option<u64>,
 }
 
+impl ThreadKernelState {
+    /// Of a thread of which nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        run_state: RunState::Unknown,
+        syscall: None,
+        cpu_nanos: None,
+        runqueue_nanos: None,
+    };
+}
+
 /// What the kernel says of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFacts {
