@@ -123,7 +123,7 @@ impl AttachError {
             Self::NoSymbols { .. } => {
                 Some("use an interpreter whose `_PyRuntime` symbol is not stripped")
             }
-            Self::UnsupportedVersion { .. } => Some("Python 3.9 to 3.14 are supported"),
+            Self::UnsupportedVersion { .. } => Some("Python 3.9 to 3.15 are supported"),
             Self::FreeThreaded { .. } => Some("use the default build of Python"),
             _ => None,
         }

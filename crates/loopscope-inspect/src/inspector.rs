@@ -70,6 +70,11 @@ impl Inspector {
     /// Reads the whole process at one instant: threads, loops and tasks. What cannot be read is said in the
     /// dump; it fails only where nothing can be.
     pub fn dump(&mut self, mode: DumpMode) -> Result<Dump, DumpError> {
+        let memory = ProcessMemory::new(self.pid);
+        if self.interpreter.look_for_asyncio(self.pid, &memory) {
+            self.sampler.set_layout(self.interpreter.layout);
+            self.walker.set_layout(self.interpreter.layout);
+        }
         let version = self.interpreter.version;
         let outcome = dump::take(&mut self.walker, self.pid, version, mode);
         self.walker.rest();

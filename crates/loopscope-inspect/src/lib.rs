@@ -24,6 +24,7 @@ mod locate;
 mod maps;
 mod memory;
 mod object_model;
+mod probe;
 mod sample;
 mod sampler;
 mod source;

@@ -61,6 +61,11 @@ impl<M: Memory + Clone> Walker<M> {
         }
     }
 
+    /// Reads by another layout from now on.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.reader.set_layout(layout);
+    }
+
     /// Gives the memory of the last walk back.
     pub(crate) fn rest(&mut self) {
         self.reader.release();

@@ -214,3 +214,9 @@ pub(super) const REGISTRY_3_14: TaskRegistry = TaskRegistry::LinkedLists(TaskLis
     thread_head: 880,
     node: 152,
 });
+
+pub(super) const REGISTRY_3_15: TaskRegistry = TaskRegistry::LinkedLists(TaskLists {
+    interpreter_head: 10856,
+    thread_head: 1048,
+    node: 152,
+});

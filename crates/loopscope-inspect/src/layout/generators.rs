@@ -234,6 +234,18 @@ pub(super) const GENERATOR_3_14: GeneratorLayout = GeneratorLayout {
     ..GENERATOR_3_13
 };
 
+pub(super) const GENERATOR_3_15: GeneratorLayout = GeneratorLayout {
+    state: GeneratorState::InGenerator {
+        offset: 67,
+        codes: StateCodes::FromZero,
+    },
+    stack_top: StackTop::Pointer {
+        offset: 64,
+        may_have_index: true,
+    },
+    ..GENERATOR_3_14
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,9 @@
 //! Where things are inside the interpreter: typed byte offsets for each supported minor version.
 //!
 //! A [`Layout`] is a table of constants ([`tables`]) that a 3.13+ interpreter's own offset table
-//! ([`debug_offsets`]) overrides. Offsets are the same in all patch releases of one minor version. The
-//! tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
+//! ([`debug_offsets`]) overrides, and what `_asyncio` says of itself from 3.14 on ([`asyncio_debug`]).
+//! Offsets of the interpreter are the same in all patch releases of one minor version; those of `_asyncio`
+//! are not always, which is why [`crate::probe`] looks at live tasks before it believes them. The tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
 //! step refuses anything else. This module reads nothing itself.
 
 #![expect(
@@ -11,12 +12,16 @@
     reason = "parts of the tables are for the reader of whole dumps, which grows beside them"
 )]
 
+pub(crate) mod asyncio_debug;
 pub(crate) mod debug_offsets;
 pub(crate) mod fixed;
 
 mod asyncio;
 mod generators;
 mod tables;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use asyncio::{
     AwaitedBy, Flag, FutureLayout, STATE_CANCELLED, STATE_FINISHED, STATE_PENDING, TaskLayout,
@@ -26,6 +31,8 @@ pub(crate) use generators::{
     AwaitingTest, CoroutineFrame, GeneratorLayout, GeneratorPhase, GeneratorState, StackTop,
     StateCodes,
 };
+
+use crate::dump::LayoutSource;
 
 /// The version of an interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +66,8 @@ impl std::fmt::Display for PythonVersion {
 /// The offsets of one minor version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Where the offsets come from.
+    pub(crate) source: LayoutSource,
     /// `_PyRuntimeState.interpreters.head`.
     pub(crate) interpreters_head: u64,
     /// `PyInterpreterState`.
@@ -402,6 +411,7 @@ impl Layout {
             (3, 12) => Some(tables::PY_3_12),
             (3, 13) => Some(tables::PY_3_13),
             (3, 14) => Some(tables::PY_3_14),
+            (3, 15) => Some(tables::PY_3_15),
             _ => None,
         }
     }

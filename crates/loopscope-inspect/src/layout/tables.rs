@@ -4,11 +4,12 @@
 //! interpreter's own table; what stands here then serves the fields that it leaves out.
 
 use super::asyncio::{
-    FUTURE_3_9, FUTURE_3_10, FUTURE_3_11, FUTURE_3_13, FUTURE_3_14, REGISTRY_3_14, TASK_3_9,
-    TASK_3_10, TASK_3_11, TASK_3_13, TASK_3_14,
+    FUTURE_3_9, FUTURE_3_10, FUTURE_3_11, FUTURE_3_13, FUTURE_3_14, REGISTRY_3_14, REGISTRY_3_15,
+    TASK_3_9, TASK_3_10, TASK_3_11, TASK_3_13, TASK_3_14,
 };
 use super::generators::{
     GENERATOR_3_9, GENERATOR_3_10, GENERATOR_3_11, GENERATOR_3_12, GENERATOR_3_13, GENERATOR_3_14,
+    GENERATOR_3_15,
 };
 use super::{
     AttributeStorage, CodeLayout, ContainerLayout, DictLayout, FrameLayout, FrameOwner,
@@ -16,8 +17,10 @@ use super::{
     Layout, LineFormat, RunningLoop, StringLayout, TaskRegistry, ThreadLayout, TypeLayout,
     VariableNames,
 };
+use crate::dump::LayoutSource;
 
 pub(super) const PY_3_9: Layout = Layout {
+    source: LayoutSource::VersionTable,
     interpreters_head: 32,
     interpreter: InterpreterLayout {
         next: 0,
@@ -306,4 +309,29 @@ pub(super) const PY_3_14: Layout = Layout {
     task: TASK_3_14,
     task_registry: REGISTRY_3_14,
     ..PY_3_13
+};
+
+pub(super) const PY_3_15: Layout = Layout {
+    interpreters_head: 936,
+    interpreter: InterpreterLayout {
+        next: 7264,
+        id: 7272,
+        threads_head: 7336,
+        modules: 7592,
+    },
+    thread: ThreadLayout {
+        ident: 176,
+        native_id: Some(184),
+        dict: 152,
+        running_loop: RunningLoop::ThreadField { running_loop: 1024 },
+        running_task: Some(1032),
+        ..PY_3_14.thread
+    },
+    type_object: TypeLayout {
+        cached_keys: 888,
+        ..PY_3_14.type_object
+    },
+    generator: GENERATOR_3_15,
+    task_registry: REGISTRY_3_15,
+    ..PY_3_14
 };

@@ -61,6 +61,12 @@ impl<M: Memory + Clone> ObjectReader<M> {
         }
     }
 
+    /// Reads by another layout from now on: what types were taken for goes by the old one.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
+        self.types.clear();
+    }
+
     /// Gives the memory of the last sample back.
     pub(crate) fn release(&mut self) {
         self.pages.release();
