@@ -43,9 +43,9 @@ impl Inspector {
         Ok(Self {
             pid,
             start_ticks,
+            walker: Walker::new(memory, &interpreter, ThreadIds::new(pid)),
             interpreter,
             sampler,
-            walker: Walker::new(memory, layout, runtime, ThreadIds::new(pid)),
         })
     }
 
@@ -75,8 +75,7 @@ impl Inspector {
             self.sampler.set_layout(self.interpreter.layout);
             self.walker.set_layout(self.interpreter.layout);
         }
-        let version = self.interpreter.version;
-        let outcome = dump::take(&mut self.walker, self.pid, version, mode);
+        let outcome = dump::take(&mut self.walker, self.pid, mode);
         self.walker.rest();
         outcome.map_err(|error| self.dump_error(error))
     }

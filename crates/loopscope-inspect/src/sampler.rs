@@ -12,7 +12,7 @@ use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
 use crate::frames::{self, Base, Outline};
 use crate::layout::Layout;
-use crate::memory::{Budget, Memory};
+use crate::memory::Memory;
 use crate::object_model::{Kind, ObjectReader};
 use crate::sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 use crate::threads::{PythonThread, ThreadIds};
@@ -80,7 +80,7 @@ impl OptionalParts {
 impl<M: Memory + Clone> Sampler<M> {
     pub(crate) fn new(memory: M, layout: Layout, runtime: u64, thread_ids: ThreadIds) -> Self {
         Self {
-            reader: ObjectReader::new(memory, layout, Budget::SAMPLE),
+            reader: ObjectReader::new(memory, layout),
             runtime,
             codes: CodeCache::default(),
             thread_ids,

@@ -70,14 +70,6 @@ impl<M: Memory> ObjectReader<M> {
         found.take("the set of eager tasks", eager)
     }
 
-    /// The tasks that loops are stepping, with their loops, as asyncio's module has them.
-    pub(crate) fn current_tasks(&mut self, interpreter: u64) -> ReadResult<Vec<(u64, u64)>> {
-        match self.module_global(interpreter, TASKS_MODULE, "_current_tasks")? {
-            Some(tasks) => self.dict_items(tasks),
-            None => Ok(Vec::new()),
-        }
-    }
-
     fn weak_registry(&mut self, interpreter: u64, name: &'static str) -> ReadResult<Vec<u64>> {
         match self.module_global(interpreter, TASKS_MODULE, name)? {
             Some(registry) => self.weak_set_items(registry),

@@ -1,5 +1,7 @@
 //! What could not be read, in words.
 
+use std::borrow::Cow;
+
 use crate::error::{ReadError, ReadResult};
 
 /// Kinds of problems that are told apart; a target has a handful at most.
@@ -13,7 +15,7 @@ pub(super) struct Problems {
 
 #[derive(Debug)]
 struct Problem {
-    what: &'static str,
+    what: Cow<'static, str>,
     first: Option<ReadError>,
     count: usize,
 }
@@ -24,13 +26,13 @@ impl Problems {
         if error.is_final() {
             return Err(error);
         }
-        self.count(what, Some(error));
+        self.count(what.into(), Some(error));
         Ok(())
     }
 
     /// Notes a problem that is no failure to read.
-    pub(super) fn say(&mut self, what: &'static str) {
-        self.count(what, None);
+    pub(super) fn say(&mut self, what: impl Into<Cow<'static, str>>) {
+        self.count(what.into(), None);
     }
 
     /// The value, or its absent form where it could not be read, which is noted.
@@ -45,7 +47,7 @@ impl Problems {
         }
     }
 
-    fn count(&mut self, what: &'static str, first: Option<ReadError>) {
+    fn count(&mut self, what: Cow<'static, str>, first: Option<ReadError>) {
         if let Some(known) = self.kinds.iter_mut().find(|known| known.what == what) {
             known.count += 1;
         } else if self.kinds.len() < MAX_PROBLEMS {

@@ -4,24 +4,26 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::resolve::{Parts, resolve};
 use super::walk::Walker;
-use super::{Dump, DumpMode, LayoutSource};
-use crate::error::{DumpError, ReadError};
-use crate::kernel;
-use crate::layout::PythonVersion;
+use super::walked::Walked;
+use super::{Dump, DumpMode};
+use crate::error::{DumpError, ReadError, ReadResult};
+use crate::kernel::{self, ThreadKernelState};
 use crate::memory::{MemoryError, ProcessMemory};
+use crate::pause::{self, Held};
+
+/// Walks through a process that runs on, until one succeeds: a list may change while it is followed.
+const MAX_LIVE_WALKS: usize = 3;
 
 /// Reads a whole process.
 pub(crate) fn take(
     walker: &mut Walker<ProcessMemory>,
     pid: u32,
-    python_version: PythonVersion,
     mode: DumpMode,
 ) -> Result<Dump, DumpError> {
+    let held = pause::hold(pid, mode)?;
     let taken_nanos = now_nanos();
-    let memory = ProcessMemory::new(pid);
-    let walked = walker
-        .walk(memory, &mut |tid| kernel::thread_state(pid, tid))
-        .map_err(|error| dump_error(pid, error))?;
+    let walked = walk(walker, pid, mode, &held).map_err(|error| dump_error(pid, error))?;
+    let pause = held.release();
     let layout = walker.reader.layout;
     let parts = resolve(walked, &mut walker.codes, &layout, taken_nanos);
     let Parts {
@@ -33,10 +35,10 @@ pub(crate) fn take(
     } = parts;
     Ok(Dump {
         pid,
-        python_version,
-        layout: LayoutSource::VersionTable,
+        python_version: walker.python_version,
+        layout: layout.source,
         mode,
-        pause: None,
+        pause,
         taken_nanos,
         threads,
         loops,
@@ -44,6 +46,32 @@ pub(crate) fn take(
         deadlocks,
         problems,
     })
+}
+
+fn walk(
+    walker: &mut Walker<ProcessMemory>,
+    pid: u32,
+    mode: DumpMode,
+    held: &Held,
+) -> ReadResult<Walked> {
+    let memory = ProcessMemory::new(held.memory_pid());
+    // A thread that is stopped now says nothing of what it did.
+    let mut kernel = |tid| match held.thread_before(tid) {
+        Some(state) => state,
+        None if mode == DumpMode::Live => kernel::thread_state(pid, tid),
+        None => ThreadKernelState::UNKNOWN,
+    };
+    let mut attempts = 1;
+    loop {
+        match walker.walk(memory, &mut kernel) {
+            Err(error)
+                if mode == DumpMode::Live && !error.is_final() && attempts < MAX_LIVE_WALKS =>
+            {
+                attempts += 1;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn dump_error(pid: u32, source: ReadError) -> DumpError {

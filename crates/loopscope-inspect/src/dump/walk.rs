@@ -11,16 +11,17 @@ use super::walked::{
     Link, Walked, WalkedFailure, WalkedFuture, WalkedLoop, WalkedTask, WalkedThread,
 };
 use crate::asyncio::{
-    AwaitChain, ChainEnd, ChainFrame, FoundTasks, KnownListeners, Listener, LoopWords,
-    QueueOffsets, TaskWords, Through,
+    AwaitChain, ChainFrame, FoundTasks, KnownListeners, Listener, LoopWords, QueueOffsets, Through,
 };
 use crate::codes::CodeCache;
 use crate::error::ReadResult;
 use crate::frames::RawFrame;
 use crate::kernel::ThreadKernelState;
-use crate::layout::Layout;
+use crate::layout::{Layout, PythonVersion};
+use crate::locate::Interpreter;
 use crate::memory::{AddressMap, AddressSet, Budget, Memory};
 use crate::object_model::{Kind, ObjectReader};
+use crate::probe::TaskFit;
 use crate::threads::{PythonThread, ThreadIds};
 
 /// Futures that are no tasks and are followed from one to the next.
@@ -37,6 +38,7 @@ pub(crate) type KernelStates<'a> = &'a mut dyn FnMut(u32) -> ThreadKernelState;
 pub(crate) struct Walker<M> {
     pub(super) reader: ObjectReader<M>,
     pub(super) codes: CodeCache,
+    pub(super) python_version: PythonVersion,
     runtime: u64,
     thread_ids: ThreadIds,
     queue_offsets: QueueOffsets,
@@ -51,11 +53,12 @@ struct Known {
 }
 
 impl<M: Memory + Clone> Walker<M> {
-    pub(crate) fn new(memory: M, layout: Layout, runtime: u64, thread_ids: ThreadIds) -> Self {
+    pub(crate) fn new(memory: M, interpreter: &Interpreter, thread_ids: ThreadIds) -> Self {
         Self {
-            reader: ObjectReader::new(memory, layout, Budget::DUMP),
+            reader: ObjectReader::with_budget(memory, interpreter.layout, Budget::DUMP),
             codes: CodeCache::default(),
-            runtime,
+            python_version: interpreter.version,
+            runtime: interpreter.runtime,
             thread_ids,
             queue_offsets: QueueOffsets::default(),
         }
@@ -206,7 +209,16 @@ impl<M: Memory + Clone> Walker<M> {
         for (place, error) in found.failures {
             known.problems.note(place, error)?;
         }
-        Ok(found.tasks)
+        let mut tasks = found.tasks;
+        let fit = self.reader.fit_tasks(&tasks)?;
+        if let Some(problem) = fit.problem(self.python_version) {
+            known.problems.say(problem);
+        }
+        if fit == TaskFit::Unknown {
+            let reader = &mut self.reader;
+            tasks.retain(|task| !matches!(reader.kind_of(*task), Ok(Kind::NativeTask)));
+        }
+        Ok(tasks)
     }
 
     /// Fetches what tasks point to before they are read one after the other.

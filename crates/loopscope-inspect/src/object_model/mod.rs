@@ -50,7 +50,13 @@ pub(crate) struct ObjectReader<M> {
 }
 
 impl<M: Memory + Clone> ObjectReader<M> {
-    pub(crate) fn new(memory: M, layout: Layout, budget: Budget) -> Self {
+    /// For looks at one thread each.
+    pub(crate) fn new(memory: M, layout: Layout) -> Self {
+        Self::with_budget(memory, layout, Budget::SAMPLE)
+    }
+
+    /// For readings of the given size.
+    pub(crate) fn with_budget(memory: M, layout: Layout, budget: Budget) -> Self {
         Self {
             pages: PageCache::new(memory.clone(), budget),
             layout,

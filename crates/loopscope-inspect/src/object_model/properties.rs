@@ -55,7 +55,7 @@ fn memory() -> impl Strategy<Value = FakeMemory> {
 
 /// Each reader on one address.
 fn read_everything(memory: &FakeMemory, layout: Layout, address: u64) {
-    let mut reader = ObjectReader::new(memory, layout, Budget::SAMPLE);
+    let mut reader = ObjectReader::new(memory, layout);
     let thread = PythonThread {
         state: address,
         interpreter: address,
@@ -127,7 +127,7 @@ fn memory_with_object(flags: u64) -> (FakeMemory, u64) {
 fn an_object_is_what_its_types_flags_say() {
     let kind = |flags| {
         let (memory, object) = memory_with_object(flags);
-        ObjectReader::new(&memory, layouts()[3], Budget::SAMPLE)
+        ObjectReader::new(&memory, layouts()[3])
             .type_of(object)
             .map(|class| class.kind)
     };
@@ -141,7 +141,7 @@ fn an_object_is_what_its_types_flags_say() {
 fn a_pointer_whose_type_has_no_metatype_is_no_object() {
     let (mut memory, object) = memory_with_object(0);
     memory.put_word(BASE + layouts()[3].type_object.flags, 0);
-    let outcome = ObjectReader::new(&memory, layouts()[3], Budget::SAMPLE).type_of(object);
+    let outcome = ObjectReader::new(&memory, layouts()[3]).type_of(object);
     assert!(
         matches!(outcome, Err(ReadError::Unexpected { .. })),
         "{outcome:?}"
@@ -152,7 +152,7 @@ fn a_pointer_whose_type_has_no_metatype_is_no_object() {
 fn a_string_that_claims_a_huge_length_is_refused() {
     let (mut memory, object) = memory_with_object(1 << 28);
     memory.put_word(object + layouts()[3].string.length, u64::MAX / 2);
-    let outcome = ObjectReader::new(&memory, layouts()[3], Budget::SAMPLE).string(object);
+    let outcome = ObjectReader::new(&memory, layouts()[3]).string(object);
     assert!(
         matches!(outcome, Err(ReadError::Unexpected { .. })),
         "{outcome:?}"
@@ -165,9 +165,7 @@ fn a_ring_of_frames_ends() {
     let mut memory = FakeMemory::default();
     memory.put_word(BASE + 24, BASE + 0x200);
     memory.put_word(BASE + 0x200 + layout.frame.previous, BASE + 0x200);
-    let outline = ObjectReader::new(&memory, layout, Budget::SAMPLE)
-        .outline(BASE)
-        .unwrap();
+    let outline = ObjectReader::new(&memory, layout).outline(BASE).unwrap();
     assert_eq!(outline.frames.len(), 2048);
 }
 
@@ -178,7 +176,7 @@ fn a_ring_of_threads_is_an_error() {
     memory.put_word(BASE + layout.interpreters_head, BASE + 0x400);
     memory.put_word(BASE + 0x400 + layout.interpreter.threads_head, BASE + 0x800);
     memory.put_word(BASE + 0x800 + layout.thread.next, BASE + 0x800);
-    let outcome = ObjectReader::new(&memory, layout, Budget::SAMPLE).python_threads(BASE);
+    let outcome = ObjectReader::new(&memory, layout).python_threads(BASE);
     assert!(
         matches!(outcome, Err(ReadError::Unexpected { .. })),
         "{outcome:?}"

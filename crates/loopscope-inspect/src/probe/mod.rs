@@ -6,14 +6,6 @@
 //! same tasks, which works without any table. Where that is not unambiguous either, tasks are said to be
 //! unreadable rather than read wrong.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the reader of whole dumps, which asks, grows beside it"
-    )
-)]
-
 mod evidence;
 mod structure;
 
@@ -22,7 +14,7 @@ mod tests;
 
 use crate::dump::LayoutSource;
 use crate::error::{ReadError, ReadResult};
-use crate::layout::{FutureLayout, PythonVersion, TaskLayout, TaskRegistry};
+use crate::layout::{FutureLayout, Layout, PythonVersion, TaskLayout, TaskRegistry};
 use crate::memory::Memory;
 use crate::object_model::{ObjectReader, TypeInfo};
 use evidence::Pointee;
@@ -63,7 +55,7 @@ impl TaskFit {
     }
 }
 
-impl<M: Memory> ObjectReader<M> {
+impl<M: Memory + Clone> ObjectReader<M> {
     /// Holds the layout against tasks, those that are no native ones left out, and replaces it where it
     /// is wrong. Without native tasks there is nothing that could be read wrong, and the tables stand.
     pub(crate) fn fit_tasks(&mut self, tasks: &[u64]) -> ReadResult<TaskFit> {
@@ -78,9 +70,12 @@ impl<M: Memory> ObjectReader<M> {
         }
         match self.probe(facts, &sample)? {
             Some((future, task)) => {
-                self.layout.future = future;
-                self.layout.task = task;
-                self.layout.source = LayoutSource::Probed;
+                self.set_layout(Layout {
+                    future,
+                    task,
+                    source: LayoutSource::Probed,
+                    ..self.layout
+                });
                 Ok(TaskFit::Probed)
             }
             None => Ok(TaskFit::Unknown),

@@ -150,7 +150,7 @@ fn a_thread_that_never_holds_still_is_reported_as_torn() {
         let pid = running.0.id();
         let truth = ProcessMemory::new(pid);
         let found = locate::locate(pid, &truth).unwrap();
-        let threads = ObjectReader::new(truth, found.layout, Budget::SAMPLE)
+        let threads = ObjectReader::new(truth, found.layout)
             .python_threads(found.runtime)
             .unwrap();
         let innermost = match found.layout.thread.innermost {
