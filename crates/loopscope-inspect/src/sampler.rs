@@ -118,7 +118,7 @@ impl<M: Memory + Clone> Sampler<M> {
 
     /// Takes over what was found out of the layout since.
     pub(crate) fn set_layout(&mut self, layout: Layout) {
-        self.reader.layout = layout;
+        self.reader.set_layout(layout);
     }
 
     /// Gives the memory of the last look back.

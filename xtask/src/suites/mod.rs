@@ -54,8 +54,8 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "sid",
-        packages: &["python3.14", "python3.15", "python3-pip-whl"],
-        programs: &["python3.14", "python3.15"],
+        packages: &["python3.13", "python3.14", "python3.15", "python3-pip-whl"],
+        programs: &["python3.13", "python3.14", "python3.15"],
         c_library_of: "sid",
     },
 ];
@@ -135,6 +135,10 @@ impl Suite {
 
     /// Unpacks into a folder aside and puts that in place when it is whole.
     fn unpack(&self, shell: &Shell, apt: &Apt) -> Result<()> {
+        let loader = folder().join(self.c_library_of).join(LIBRARIES);
+        if self.c_library_of != self.name && !loader.is_dir() {
+            bail!("they need the C library of {}", self.c_library_of);
+        }
         let folder = self.folder();
         shell.remove_path(&folder)?;
         let aside = folder.with_extension("unpacked");
@@ -179,12 +183,18 @@ impl Suite {
         )
     }
 
-    /// For people: all interpreters in one folder.
+    /// For people: all interpreters in one folder. Where two suites have the same program, the later one's
+    /// carries the suite's name.
     fn link_programs(&self) -> Result<()> {
         let bin = folder().join("bin");
         fs::create_dir_all(&bin)?;
+        let earlier = SUITES.iter().take_while(|suite| suite.name != self.name);
+        let taken: Vec<_> = earlier.flat_map(|suite| suite.programs).collect();
         for program in self.programs {
-            let link = bin.join(program);
+            let link = match taken.contains(&program) {
+                true => bin.join(format!("{program}-{}", self.name)),
+                false => bin.join(program),
+            };
             let _ = fs::remove_file(&link);
             symlink(
                 Path::new("..")

@@ -20,6 +20,9 @@ mod asyncio;
 mod generators;
 mod tables;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use asyncio::{
     AwaitedBy, Flag, FutureLayout, STATE_CANCELLED, STATE_FINISHED, STATE_PENDING, TaskLayout,
     TaskLists, TaskRegistry,
