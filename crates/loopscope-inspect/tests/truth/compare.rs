@@ -15,12 +15,11 @@ use crate::told::{
 /// Clocks are read in nanoseconds and told in seconds.
 const CLOCK_SECONDS: f64 = 1e-5;
 
-/// Fails with all differences, one a line.
-pub(crate) fn assert_true(told: &Told, dump: &Dump) {
-    let differences = differences(told, dump);
+/// Fails with all differences, if there are any.
+pub(crate) fn fail_with(differences: &[String]) {
     assert!(
         differences.is_empty(),
-        "{} differences from what the program told:\n{}",
+        "{} differences from what the programs told:\n{}",
         differences.len(),
         differences.join("\n")
     );

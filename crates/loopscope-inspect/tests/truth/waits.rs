@@ -2,47 +2,65 @@
 
 use loopscope_inspect::DumpMode;
 
-use crate::compare::assert_true;
+use crate::compare::{differences, fail_with};
 use crate::pythons::{self, Python};
 use crate::told::{start, tell};
 
-/// Dumps before the program tells, since telling makes the interpreter name tasks that had no name yet,
-/// and after.
-fn check(python: &Python, options: &[&str], arguments: &[&str]) {
+/// The differences of all modes. Dumps before the program tells, since telling makes the interpreter
+/// name tasks that had no name yet, and after.
+fn check(python: &Python, options: &[&str], arguments: &[&str]) -> Vec<String> {
     let mut program = start(python, options, "waits.py", arguments);
     let mut inspector = program.attach();
+    let mut found = Vec::new();
     for mode in [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live] {
-        println!("{mode:?}");
         let before = inspector.dump(mode).unwrap();
         let told = tell(&mut program);
         let after = inspector.dump(mode).unwrap();
         assert_eq!(tell(&mut program), told, "the program does not stand still");
-        assert_true(&told, &before);
-        assert_true(&told, &after);
+        for (when, dump) in [("before", before), ("after", after)] {
+            let place = |difference: String| {
+                format!(
+                    "{:?} {arguments:?}, {mode:?} {when}: {difference}",
+                    python.version
+                )
+            };
+            found.extend(differences(&told, &dump).into_iter().map(place));
+        }
     }
+    found
 }
 
 #[test]
 fn every_way_of_waiting_is_told_apart_on_asyncio() {
-    for python in pythons::all() {
-        check(python, &[], &["asyncio"]);
-    }
+    let check_one = |python| check(python, &[], &["asyncio"]);
+    fail_with(
+        &pythons::all()
+            .iter()
+            .flat_map(check_one)
+            .collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn every_way_of_waiting_is_told_apart_on_uvloop() {
+    let mut found = Vec::new();
     for python in pythons::all() {
         if python.has_uvloop {
-            check(python, &[], &["uvloop"]);
+            found.extend(check(python, &[], &["uvloop"]));
         } else {
             println!("SKIPPED: Python {:?} has no uvloop", python.version);
         }
     }
+    fail_with(&found);
 }
 
 #[test]
 fn a_debug_allocator_and_a_debugged_loop_change_nothing() {
-    for python in pythons::all() {
-        check(python, &["-X", "dev"], &["asyncio"]);
-    }
+    let check_one = |python| check(python, &["-X", "dev"], &["asyncio"]);
+    fail_with(
+        &pythons::all()
+            .iter()
+            .flat_map(check_one)
+            .collect::<Vec<_>>(),
+    );
 }

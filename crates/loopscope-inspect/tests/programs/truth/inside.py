@@ -24,6 +24,8 @@ WRAPPERS = {
     "async_generator_athrow",
     "anext_awaitable",
     "coroutine_wrapper",
+    # Cython's.
+    "coroutine_await",
 }
 
 
@@ -90,9 +92,11 @@ def compiled_frame(coroutine):
 
 
 def inside_wrapper(wrapper):
-    known = (referent for referent in gc.get_referents(wrapper)
-             if type(referent) in ATTRIBUTES or type(referent).__name__ in WRAPPERS)
-    return next(known, None)
+    return next((inner for inner in gc.get_referents(wrapper) if is_part(inner)), None)
+
+
+def is_part(thing):
+    return type(thing) in ATTRIBUTES or type(thing).__name__ in WRAPPERS or is_compiled(thing)
 
 
 def running_chain(coroutine, innermost):

@@ -33,17 +33,19 @@ def know_loop(event_loop):
 
 
 def serve():
-    """Says `ready`, then tells once for each line of the standard input."""
+    """Says `ready` once all stands still, then tells once for each line of the standard input."""
+    # Names are not asked for yet, since the interpreter makes some of them only then.
+    settled(lambda task: None)
     print("ready", flush=True)
     for _ in sys.stdin:  # mark: serve
-        print(settled(), flush=True)
+        print(settled(lambda task: task.get_name()), flush=True)
 
 
-def settled():
+def settled(name_of):
     """What is true twice in a row."""
     before = None
     while True:
-        text = json.dumps({"tasks": tasks(), "loops": told_loops(), "threads": threads()})
+        text = json.dumps({"tasks": tasks(name_of), "loops": told_loops(), "threads": threads()})
         if text == before:
             return text
         before = text
@@ -58,11 +60,14 @@ def registered():
     return listed
 
 
-def tasks():
+def tasks(name_of):
     listed = registered()
     everything = sorted(listed | set(known), key=id)
     waited_by = waiters(everything)
-    return [told(task, task in listed, waited_by[task]) for task in everything]
+    return [
+        {"name": name_of(task), "is_listed": task in listed, "awaited_by": waited_by[task], **told(task)}
+        for task in everything
+    ]
 
 
 def waiters(everything):
@@ -74,15 +79,13 @@ def waiters(everything):
     return waited_by
 
 
-def told(task, is_listed, waited_by):
+def told(task):
     facts = known.get(task, {})
     state = state_of(task)
     return {
         "address": id(task),
-        "name": task.get_name(),
         "type_name": inside.type_name(task),
         "event_loop": id(task.get_loop()),
-        "is_listed": is_listed,
         "is_declared": task in known,
         "state": state,
         "is_cancelling": facts.get("is_cancelling", False),
@@ -90,7 +93,6 @@ def told(task, is_listed, waited_by):
         "waits_for": waits_for(task, state["kind"], facts.get("tasks")),
         "primitive": primitive(facts),
         "deadlines": deadlines(task),
-        "awaited_by": sorted(waited_by),
     }
 
 
