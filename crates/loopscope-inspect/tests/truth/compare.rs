@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use loopscope_inspect::{
-    Dump, DumpedLoop, DumpedTask, DumpedThread, Frame, LoopState, Orphan, TaskState, Wait,
-    WaitTarget,
+    Dump, DumpedLoop, DumpedTask, DumpedThread, Frame, LoopState, Orphan, TaskIndex, TaskState,
+    Wait, WaitTarget,
 };
 
 use crate::told::{
@@ -65,7 +65,30 @@ impl Found<'_> {
     fn nothing_is_missing(&mut self) {
         "the dump".clone_into(&mut self.place);
         self.same("problems", &Vec::new(), &self.dump.problems);
-        self.same("deadlocks", &Vec::new(), &self.dump.deadlocks);
+        let told = self
+            .told
+            .deadlocks
+            .iter()
+            .map(|circle| circle.iter().copied().collect());
+        let dumped = self
+            .dump
+            .deadlocks
+            .iter()
+            .map(|circle| self.addresses(circle));
+        let (told, dumped): (Vec<BTreeSet<_>>, Vec<_>) = (told.collect(), dumped.collect());
+        let told: BTreeSet<_> = told.iter().map(|circle| self.names(circle)).collect();
+        let dumped: BTreeSet<_> = dumped.iter().map(|circle| self.names(circle)).collect();
+        self.same("deadlocks", &told, &dumped);
+        self.same(
+            "deadlocks, each once",
+            &dumped.len(),
+            &self.dump.deadlocks.len(),
+        );
+    }
+
+    fn addresses(&self, tasks: &[TaskIndex]) -> BTreeSet<u64> {
+        let tasks = tasks.iter().filter_map(|index| self.dump.task(*index));
+        tasks.map(|task| task.address).collect()
     }
 
     fn tasks(&mut self) {
@@ -206,11 +229,7 @@ impl Found<'_> {
     }
 
     fn awaited_by(&mut self, told: &ToldTask, dumped: &DumpedTask) {
-        let indexes = dumped.awaited_by.iter();
-        let waiters: BTreeSet<_> = indexes
-            .filter_map(|index| self.dump.task(*index))
-            .map(|task| task.address)
-            .collect();
+        let waiters = self.addresses(&dumped.awaited_by);
         self.same(
             "awaited by, each once",
             &waiters.len(),

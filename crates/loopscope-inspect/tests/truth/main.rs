@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says on its own output what it runs"
 )]
 
+mod check;
 mod compare;
 #[path = "../common/pythons.rs"]
 mod pythons;
@@ -15,4 +16,5 @@ mod pythons;
 mod support;
 mod told;
 
+mod loops;
 mod waits;

@@ -14,6 +14,8 @@ pub(crate) struct Told {
     pub(crate) tasks: Vec<ToldTask>,
     pub(crate) loops: Vec<ToldLoop>,
     pub(crate) threads: Vec<ToldThread>,
+    /// Circles of tasks that wait for each other.
+    pub(crate) deadlocks: Vec<Vec<u64>>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -135,6 +137,17 @@ pub(crate) fn start(python: &Python, options: &[&str], name: &str, arguments: &[
         .env("PYTHONDONTWRITEBYTECODE", "1");
     println!("options {options:?}, arguments {arguments:?}");
     Program::spawn(python, &name, &mut command)
+}
+
+/// Whether an interpreter has a module.
+pub(crate) fn can_import(python: &Python, module: &str) -> bool {
+    let find =
+        format!("import importlib.util as u, sys; sys.exit(u.find_spec({module:?}) is None)");
+    let mut command = Command::new(&python.path);
+    command
+        .args(["-c", &find])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Lets a program tell.

@@ -28,6 +28,10 @@ WRAPPERS = {
     "coroutine_await",
 }
 
+# The system calls in which the thread of a loop can wait: forms of `poll`, `select` and `nanosleep`,
+# and those of epoll with the place of their time-out.
+WAITS = {7: None, 23: None, 35: None, 230: None, 270: None, 271: None, 232: 4, 281: 4}
+
 
 def frame(code, line):
     name = code.co_qualname if HAS_QUALIFIED_NAMES else code.co_name
@@ -129,3 +133,13 @@ def is_new(coroutine):
     if isinstance(coroutine, types.CoroutineType):
         return inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
     return inspect.getgeneratorstate(coroutine) == inspect.GEN_CREATED
+
+
+def stands(native_id):
+    """Whether a thread waits in a system call, and not just for what is ready now."""
+    with open(f"/proc/self/task/{native_id}/syscall") as file:
+        words = file.read().split()
+    if not words[0].isdigit() or int(words[0]) not in WAITS:
+        return False
+    time_out = WAITS[int(words[0])]
+    return time_out is None or int(words[time_out], 16) != 0

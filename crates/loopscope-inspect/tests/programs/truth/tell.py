@@ -5,12 +5,20 @@ import asyncio
 import json
 import sys
 import threading
+import time
 
 import inside
 
+FUTURES = (asyncio.Future, asyncio.futures._PyFuture)
+
 known = {}
+kept = []
 # Of each loop the thread that it ran on last.
 loops = {}
+# Loops that run a callback that belongs to no task.
+callbacks = []
+# Tasks that wait for each other.
+circles = []
 
 
 def know(task, tasks=None, primitive=None, on=None, **rest):
@@ -32,6 +40,11 @@ def know_loop(event_loop):
     return event_loop
 
 
+def know_callback(event_loop):
+    """Declares that a loop runs a callback that belongs to no task."""
+    callbacks.append(event_loop)
+
+
 def serve():
     """Says `ready` once all stands still, then tells once for each line of the standard input."""
     # Names are not asked for yet, since the interpreter makes some of them only then.
@@ -42,13 +55,25 @@ def serve():
 
 
 def settled(name_of):
-    """What is true twice in a row."""
+    """What is true twice in a row while the threads of all loops wait."""
     before = None
     while True:
-        text = json.dumps({"tasks": tasks(name_of), "loops": told_loops(), "threads": threads()})
-        if text == before:
+        stand = all(inside.stands(native_ids()[loops[one]]) for one in loops if one.is_running())
+        text = json.dumps(told_process(name_of))
+        if stand and text == before:
             return text
-        before = text
+        before = text if stand else None
+        # Lets the others have the interpreter's lock.
+        time.sleep(0)
+
+
+def told_process(name_of):
+    return {
+        "tasks": tasks(name_of),
+        "loops": told_loops(),
+        "threads": threads(),
+        "deadlocks": [[id(task) for task in circle] for circle in circles],
+    }
 
 
 def registered():
@@ -63,9 +88,9 @@ def registered():
 def tasks(name_of):
     listed = registered()
     everything = sorted(listed | set(known), key=id)
-    waited_by = waiters(everything)
+    waited_by, ends = waiters(everything), deadlines()
     return [
-        {"name": name_of(task), "is_listed": task in listed, "awaited_by": waited_by[task], **told(task)}
+        {"name": name_of(task), "is_listed": task in listed, "awaited_by": waited_by[task], **told(task, ends)}
         for task in everything
     ]
 
@@ -79,7 +104,7 @@ def waiters(everything):
     return waited_by
 
 
-def told(task):
+def told(task, ends):
     facts = known.get(task, {})
     state = state_of(task)
     return {
@@ -92,7 +117,7 @@ def told(task):
         "chain": chain_of(task, state["kind"]),
         "waits_for": waits_for(task, state["kind"], facts.get("tasks")),
         "primitive": primitive(facts),
-        "deadlines": deadlines(task),
+        "deadlines": ends_of_wait(task, ends),
     }
 
 
@@ -137,18 +162,29 @@ def waits_for(task, state, awaited):
     return {"kind": "future", "address": id(future), "type_name": inside.type_name(future)}
 
 
-def deadlines(task):
-    """When timers will end the wait of a task, on the loop's clock."""
-    future = task._fut_waiter
-    ends = []
-    for handle in getattr(task.get_loop(), "_scheduled", ()):
-        if handle.cancelled():
-            continue
-        owner = getattr(handle._callback, "__self__", None)
-        is_its_timeout = owner is not None and getattr(owner, "_task", None) is task
-        if is_its_timeout or future is not None and any(one is future for one in handle._args):
-            ends.append(handle.when())
+def deadlines():
+    """When timers will settle a future or end what a task does, on the loops' clock, by its address."""
+    ends = {}
+    for event_loop in loops:
+        for handle in getattr(event_loop, "_scheduled", ()):
+            if not handle.cancelled():
+                for ended in ended_by(handle):
+                    ends.setdefault(id(ended), []).append(handle.when())
     return ends
+
+
+def ended_by(handle):
+    """The futures that a timer settles, or the task that a time-out or cancel scope belongs to."""
+    owner = getattr(handle._callback, "__self__", None)
+    tasks = (getattr(owner, name, None) for name in ("_task", "_host_task"))
+    return [*(one for one in handle._args if isinstance(one, FUTURES)), *(task for task in tasks if task in known)]
+
+
+def ends_of_wait(task, ends):
+    """A time-out of the task that it waits for may have an end in which that task goes on."""
+    future = task._fut_waiter
+    is_task = isinstance(future, (asyncio.Task, asyncio.tasks._PyTask))
+    return ends.get(id(task), []) + (ends.get(id(future), []) if not is_task else [])
 
 
 def told_loops():
@@ -174,8 +210,10 @@ def told_loop(event_loop):
 
 def loop_state(event_loop, task):
     if event_loop.is_running():
-        return "running" if task else "idle"
-    return "closed" if event_loop.is_closed() else "not_running"
+        return "running" if task or event_loop in callbacks else "idle"
+    # Of a compiled loop it is not to be seen from outside whether it was closed.
+    is_visible = hasattr(event_loop, "_closed")
+    return "closed" if is_visible and event_loop.is_closed() else "not_running"
 
 
 def native_ids():

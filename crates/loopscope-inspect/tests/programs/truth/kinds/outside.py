@@ -5,10 +5,9 @@ import socket
 import threading
 
 from kinds.plain import await_it
-from tell import know, make
+from tell import kept, make
 
 for_ever = threading.Event()
-kept = []
 
 
 async def in_executor(executor):
@@ -46,9 +45,10 @@ async def start():
 
 
 async def start_streams():
-    server = await asyncio.start_server(keep_connection, "127.0.0.1", 0)
+    # Nobody accepts its connections, so that nothing comes and what is written piles up.
+    server = socket.create_server(("127.0.0.1", 0))
     kept.append(server)
-    port = server.sockets[0].getsockname()[1]
+    port = server.getsockname()[1]
     for name, function in [("readline", read_line), ("readexactly", read_exactly)]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         kept.append(writer)
@@ -58,9 +58,3 @@ async def start_streams():
     writer.write(bytes(1 << 24))
     kept.append(writer)
     make(drain(writer), "drain", primitive="stream drain")
-
-
-def keep_connection(reader, writer):
-    # Nothing is read from it, so that what is written to it piles up.
-    writer.transport.pause_reading()
-    kept.append(writer)
