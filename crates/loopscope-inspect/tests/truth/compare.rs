@@ -235,7 +235,8 @@ impl Found<'_> {
             &waiters.len(),
             &dumped.awaited_by.len(),
         );
-        let told: BTreeSet<_> = told.awaited_by.iter().copied().collect();
+        let Some(told) = &told.awaited_by else { return };
+        let told: BTreeSet<_> = told.iter().copied().collect();
         if told != waiters {
             let (told, dumped) = (self.names(&told), self.names(&waiters));
             self.same("awaited by", &told, &dumped);

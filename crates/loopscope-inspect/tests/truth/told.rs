@@ -37,8 +37,8 @@ pub(crate) struct ToldTask {
     pub(crate) primitive: Option<ToldPrimitive>,
     /// When timers end its wait, on the clock of the loop.
     pub(crate) deadlines: Vec<f64>,
-    /// The tasks that wait for it.
-    pub(crate) awaited_by: Vec<u64>,
+    /// The tasks that wait for it; `None` where that is a matter of opinion.
+    pub(crate) awaited_by: Option<Vec<u64>>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]

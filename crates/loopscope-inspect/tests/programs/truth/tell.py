@@ -24,7 +24,8 @@ circles = []
 def know(task, tasks=None, primitive=None, on=None, **rest):
     """Declares what cannot be seen: the tasks that `task` waits for through whatever stands between, and
     the primitive that it waits in, with the object where there is one. The rest: what the primitive says
-    of itself as `detail`, whether the task `is_cancelling`, a `group` of tasks that it will wait for."""
+    of itself as `detail`, whether the task `is_cancelling`, a `group` of tasks that it will wait for, and whether it is a matter of
+    opinion, `is_open`, who waits for it."""
     known[task] = dict(tasks=tasks, primitive=primitive, on=on, **rest)
     return task
 
@@ -90,7 +91,12 @@ def tasks(name_of):
     everything = sorted(listed | set(known), key=id)
     waited_by, ends = waiters(everything), deadlines()
     return [
-        {"name": name_of(task), "is_listed": task in listed, "awaited_by": waited_by[task], **told(task, ends)}
+        {
+            "name": name_of(task),
+            "is_listed": task in listed,
+            "awaited_by": None if known.get(task, {}).get("is_open") else waited_by[task],
+            **told(task, ends),
+        }
         for task in everything
     ]
 

@@ -122,6 +122,8 @@ def start():
     if sys.version_info >= (3, 10):
         kinds["anext"] = await_it(anext(numbers()))
         kinds["anext with a default"] = await_it(anext(numbers(), "default"))
+    if sys.version_info < (3, 12):
+        kinds["generator-based from the start"] = generator_based()
     for name, coroutine in kinds.items():
         make(coroutine, name, primitive="sleep")
     make(await_it(WithIterator()), "__await__ with an iterator")

@@ -17,6 +17,10 @@ async def fail(error):
     raise error
 
 
+def in_python(coroutine, name):
+    return asyncio.tasks._PyTask(coroutine, loop=asyncio.get_running_loop(), name=name)
+
+
 FAILURES = [
     ValueError("boom"),
     ValueError(),
@@ -33,6 +37,7 @@ FAILURES = [
 async def start():
     tasks = [make(give(value), f"returned {value!r}") for value in [None, 1, "text"]]
     tasks += [make(fail(error), f"failed {number}") for number, error in enumerate(FAILURES)]
+    tasks.append(make(fail(OSError("in Python")), "failed in Python", in_python))
     cancelled = make(sleep(HOUR), "cancelled")
     cancelled_with_message = make(sleep(HOUR), "cancelled with a message")
     cancelled_at_once = make(sleep(HOUR), "cancelled before its first step")

@@ -6,12 +6,12 @@ from kinds.plain import HOUR, await_it, sleep
 from tell import know, make
 
 
-def child(name, factory=asyncio.create_task):
-    return make(sleep(HOUR), name, factory, primitive="sleep")
+def child(name, **facts):
+    return make(sleep(HOUR), name, primitive="sleep", **facts)
 
 
-def children(of, count=3):
-    return [child(f"{of} child {number}") for number in range(count)]
+def children(of, **facts):
+    return [child(f"{of} child {number}", **facts) for number in range(3)]
 
 
 async def gather(tasks):
@@ -24,6 +24,15 @@ async def gather_with_exceptions(tasks):
 
 async def gather_of_gathers(first, second):
     await asyncio.gather(asyncio.gather(*first), asyncio.gather(*second))
+
+
+async def gather_of_others(first, second, third):
+    await asyncio.gather(asyncio.gather(first, second), asyncio.shield(third))
+
+
+async def as_completed(tasks):
+    for first in asyncio.as_completed(tasks):
+        await first
 
 
 async def wait(tasks):
@@ -73,6 +82,10 @@ def start_groups():
         make(function(tasks), function.__name__, tasks=tasks, primitive=primitive)
     first, second = children("first gather"), children("second gather")
     make(gather_of_gathers(first, second), "gather of gathers", tasks=first + second, primitive="gather")
+    tasks = children("gather of others")
+    make(gather_of_others(*tasks), "gather of others", tasks=tasks, primitive="gather")
+    tasks = children("as_completed", is_open=True)
+    make(as_completed(tasks), "as_completed", primitive="as_completed")
 
 
 async def ended():
@@ -93,6 +106,9 @@ def start_timeouts():
 
     make(timeout(asyncio.get_running_loop().create_future()), "timeout")
     make(timeout(sleep(HOUR / 2)), "timeout of sleep", primitive="sleep")
+    if sys.version_info >= (3, 12):
+        queue = asyncio.Queue()
+        make(asyncio.wait_for(queue.get(), HOUR), "wait_for of a queue", primitive="Queue.get", on=queue)
     task = child("child with timeout")
     make(timeout(task), "timeout of a task", tasks=[task])
 

@@ -34,6 +34,7 @@ async def start():
     executor = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="own-pool")
     for name, which in [("default executor", None), ("own executor", executor), ("queued", executor)]:
         make(in_executor(which), name, primitive="executor")
+    make(asyncio.to_thread(for_ever.wait), "to_thread", primitive="executor")
     make(await_it(asyncio.wrap_future(concurrent.futures.Future())), "wrapped future", primitive="executor")
     kept.append(socket.socketpair())
     for one in kept[-1]:

@@ -46,7 +46,7 @@ async def start():
     bounded = asyncio.BoundedSemaphore(0)
     make(acquire(bounded), "bounded semaphore", primitive="BoundedSemaphore", on=bounded)
     event = asyncio.Event()
-    make(wait(event), "event", primitive="Event", on=event)
+    make(wait(event), "event", primitive="Event", on=event, detail="not set, 1 waiting")
     await conditions()
     queues()
     if sys.version_info >= (3, 11):
@@ -66,8 +66,8 @@ async def conditions():
 def queues():
     for kind in [asyncio.Queue, asyncio.LifoQueue, asyncio.PriorityQueue]:
         empty = kind()
-        make(get(empty), f"get from {kind.__name__}", primitive="Queue.get", on=empty)
+        make(get(empty), f"get from {kind.__name__}", primitive="Queue.get", on=empty, detail="0 queued, 1 getting")
     full = asyncio.Queue(1)
     full.put_nowait("first")
-    make(put(full), "put", primitive="Queue.put", on=full)
+    make(put(full), "put", primitive="Queue.put", on=full, detail="maxsize 1, 1 queued, 1 putting")
     make(join(full), "join", primitive="Queue.join", on=full)

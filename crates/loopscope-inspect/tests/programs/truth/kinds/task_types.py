@@ -14,7 +14,17 @@ class Slotted(asyncio.Task):
     __slots__ = ("extra",)
 
 
-class OwnPythonTask(asyncio.tasks._PyTask):
+class Mixin:
+    def __init__(self, *arguments, **options):
+        self.mixed = 1
+        super().__init__(*arguments, **options)
+
+
+class Mixed(Mixin, asyncio.Task):
+    pass
+
+
+class OwnPythonTask(Mixin, asyncio.tasks._PyTask):
     pass
 
 
@@ -31,7 +41,7 @@ async def at_once():
 
 
 def start():
-    kinds = [OwnTask, Slotted, asyncio.tasks._PyTask, OwnPythonTask]
+    kinds = [OwnTask, Slotted, Mixed, asyncio.tasks._PyTask, OwnPythonTask]
     for kind in kinds:
         make(through(2, HOUR), f"sleep in {kind.__name__}", factory_of(kind), primitive="sleep")
     tasks = [
