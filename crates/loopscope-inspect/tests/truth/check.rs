@@ -6,6 +6,8 @@ use crate::compare::{differences, fail_with};
 use crate::pythons::{self, Python};
 use crate::told::{start, tell};
 
+pub(crate) const MODES: [DumpMode; 3] = [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live];
+
 /// Checks a program on all interpreters.
 pub(crate) fn check_all(name: &str, arguments: &[&str]) {
     let check_one = |python| check(python, &[], name, arguments);
@@ -41,7 +43,7 @@ pub(crate) fn check(
     let mut program = start(python, options, name, arguments);
     let mut inspector = program.attach();
     let mut found = Vec::new();
-    for mode in [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live] {
+    for mode in MODES {
         let before = inspector.dump(mode).unwrap();
         let told = tell(&mut program);
         let after = inspector.dump(mode).unwrap();

@@ -316,7 +316,8 @@ impl Found<'_> {
         self.same("problem", &None, &dumped.problem);
         self.same("name", &Some(&told.name), &dumped.name.as_ref());
         self.same("interpreter", &0, &dumped.interpreter);
-        self.same("holds the lock", &Some(false), &dumped.holds_gil);
+        let holds_gil = self.told.gil_holder == Some(told.tid);
+        self.same("holds the lock", &Some(holds_gil), &dumped.holds_gil);
         self.same(
             "running loop",
             &told.running_loop,

@@ -16,5 +16,6 @@ mod pythons;
 mod support;
 mod told;
 
+mod holding;
 mod loops;
 mod waits;

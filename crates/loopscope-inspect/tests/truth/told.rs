@@ -16,6 +16,9 @@ pub(crate) struct Told {
     pub(crate) threads: Vec<ToldThread>,
     /// Circles of tasks that wait for each other.
     pub(crate) deadlocks: Vec<Vec<u64>>,
+    /// The thread that has the interpreter's lock. While it has, the program cannot tell.
+    #[serde(skip)]
+    pub(crate) gil_holder: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]

@@ -2,6 +2,7 @@
 what a program knows because it made them so. Started with `serve` from a thread that has no loop.
 """
 import asyncio
+import itertools
 import json
 import sys
 import threading
@@ -46,12 +47,13 @@ def know_callback(event_loop):
     callbacks.append(event_loop)
 
 
-def serve():
-    """Says `ready` once all stands still, then tells once for each line of the standard input."""
+def serve(times=None):
+    """Says `ready` once all stands still, then tells once for each line of the standard input, or for so many
+    of them."""
     # Names are not asked for yet, since the interpreter makes some of them only then.
     settled(lambda task: None)
     print("ready", flush=True)
-    for _ in sys.stdin:  # mark: serve
+    for _ in itertools.islice(iter(sys.stdin.readline, ""), times):
         print(settled(lambda task: task.get_name()), flush=True)
 
 
