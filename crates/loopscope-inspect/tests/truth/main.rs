@@ -18,6 +18,8 @@ mod support;
 mod told;
 mod unharmed;
 
+mod crowd;
 mod holding;
+mod killed;
 mod loops;
 mod waits;
