@@ -121,8 +121,9 @@ impl Held {
         before.find(|(it, _)| *it == tid).map(|(_, state)| *state)
     }
 
-    /// Lets the process change again. Tells for how long it stood still; `None` where it never did.
-    pub(crate) fn release(mut self) -> Option<Duration> {
+    /// Lets the process change again. Tells for how long it stood still; `None` where it never did, or was let
+    /// go before. What was said of its threads stays.
+    pub(crate) fn release(&mut self) -> Option<Duration> {
         self.tracer.take().and_then(Tracer::end)
     }
 }

@@ -13,6 +13,7 @@ mod pythons;
 )]
 mod support;
 
+mod busy;
 mod compare;
 mod loops;
 mod target;

@@ -59,7 +59,7 @@ fn dump(pid: u32, mode: DumpMode, holds: u64, checkpoints: i64) -> ! {
     CHECKPOINTS_LEFT.store(checkpoints, Ordering::SeqCst);
     for _ in 0..holds {
         match hold(pid, mode) {
-            Ok(held) => drop(held.release()),
+            Ok(mut held) => drop(held.release()),
             Err(error) => {
                 eprintln!("{error:?}");
                 end(FAILED);
