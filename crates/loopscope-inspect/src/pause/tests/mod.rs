@@ -3,7 +3,10 @@
 mod deaths;
 mod dumper;
 mod memory;
+mod refusals;
+mod signals;
 mod support;
+mod threads;
 mod waits;
 
 use crate::dump::DumpMode;
