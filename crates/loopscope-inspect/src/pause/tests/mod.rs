@@ -2,6 +2,8 @@
 
 mod deaths;
 mod dumper;
+#[cfg(target_arch = "x86_64")]
+mod machine;
 mod memory;
 mod refusals;
 mod signals;

@@ -19,13 +19,12 @@ use crate::pause::hold;
     reason = "real-time signals have no names in the safe wrapper"
 )]
 fn send(pid: u32, tid: Option<u32>, signal: u64) {
-    let (pid, signal) = (pid.cast_signed(), signal as i32);
-    // SAFETY: the call takes numbers only.
-    let outcome = unsafe {
-        match tid {
-            Some(tid) => libc::syscall(libc::SYS_tgkill, pid, tid, signal),
-            None => libc::syscall(libc::SYS_kill, pid, signal),
-        }
+    let signal = signal as i32;
+    let outcome = match tid {
+        // SAFETY: the call takes numbers only.
+        Some(tid) => unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) },
+        // SAFETY: as above.
+        None => unsafe { libc::syscall(libc::SYS_kill, pid, signal) },
     };
     assert_eq!(outcome, 0);
 }
