@@ -26,6 +26,10 @@
 //! options: one that waits for its child to end must look whether it has, and wait on where it has not.
 
 #![cfg_attr(not(test), expect(dead_code, reason = "for the walk of a dump"))]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "no snapshot is made on other machines")
+)]
 
 mod call_site;
 mod injection;
