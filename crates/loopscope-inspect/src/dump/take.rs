@@ -1,5 +1,6 @@
 //! One dump: hold the process, walk through it, let it go, put together what was read.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -68,13 +69,14 @@ pub(crate) fn take(
 /// for a whole walk.
 fn take_stopped(walker: &mut Walker<ProcessMemory>, pid: u32) -> Result<Taken, DumpError> {
     let pages = rehearse(walker, pid).map_err(|error| dump_error(pid, error))?;
-    let mut held = pause::hold(pid, DumpMode::Stop)?;
+    let held = pause::hold(pid, DumpMode::Stop)?;
     let taken_nanos = now_nanos();
     let fetched = walker.begin(ProcessMemory::new(held.memory_pid()), &pages);
+    let before: HashMap<u32, ThreadKernelState> = held.threads_before().into_iter().collect();
     let pause = held.release();
     fetched.map_err(|error| dump_error(pid, error))?;
     walker.reader.pages.seal();
-    let outcome = walker.walk(&mut |tid| held.thread_before(tid).unwrap_or(UNKNOWN));
+    let outcome = walker.walk(&mut |tid| before.get(&tid).copied().unwrap_or(UNKNOWN));
     if !walker.reader.pages.has_missed() {
         return Ok(Taken {
             walked: outcome.map_err(|error| dump_error(pid, error))?,
@@ -107,7 +109,7 @@ fn take_held(
     mode: DumpMode,
     pages: &[u64],
 ) -> Result<Taken, DumpError> {
-    let mut held = pause::hold(pid, mode)?;
+    let held = pause::hold(pid, mode)?;
     let taken_nanos = now_nanos();
     let walked = walk_held(walker, pid, mode, &held, pages);
     let pause = held.release();

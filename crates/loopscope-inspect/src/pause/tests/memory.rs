@@ -8,7 +8,7 @@ use crate::pause::hold;
 fn a_stopped_target_does_not_change() {
     let target = Target::start("pause_work.py", &[]);
     for _ in 0..50 {
-        let mut held = hold(target.pid(), DumpMode::Stop).unwrap();
+        let held = hold(target.pid(), DumpMode::Stop).unwrap();
         assert_eq!(held.memory_pid(), target.pid());
         let read = || {
             (
@@ -31,7 +31,7 @@ fn a_snapshot_is_one_instant_while_the_target_works_on() {
     for arguments in [&[][..], &["sleeper"]] {
         let target = Target::start("pause_work.py", arguments);
         for _ in 0..50 {
-            let mut held = hold(target.pid(), DumpMode::Snapshot).unwrap();
+            let held = hold(target.pid(), DumpMode::Snapshot).unwrap();
             let copy = held.memory_pid();
             assert_ne!(copy, target.pid());
             let (first, second) = (target.counter(copy, 0), target.counter(copy, 1));
