@@ -5,6 +5,8 @@
 //! there is no way to write to the target here, and none may be added.
 
 mod addresses;
+#[cfg(test)]
+pub(crate) mod lying;
 mod pages;
 mod process;
 mod slots;

@@ -161,4 +161,6 @@ pub(crate) fn bounded(
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
+#[cfg(test)]
+pub(crate) mod typed;

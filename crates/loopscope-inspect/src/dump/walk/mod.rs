@@ -18,13 +18,20 @@ use crate::codes::CodeCache;
 use crate::error::ReadResult;
 use crate::kernel::ThreadKernelState;
 use crate::layout::{Layout, PythonVersion};
-use crate::locate::Interpreter;
 use crate::memory::{AddressMap, Budget, Memory};
 use crate::object_model::ObjectReader;
 use crate::threads::ThreadIds;
 
 /// What the kernel said of a thread, by its id.
 pub(crate) type KernelStates<'a> = &'a mut dyn FnMut(u32) -> ThreadKernelState;
+
+/// The interpreter that is walked through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WalkTarget {
+    pub(crate) python_version: PythonVersion,
+    pub(crate) layout: Layout,
+    pub(crate) runtime: u64,
+}
 
 /// Walks through one process, as often as needed.
 #[derive(Debug)]
@@ -47,12 +54,12 @@ struct Known {
 }
 
 impl<M: Memory + Clone> Walker<M> {
-    pub(crate) fn new(memory: M, interpreter: &Interpreter, thread_ids: ThreadIds) -> Self {
+    pub(crate) fn new(memory: M, target: &WalkTarget, thread_ids: ThreadIds) -> Self {
         Self {
-            reader: ObjectReader::with_budget(memory, interpreter.layout, Budget::DUMP),
+            reader: ObjectReader::with_budget(memory, target.layout, Budget::DUMP),
             codes: CodeCache::default(),
-            python_version: interpreter.version,
-            runtime: interpreter.runtime,
+            python_version: target.python_version,
+            runtime: target.runtime,
             thread_ids,
             queue_offsets: QueueOffsets::default(),
         }
@@ -99,3 +106,6 @@ impl<M: Memory + Clone> Walker<M> {
         pages
     }
 }
+
+#[cfg(test)]
+mod tests;
