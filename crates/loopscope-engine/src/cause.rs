@@ -170,8 +170,8 @@ fn single_callback(run: &[&Look]) -> Diagnosis {
         frames: report_frames(&shown.stack),
         task: task_ref(shown),
         advice,
+        chain: chain(call.as_deref(), &shown.stack, found.as_ref()),
         call,
-        chain: chain(&shown.stack, found.as_ref()),
         ..Diagnosis::default()
     }
 }
@@ -191,9 +191,9 @@ fn lock_wait(holder: &lock::Holder, looks: &[Look]) -> Diagnosis {
         frames: report_frames(holder.frames),
         task: own.and_then(task_ref),
         advice,
-        call,
         lock_holder: Some(holder.thread_id),
-        chain: chain(holder.frames, found.as_ref()),
+        chain: chain(call.as_deref(), holder.frames, found.as_ref()),
+        call,
         ..Diagnosis::default()
     }
 }
@@ -244,9 +244,16 @@ fn gil_held(looks: &[&Look]) -> Option<bool> {
     (known > 0).then_some(own * 2 > known)
 }
 
-/// The functions that a fingerprint is made of: the application's own from the culprit outward, or the
-/// innermost ones of libraries where none of its own is on the stack.
-fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
+/// What a fingerprint is made of: the call to blame where it is known, since one function may make
+/// several that block, then the functions.
+fn chain(call: Option<&str>, stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
+    let call = call.map(|call| format!("call {call}"));
+    call.into_iter().chain(functions(stack, found)).collect()
+}
+
+/// The application's own functions from the culprit outward, or the innermost ones of libraries where
+/// none of its own is on the stack.
+fn functions(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
     let inside = inside_loop(stack);
     let from = found.map_or(0, |found| found.depth_in(inside));
     let outward = inside.get(from..).unwrap_or_default();

@@ -24,7 +24,8 @@ pub struct Config {
     /// Kubernetes liveness check with its default period of 10 s.
     pub livez_limit: Nanos,
     /// A stall is put down to a starved processor when the thread waited in the run queue for this share
-    /// of the time between the first and the last look. One half: more than it was given.
+    /// of the time between the first and the last look, and would have stayed under the threshold without
+    /// that. One quarter: less than that is what two busy threads on one processor take from each other.
     pub starved_share: f64,
     /// One callback is to blame when it was on for at least this share of the time looked at. One half:
     /// more than all others together.
@@ -51,7 +52,7 @@ impl Default for Config {
             recent_window: Nanos::from_millis(60_000),
             join_window: Nanos::from_millis(300_000),
             livez_limit: Nanos::from_millis(30_000),
-            starved_share: 0.5,
+            starved_share: 0.25,
             single_callback_share: 0.5,
             max_looks: 64,
             max_incidents: 1_000,

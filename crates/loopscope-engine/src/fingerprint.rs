@@ -1,7 +1,7 @@
 //! What groups repeated occurrences of one fault: over runs, hosts and deploys.
 //!
-//! Kind, cause and the chain of the application's functions, never line numbers: those move with each
-//! deploy. The prefix is the version of this recipe; a changed recipe gets a new one.
+//! Kind, cause, the blocking call where it is known, and the chain of the application's functions, never
+//! line numbers: those move with each deploy. The prefix is the version of this recipe; a changed recipe gets a new one.
 
 use xxhash_rust::xxh3::xxh3_64;
 
