@@ -7,6 +7,7 @@ mod messages;
 mod postmortem;
 mod recordings;
 mod run;
+mod screen;
 
 use std::process::ExitCode;
 
