@@ -34,9 +34,9 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Writes schema/report.schema.json
+    /// Writes the JSON Schemas in schema/
     Schema {
-        /// Fail if the file is stale instead of writing it
+        /// Fail if a file is stale instead of writing it
         #[arg(long)]
         check: bool,
     },

@@ -27,7 +27,10 @@ pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'
 /// A thread that is back from its poll and has not called anything since can only be waiting for the
 /// lock, whether it sleeps or is about to. The holder is whom most of these looks found.
 fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
-    let after_poll: Vec<&Look> = looks.iter().filter(|look| is_after_poll(look)).collect();
+    let after_poll: Vec<&Look> = looks
+        .iter()
+        .filter(|look| is_after_poll(&look.stack))
+        .collect();
     if after_poll.len() < 2 || after_poll.len() * 2 <= looks.len() {
         return None;
     }
@@ -40,9 +43,9 @@ fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
 }
 
 /// The only frame inside the loop is the one that polls. A loop that polls in C has none.
-fn is_after_poll(look: &Look) -> bool {
-    match inside_loop(&look.stack) {
-        [] => !look.stack.is_empty(),
+pub(super) fn is_after_poll(stack: &[Frame]) -> bool {
+    match inside_loop(stack) {
+        [] => !stack.is_empty(),
         [poll] => poll.file.ends_with("/selectors.py"),
         _ => false,
     }
