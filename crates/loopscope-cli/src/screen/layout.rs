@@ -34,31 +34,56 @@ impl Layout {
 
     /// A line of text below `first`, wrapped at spaces with the following lines indented as deep.
     pub(crate) fn item(&self, first: &str, text: &str) -> String {
-        let indent = first.width();
+        self.pieces(first, " ", text.split(' '))
+    }
+
+    /// Pieces of text below `first` with `between` them, wrapped between pieces only, so that each can be
+    /// copied whole.
+    pub(crate) fn pieces<'a>(
+        &self,
+        first: &str,
+        between: &str,
+        pieces: impl Iterator<Item = &'a str>,
+    ) -> String {
+        let indent = columns(first);
         let room = self
             .width
             .map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
-        let lines = wrapped(text, room).join(&format!("\n{}", " ".repeat(indent)));
+        let lines = wrapped(pieces, between, room).join(&format!("\n{}", " ".repeat(indent)));
         format!("{first}{lines}\n")
     }
 }
 
-/// Breaks `text` at spaces. A word that is wider than the room, such as a path, stays whole, so that it
-/// can be copied.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
+/// Breaks between pieces. One that is wider than the room, such as a path, stays whole.
+fn wrapped<'a>(pieces: impl Iterator<Item = &'a str>, between: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let mut used = 0;
+    for piece in pieces {
         let Some(line) = lines.last_mut() else { break };
+        let needed = columns(piece);
         if line.is_empty() {
-            line.push_str(word);
-        } else if line.width() + 1 + word.width() <= room {
-            line.push(' ');
-            line.push_str(word);
+            line.push_str(piece);
+            used = needed;
+        } else if used + columns(between) + needed <= room {
+            line.push_str(between);
+            line.push_str(piece);
+            used += columns(between) + needed;
         } else {
-            lines.push(word.to_owned());
+            line.push_str(between.trim_end());
+            lines.push(piece.to_owned());
+            used = needed;
         }
     }
     lines
+}
+
+/// The width on a terminal: colours have none.
+pub(crate) fn columns(text: &str) -> usize {
+    if text.contains('\u{1b}') {
+        anstream::adapter::strip_str(text).to_string().width()
+    } else {
+        text.width()
+    }
 }
 
 #[cfg(test)]
@@ -83,8 +108,25 @@ mod tests {
     fn a_path_is_never_broken() {
         let path = "/a/very/long/path/to/the/application/module.py:31";
         assert_eq!(
-            wrapped(&format!("at {path} in f"), 20),
+            wrapped(format!("at {path} in f").split(' '), " ", 20),
             ["at", path, "in f"]
+        );
+    }
+
+    #[test]
+    fn a_chain_is_broken_between_its_links_and_colours_take_no_room() {
+        let terminal = Layout {
+            width: Some(26),
+            colour: true,
+        };
+        let links = [
+            "first (a.py:1)",
+            "\u{1b}[2msecond\u{1b}[0m",
+            "third (b.py:3)",
+        ];
+        assert_eq!(
+            terminal.pieces("  ", " → ", links.into_iter()),
+            "  first (a.py:1) → \u{1b}[2msecond\u{1b}[0m →\n  third (b.py:3)\n"
         );
     }
 
