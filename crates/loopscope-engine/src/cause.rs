@@ -68,6 +68,8 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
 pub(crate) struct OneLook {
     /// The line to blame, where it is the application's own.
     pub(crate) culprit: Option<Culprit>,
+    /// That line, or else the innermost one inside the loop.
+    pub(crate) at: Option<Frame>,
     /// The call on that line.
     pub(crate) call: Option<String>,
     /// What to do about it.
@@ -103,6 +105,7 @@ fn one_look(
     let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
     OneLook {
         culprit: found.as_ref().and_then(Blame::culprit),
+        at: found.map(Blame::into_frame),
         call,
         advice,
     }

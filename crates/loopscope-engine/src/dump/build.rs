@@ -36,7 +36,7 @@ pub fn report(
         .map(|found| thread(found, &mut places))
         .collect();
     let looked = loops::look(dump, surroundings, config, calls_on_line);
-    let groups = groups::groups(dump, &mut places);
+    let groups = groups::groups(dump, &looked, &mut places);
     let tasks: Vec<DumpTask> = dump
         .tasks
         .iter()

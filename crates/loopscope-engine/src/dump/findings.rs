@@ -190,27 +190,29 @@ fn orphans(tasks: &[DumpTask]) -> Vec<DumpFinding> {
         }
     }
     let told = |(orphan, task_indexes): (DumpOrphan, Vec<usize>)| DumpFinding {
-        summary: format!(
-            "{}: {}",
-            counted(
-                task_indexes.len(),
-                "task can never finish",
-                "tasks can never finish"
-            ),
-            reason(orphan)
-        ),
+        summary: orphaned(orphan, task_indexes.len()),
         task_indexes,
         ..finding(DumpFindingKind::OrphanedTasks, String::new())
     };
     found.into_values().map(told).collect()
 }
 
-fn reason(orphan: DumpOrphan) -> &'static str {
-    match orphan {
-        DumpOrphan::LoopClosed => "their loop was closed while they were pending",
-        DumpOrphan::LoopNotRunning => "no thread runs their loop",
-        DumpOrphan::WaitsOnClosedLoop => "they wait for something of a loop that was closed",
-    }
+fn orphaned(orphan: DumpOrphan, number: usize) -> String {
+    let is_one = number == 1;
+    let tasks = counted(number, "task", "tasks");
+    let (its, waits) = if is_one {
+        ("its", "it waits")
+    } else {
+        ("their", "they wait")
+    };
+    let why = match orphan {
+        DumpOrphan::LoopClosed => format!("{its} loop was closed before"),
+        DumpOrphan::LoopNotRunning => format!("no thread runs {its} loop"),
+        DumpOrphan::WaitsOnClosedLoop => {
+            format!("{waits} for something of a loop that was closed")
+        }
+    };
+    format!("{tasks} can never finish: {why}")
 }
 
 /// Failed tasks by what they raised. A task that failed and is still there is kept by somebody, or by

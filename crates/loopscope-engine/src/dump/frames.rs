@@ -11,6 +11,7 @@ use loopscope_inspect::Frame;
 
 use super::report::DumpFrame;
 use crate::in_app::is_in_app_file;
+use crate::observation::Frame as EngineFrame;
 
 /// A place's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,12 +41,7 @@ impl<'dump> Places<'dump> {
     }
 
     fn by_content(&mut self, frame: &Frame) -> Place {
-        let shown = DumpFrame {
-            in_app: is_in_app_file(&frame.file),
-            file: Arc::clone(&frame.file),
-            line: frame.line,
-            function: Arc::clone(&frame.function),
-        };
+        let shown = DumpFrame::from(frame);
         if let Some(place) = self.by_content.get(&shown) {
             return *place;
         }
@@ -67,6 +63,28 @@ impl<'dump> Places<'dump> {
     /// A place.
     pub(super) fn get(&self, place: Place) -> Option<&DumpFrame> {
         self.known.get(place.0 as usize)
+    }
+}
+
+impl From<&Frame> for DumpFrame {
+    fn from(frame: &Frame) -> Self {
+        Self {
+            in_app: is_in_app_file(&frame.file),
+            file: Arc::clone(&frame.file),
+            line: frame.line,
+            function: Arc::clone(&frame.function),
+        }
+    }
+}
+
+impl From<&EngineFrame> for DumpFrame {
+    fn from(frame: &EngineFrame) -> Self {
+        Self {
+            in_app: is_in_app_file(&frame.file),
+            file: Arc::clone(&frame.file),
+            line: frame.line,
+            function: Arc::clone(&frame.function),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use loopscope_inspect::{Dump, DumpedTask, TaskState, Wait, WaitTarget};
 
 use super::build;
 use super::frames::{Place, Places, telling};
+use super::loops::Looked;
 use super::report::{DumpFrame, DumpOrphan, DumpTaskGroup, DumpTaskState, DumpWaitKind};
 
 /// What tasks of one group have in common.
@@ -25,7 +26,11 @@ struct Key {
 }
 
 /// The groups of all tasks: those in trouble first, then the largest, then in the order of the tasks.
-pub(super) fn groups<'dump>(dump: &'dump Dump, places: &mut Places<'dump>) -> Vec<DumpTaskGroup> {
+pub(super) fn groups<'dump>(
+    dump: &'dump Dump,
+    loops: &[Looked],
+    places: &mut Places<'dump>,
+) -> Vec<DumpTaskGroup> {
     let mut members: HashMap<Key, Vec<usize>> = HashMap::new();
     for (index, task) in dump.tasks.iter().enumerate() {
         members.entry(key(task, places)).or_default().push(index);
@@ -42,7 +47,7 @@ pub(super) fn groups<'dump>(dump: &'dump Dump, places: &mut Places<'dump>) -> Ve
     });
     groups
         .into_iter()
-        .map(|(key, tasks)| group(dump, places, &key, tasks))
+        .map(|(key, tasks)| group(dump, loops, places, &key, tasks))
         .collect()
 }
 
@@ -88,7 +93,13 @@ fn rank(key: &Key) -> u8 {
     }
 }
 
-fn group(dump: &Dump, places: &Places, key: &Key, tasks: Vec<usize>) -> DumpTaskGroup {
+fn group(
+    dump: &Dump,
+    loops: &[Looked],
+    places: &Places,
+    key: &Key,
+    tasks: Vec<usize>,
+) -> DumpTaskGroup {
     let frames: Vec<&DumpFrame> = key
         .chain
         .iter()
@@ -101,10 +112,20 @@ fn group(dump: &Dump, places: &Places, key: &Key, tasks: Vec<usize>) -> DumpTask
         loop_index: key.loop_index,
         state: key.state,
         count: tasks.len() as u64,
-        at: telling(frames.into_iter().rev()).cloned(),
+        // Of a running task the thread's stack goes deeper than its coroutines.
+        at: running_at(key, loops)
+            .or_else(|| telling(frames.into_iter().rev()))
+            .cloned(),
         waits_for: wait.map(words),
         task_indexes: tasks,
     }
+}
+
+fn running_at<'a>(key: &Key, loops: &'a [Looked]) -> Option<&'a DumpFrame> {
+    let index = key
+        .loop_index
+        .filter(|_| key.state == DumpTaskState::Running)?;
+    loops.get(index)?.shown.at.as_ref()
 }
 
 /// What a task waits for, in words.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use loopscope_inspect::kernel::RunState as KernelState;
 use loopscope_inspect::{Dump, DumpedLoop, DumpedThread, Frame, LoopState};
 
-use super::frames::telling;
 use super::report::{Address, DumpFrame, DumpGil, DumpLoop, DumpLoopState};
 use super::surroundings::{RecordedLoop, Surroundings};
 use crate::cause::{self, OneLook};
@@ -66,35 +65,43 @@ fn look_at(
     let thread = found.thread.and_then(|index| dump.thread(index));
     let busy = busy(dump, found, thread, &surroundings.recorded);
     let state = state(found, busy, surroundings.process.is_stopped, config);
-    let stuck = matches!(state, DumpLoopState::Stalled | DumpLoopState::Blocked)
-        .then(|| thread.map(|thread| stuck(dump, thread, calls_on_line)))
-        .flatten();
-    let at = stuck
-        .as_ref()
-        .filter(|stuck| !stuck.waits_for_gil)
-        .and_then(|stuck| stuck.look.culprit.clone().map(own_frame))
-        .or_else(|| thread.and_then(innermost));
-    let running = match found.state {
-        LoopState::Running { task } => task.map(|task| task.0),
-        _ => None,
+    let LoopState::Running { task } = found.state else {
+        return Looked {
+            shown: shown(found, tasks, state, busy),
+            stuck: None,
+        };
     };
-    let is_away = matches!(found.state, LoopState::Running { .. });
-    let shown = DumpLoop {
+    let away = thread.map(|thread| stuck(dump, thread, calls_on_line));
+    let at = away
+        .as_ref()
+        .filter(|away| !away.waits_for_gil)
+        .and_then(|away| away.look.at.as_ref());
+    Looked {
+        shown: DumpLoop {
+            task_index: task.map(|task| task.0),
+            at: at.map(DumpFrame::from),
+            ..shown(found, tasks, state, busy)
+        },
+        stuck: away.filter(|_| matches!(state, DumpLoopState::Stalled | DumpLoopState::Blocked)),
+    }
+}
+
+fn shown(found: &DumpedLoop, tasks: u64, state: DumpLoopState, busy: Option<Busy>) -> DumpLoop {
+    DumpLoop {
         address: Address(found.address),
         type_name: Arc::clone(&found.type_name),
         thread_index: found.thread.map(|index| index.0),
         state,
-        task_index: running,
+        task_index: None,
         busy_seconds: busy.map(|busy| busy.seconds),
         busy_is_exact: busy.is_some_and(|busy| busy.is_exact),
-        at: at.filter(|_| is_away),
+        at: None,
         ready: found.ready,
         timers: found.timers,
         next_timer_seconds: found.next_timer_seconds,
         tasks,
         problem: found.problem.clone(),
-    };
-    Looked { shown, stuck }
+    }
 }
 
 /// For how long a loop has been away from its poll.
@@ -208,26 +215,11 @@ fn held_by(thread_index: usize, thread: &DumpedThread) -> DumpGil {
 
 /// A thread's innermost frame of the application's own code, or its innermost frame.
 fn innermost(thread: &DumpedThread) -> Option<DumpFrame> {
-    let frames: Vec<DumpFrame> = thread.frames.iter().map(shown).collect();
-    telling(frames.iter()).cloned()
-}
-
-fn shown(frame: &Frame) -> DumpFrame {
-    DumpFrame {
-        file: Arc::clone(&frame.file),
-        line: frame.line,
-        function: Arc::clone(&frame.function),
-        in_app: is_in_app_file(&frame.file),
-    }
-}
-
-fn own_frame(culprit: crate::report::Culprit) -> DumpFrame {
-    DumpFrame {
-        file: culprit.file.into(),
-        line: culprit.line,
-        function: culprit.function.into(),
-        in_app: true,
-    }
+    let own = thread
+        .frames
+        .iter()
+        .find(|frame| is_in_app_file(&frame.file));
+    own.or(thread.frames.first()).map(DumpFrame::from)
 }
 
 fn engine_frames(frames: &[Frame], calls_on_line: CallsOnLine<'_>) -> Vec<EngineFrame> {

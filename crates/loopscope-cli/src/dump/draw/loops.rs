@@ -125,7 +125,7 @@ fn style(state: DumpLoopState) -> Style {
 
 fn figures(found: &DumpLoop) -> Vec<String> {
     let mut figures = vec![format::count(found.tasks, "task", "tasks")];
-    figures.extend(found.ready.map(|ready| {
+    figures.extend(found.ready.filter(|ready| *ready > 0).map(|ready| {
         format!(
             "{} ready to run",
             format::count(ready, "callback", "callbacks")
@@ -134,6 +134,7 @@ fn figures(found: &DumpLoop) -> Vec<String> {
     figures.extend(
         found
             .timers
+            .filter(|timers| *timers > 0)
             .map(|timers| format::count(timers, "timer", "timers")),
     );
     figures.extend(found.next_timer_seconds.map(|due| {

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use loopscope_engine::dump::{
-    DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWait, DumpWaitKind,
+    DumpFrame, DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWait, DumpWaitKind,
 };
 
 use super::{Drawing, shortened};
@@ -44,8 +44,11 @@ impl Drawing<'_> {
         let Some(first) = members.first() else {
             return String::new();
         };
-        let mut text = self.group_head(group, first);
-        if !first.await_chain.is_empty() {
+        let mut text = self.group_head(group, &members);
+        let is_said = |frame: &DumpFrame| group.at.as_ref() == Some(frame);
+        if !matches!(first.await_chain.as_slice(), [] | [_])
+            || !first.await_chain.iter().all(is_said)
+        {
             let chain = self
                 .paths()
                 .chain(&first.await_chain, "      ", &self.layout);
@@ -58,12 +61,16 @@ impl Drawing<'_> {
         } else {
             let names = self.task_names(&group.task_indexes, EXAMPLES);
             text.push_str(&self.layout.item("      ", &names));
+            text.push_str(&self.shared_parent(&members));
         }
         text
     }
 
     /// `9,812 tasks waiting at consumer.py:31 in consume: Queue.get`.
-    fn group_head(&self, group: &DumpTaskGroup, first: &DumpTask) -> String {
+    fn group_head(&self, group: &DumpTaskGroup, members: &[&DumpTask]) -> String {
+        let Some(first) = members.first() else {
+            return String::new();
+        };
         let count = format::count(group.count, "task", "tasks");
         let place = group
             .at
@@ -78,15 +85,49 @@ impl Drawing<'_> {
             ),
             _ => format!("{} {}{place}", self.layout.title(&count), state(first)),
         };
-        let wait = match (group.count, &first.waits_for) {
-            (1, Some(wait)) => Some(self.wait(wait)),
-            _ => group.waits_for.clone(),
-        };
+        let wait = self.wait_of_all(group, members);
         if let Some(wait) = wait.filter(|_| has_wait(first)) {
             head.push_str(&format!(": {wait}"));
         }
         head.push_str(&ailments(first, &self.layout));
         self.layout.item("  ", &head)
+    }
+
+    /// What all of a group wait for: in full where they wait for the same, else the kind.
+    fn wait_of_all(&self, group: &DumpTaskGroup, members: &[&DumpTask]) -> Option<String> {
+        let first = members.first()?.waits_for.as_ref()?;
+        let same = |task: &&DumpTask| {
+            task.waits_for.as_ref().is_some_and(|wait| {
+                wait.primitive == first.primitive && wait.task_indexes == first.task_indexes
+            })
+        };
+        let is_same = members.iter().all(same);
+        let undated = DumpWait {
+            due_seconds: first.due_seconds.filter(|_| members.len() == 1),
+            ..first.clone()
+        };
+        let mut words = if is_same {
+            self.wait(&undated)
+        } else {
+            group.waits_for.clone()?
+        };
+        if members.len() > FEW {
+            words.push_str(&due_range(members).unwrap_or_default());
+        }
+        Some(words)
+    }
+
+    fn shared_parent(&self, members: &[&DumpTask]) -> String {
+        let first = members.first().map(|task| task.awaited_by.as_slice());
+        let Some(parents) = first.filter(|parents| !parents.is_empty()) else {
+            return String::new();
+        };
+        if members.iter().any(|task| task.awaited_by != parents) {
+            return String::new();
+        }
+        let names = self.task_names(parents, MOST_NAMED);
+        self.layout
+            .item("      ", &format!("all awaited by {names}"))
     }
 
     /// What is one task's own. Of a single task its head has said the most of it.
@@ -172,6 +213,21 @@ fn due_words(due: f64) -> String {
     } else {
         format!(", due in {}", format::seconds(due))
     }
+}
+
+/// When the timers of a crowd are due: `, due in 1.00 s to 1 min 5 s`.
+fn due_range(members: &[&DumpTask]) -> Option<String> {
+    let dues = members
+        .iter()
+        .map(|task| task.waits_for.as_ref()?.due_seconds);
+    let dues: Vec<f64> = dues.collect::<Option<_>>()?;
+    let earliest = dues.iter().copied().reduce(f64::min)?;
+    let latest = dues.iter().copied().reduce(f64::max)?;
+    let earliest_words = due_words(earliest);
+    if latest <= 0.0 || format::seconds(latest) == format::seconds(earliest) {
+        return Some(earliest_words);
+    }
+    Some(format!("{earliest_words} to {}", format::seconds(latest)))
 }
 
 /// Whether what the task waits for says more than its state does.
