@@ -40,7 +40,7 @@ pub(crate) struct DumpArgs {
     all: bool,
 
     /// With --all: the user whose processes are meant, by name or number
-    #[arg(long, value_name = "NAME|UID", requires = "all", value_parser = all::parse_user)]
+    #[arg(long, value_name = "NAME|UID", requires = "all", conflicts_with = "pid", value_parser = all::parse_user)]
     user: Option<u32>,
 
     /// Print all of it as JSON; with --all one object a line

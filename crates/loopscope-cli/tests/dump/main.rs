@@ -1,0 +1,13 @@
+//! Drives `loopscope dump` on real processes: services with known tasks, and processes that it cannot or
+//! may not read.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod command;
+mod refused;
+mod services;
+mod states;
+mod target;
