@@ -3,7 +3,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says what it skips, in its helpers too"
 )]
 
 mod command;

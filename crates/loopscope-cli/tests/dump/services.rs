@@ -1,5 +1,6 @@
 //! Services with known tasks: what is shown of them.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use loopscope_engine::dump::{
@@ -8,7 +9,7 @@ use loopscope_engine::dump::{
 use rustix::process::geteuid;
 
 use crate::command::{dump, finish, parsed, plain, program, run};
-use crate::target::{Target, fixture};
+use crate::target::{Target, fixture, pythons};
 
 #[test]
 fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
@@ -19,7 +20,7 @@ fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
         "1 loop · 14 tasks (13 pending, 1 failed)",
         "1 task failed with ValueError: out of stock",
         ": idle\n",
-        "5 tasks waiting at dump_service.py:25 in consume: Queue.get",
+        "5 tasks waiting at dump_service.py:27 in consume: Queue.get",
         "consumer-0",
         "failing failed with ValueError",
         "MainThread (",
@@ -31,7 +32,28 @@ fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
 
 #[test]
 fn json_has_every_task_and_is_as_the_schema_says() {
-    let service = Target::service(&["service"]);
+    for python in pythons() {
+        eprintln!("on {python}");
+        check_service(&Target::service_on(&python, &["service"]));
+    }
+}
+
+#[test]
+fn a_service_on_uvloop_is_read_as_well() {
+    for python in pythons() {
+        let import = Command::new(&python).args(["-c", "import uvloop"]).output();
+        if !import.is_ok_and(|output| output.status.success()) {
+            eprintln!("SKIPPED: {python} has no uvloop");
+            continue;
+        }
+        let service = Target::service_on(&python, &["service", "uvloop"]);
+        let report = check_service(&service);
+        assert_eq!(&*report.loops[0].type_name, "uvloop.Loop");
+    }
+}
+
+#[track_caller]
+fn check_service(service: &Target) -> DumpReport {
     let report = run(&[&service.pid(), "--json"]).report();
     assert_eq!(report.process.pid, service.id());
     assert_eq!((report.loops.len(), report.tasks.len()), (1, 14));
@@ -61,6 +83,7 @@ fn json_has_every_task_and_is_as_the_schema_says() {
     assert!(chain[0].in_app && !chain[1].in_app, "{chain:?}");
     let grouped: u64 = report.task_groups.iter().map(|group| group.count).sum();
     assert_eq!(grouped, 14);
+    report
 }
 
 #[test]
@@ -68,7 +91,7 @@ fn ten_thousand_tasks_are_one_entry() {
     let service = Target::service(&["crowd", "10000"]);
     let shown = run(&[&service.pid()]).shown();
     assert!(
-        shown.contains("10,000 tasks waiting at dump_service.py:25 in consume: Queue.get"),
+        shown.contains("10,000 tasks waiting at dump_service.py:27 in consume: Queue.get"),
         "{shown}"
     );
     assert!(shown.lines().count() < 40, "{shown}");
@@ -110,13 +133,13 @@ fn a_loop_that_is_blocked_in_c_code_with_the_lock_is_shown_with_its_line() {
     assert_eq!(finding.gil, Some(DumpGil::Own), "{finding:?}");
     let culprit = finding.culprit.as_ref().unwrap();
     assert!(culprit.file.ends_with("dump_service.py"), "{finding:?}");
-    assert_eq!((culprit.line, &*culprit.function), (53, "block"));
+    assert_eq!((culprit.line, &*culprit.function), (55, "block"));
     assert_eq!(finding.call.as_deref(), Some("re.match"));
     assert!(report.loops[0].busy_seconds.unwrap() >= 0.1);
     let shown = run(&[&service.pid()]).shown();
     let wrong = shown.split("What is wrong").nth(1).unwrap();
     assert!(
-        wrong.contains("dump_service.py:53 in block: re.match"),
+        wrong.contains("dump_service.py:55 in block: re.match"),
         "{shown}"
     );
 }
@@ -166,11 +189,9 @@ fn of_own_user() -> Option<(Target, String)> {
     let script = folder.path().join("service.py");
     std::fs::copy(fixture(), &script).unwrap();
     open_to_all(folder.path());
-    let mut command = std::process::Command::new("setpriv");
+    let mut command = Command::new("setpriv");
     command.args(["--reuid", user, "--clear-groups", "/usr/bin/python3"]);
-    let is_there = std::process::Command::new("setpriv")
-        .arg("--version")
-        .output();
+    let is_there = Command::new("setpriv").arg("--version").output();
     if is_there.is_err() || !std::path::Path::new("/usr/bin/python3").exists() {
         eprintln!("SKIPPED: setpriv or /usr/bin/python3 is not installed");
         return None;
@@ -187,7 +208,7 @@ fn open_to_all(folder: &std::path::Path) {
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let service = Target::service(&["service"]);
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     let pipe = r#""$0" dump "$1" 2>&1 >/dev/null | cat; "$0" dump "$1" | head -n 1"#;
     command.args(["-c", pipe]).arg(program()).arg(service.pid());
     plain(&mut command);

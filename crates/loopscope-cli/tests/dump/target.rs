@@ -12,7 +12,12 @@ pub(crate) struct Target {
 impl Target {
     /// A fixture that says `ready` once its tasks stand.
     pub(crate) fn service(arguments: &[&str]) -> Self {
-        let mut command = Command::new(python());
+        Self::service_on(&python(), arguments)
+    }
+
+    /// The same on an interpreter of choice.
+    pub(crate) fn service_on(python: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(python);
         command.arg(fixture()).args(arguments);
         Self::ready(command)
     }
@@ -58,9 +63,19 @@ pub(crate) fn fixture() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dump_service.py")
 }
 
-/// The newest interpreter that `cargo xtask test` prepared, or the `python3` of the `PATH`.
-pub(crate) fn python() -> String {
+/// The interpreters that `cargo xtask test` prepared, or the `python3` of the `PATH`.
+pub(crate) fn pythons() -> Vec<String> {
     let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
-    let newest = listed.rsplit(':').find(|path| !path.is_empty());
-    newest.unwrap_or("python3").to_owned()
+    let paths = listed.split(':').filter(|path| !path.is_empty());
+    let found: Vec<String> = paths.map(str::to_owned).collect();
+    if found.is_empty() {
+        vec!["python3".to_owned()]
+    } else {
+        found
+    }
+}
+
+/// The newest of them.
+pub(crate) fn python() -> String {
+    pythons().pop().unwrap()
 }
