@@ -11,6 +11,7 @@ mod place;
 mod tasks;
 mod threads;
 mod tree;
+mod wait;
 
 #[cfg(test)]
 mod sample;

@@ -1,19 +1,18 @@
 //! Tasks: a crowd as one entry with its place, a few of a kind with all that is known of each.
 
 use anstyle::{AnsiColor, Style};
-use loopscope_engine::dump::{
-    DumpFrame, DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWait, DumpWaitKind,
-};
+use loopscope_engine::dump::{DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWaitKind};
 
+use super::wait::has_wait;
 use super::{Drawing, shortened};
 use crate::screen::format;
 
 /// Up to so many tasks of one kind are shown one by one.
-const FEW: usize = 3;
+pub(super) const FEW: usize = 3;
 /// Names of a crowd that are given as examples.
 const EXAMPLES: usize = 4;
 /// Tasks that are named as waiting, or as waited for.
-const MOST_NAMED: usize = 3;
+pub(super) const MOST_NAMED: usize = 3;
 /// The longest exception message that is shown whole.
 const MAX_MESSAGE_CHARS: usize = 200;
 
@@ -45,14 +44,10 @@ impl Drawing<'_> {
             return String::new();
         };
         let mut text = self.group_head(group, &members);
-        let is_said = |frame: &DumpFrame| group.at.as_ref() == Some(frame);
-        if !matches!(first.await_chain.as_slice(), [] | [_])
-            || !first.await_chain.iter().all(is_said)
-        {
-            let chain = self
-                .paths()
-                .chain(&first.await_chain, "      ", &self.layout);
-            text.push_str(&chain);
+        let chain = first.await_chain.as_slice();
+        let is_said = chain.is_empty() || (chain.len() == 1 && chain.first() == group.at.as_ref());
+        if !is_said {
+            text.push_str(&self.paths().chain(chain, "      ", &self.layout));
         }
         if members.len() <= FEW {
             for index in &group.task_indexes {
@@ -71,50 +66,20 @@ impl Drawing<'_> {
         let Some(first) = members.first() else {
             return String::new();
         };
-        let count = format::count(group.count, "task", "tasks");
-        let place = group
-            .at
-            .as_ref()
-            .map_or_else(String::new, |at| format!(" at {}", self.paths().place(at)));
-        let mut head = match group.count {
-            1 => format!(
-                "{} {}{place}",
-                self.layout
-                    .title(&self.task_name(group.task_indexes.first().copied().unwrap_or(0))),
-                state(first)
-            ),
-            _ => format!("{} {}{place}", self.layout.title(&count), state(first)),
+        let who = match group.task_indexes.as_slice() {
+            [only] => self.task_name(*only),
+            _ => format::count(group.count, "task", "tasks"),
         };
+        let mut head = format!("{} {}", self.layout.title(&who), state(first));
+        if let Some(at) = &group.at {
+            head.push_str(&format!(" at {}", self.paths().place(at)));
+        }
         let wait = self.wait_of_all(group, members);
         if let Some(wait) = wait.filter(|_| has_wait(first)) {
             head.push_str(&format!(": {wait}"));
         }
         head.push_str(&ailments(first, &self.layout));
         self.layout.item("  ", &head)
-    }
-
-    /// What all of a group wait for: in full where they wait for the same, else the kind.
-    fn wait_of_all(&self, group: &DumpTaskGroup, members: &[&DumpTask]) -> Option<String> {
-        let first = members.first()?.waits_for.as_ref()?;
-        let same = |task: &&DumpTask| {
-            task.waits_for.as_ref().is_some_and(|wait| {
-                wait.primitive == first.primitive && wait.task_indexes == first.task_indexes
-            })
-        };
-        let is_same = members.iter().all(same);
-        let undated = DumpWait {
-            due_seconds: first.due_seconds.filter(|_| members.len() == 1),
-            ..first.clone()
-        };
-        let mut words = if is_same {
-            self.wait(&undated)
-        } else {
-            group.waits_for.clone()?
-        };
-        if members.len() > FEW {
-            words.push_str(&due_range(members).unwrap_or_default());
-        }
-        Some(words)
     }
 
     fn shared_parent(&self, members: &[&DumpTask]) -> String {
@@ -159,84 +124,6 @@ impl Drawing<'_> {
             self.layout.item("      ", &format!("{name}{gap}{parts}"))
         }
     }
-
-    /// `Lock (locked, 3 waiting), due in 2.00 s`.
-    pub(super) fn wait(&self, wait: &DumpWait) -> String {
-        let mut words = match &wait.primitive {
-            Some(primitive) => match &primitive.detail {
-                Some(detail) => format!("{} ({detail})", primitive.kind),
-                None => primitive.kind.to_string(),
-            },
-            None => String::new(),
-        };
-        let target = match wait.kind {
-            DumpWaitKind::FirstStep => "its first step".to_owned(),
-            DumpWaitKind::NextStep => "its next step, which is scheduled".to_owned(),
-            DumpWaitKind::Unknown => "something that could not be read".to_owned(),
-            DumpWaitKind::Future => wait
-                .future_type
-                .as_ref()
-                .filter(|name| !name.ends_with("Future"))
-                .map_or_else(
-                    || "a future".to_owned(),
-                    |name| format!("a future ({name})"),
-                ),
-            DumpWaitKind::Task | DumpWaitKind::Tasks => self.waited_tasks(&wait.task_indexes),
-        };
-        let is_said = !words.is_empty();
-        match wait.kind {
-            DumpWaitKind::Task | DumpWaitKind::Tasks if is_said => {
-                words.push_str(&format!(" of {target}"));
-            }
-            _ if is_said => {}
-            _ => words = target,
-        }
-        if let Some(due) = wait.due_seconds {
-            words.push_str(&due_words(due));
-        }
-        words
-    }
-
-    fn waited_tasks(&self, tasks: &[usize]) -> String {
-        let names = self.task_names(tasks, MOST_NAMED);
-        match tasks.len() {
-            0 => "other tasks".to_owned(),
-            1 => format!("task {names}"),
-            many => format!("{} ({names})", format::count(many as u64, "task", "tasks")),
-        }
-    }
-}
-
-fn due_words(due: f64) -> String {
-    if due < 0.0 {
-        format!(", overdue by {}", format::seconds(-due))
-    } else {
-        format!(", due in {}", format::seconds(due))
-    }
-}
-
-/// When the timers of a crowd are due: `, due in 1.00 s to 1 min 5 s`.
-fn due_range(members: &[&DumpTask]) -> Option<String> {
-    let dues = members
-        .iter()
-        .map(|task| task.waits_for.as_ref()?.due_seconds);
-    let dues: Vec<f64> = dues.collect::<Option<_>>()?;
-    let earliest = dues.iter().copied().reduce(f64::min)?;
-    let latest = dues.iter().copied().reduce(f64::max)?;
-    let earliest_words = due_words(earliest);
-    if latest <= 0.0 || format::seconds(latest) == format::seconds(earliest) {
-        return Some(earliest_words);
-    }
-    Some(format!("{earliest_words} to {}", format::seconds(latest)))
-}
-
-/// Whether what the task waits for says more than its state does.
-fn has_wait(task: &DumpTask) -> bool {
-    let kind = task.waits_for.as_ref().map(|wait| wait.kind);
-    !matches!(
-        kind,
-        None | Some(DumpWaitKind::FirstStep | DumpWaitKind::NextStep)
-    )
 }
 
 /// A task's state as a word.

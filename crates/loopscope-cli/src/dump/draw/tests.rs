@@ -1,10 +1,12 @@
+mod hostile;
+mod trees;
+
 use loopscope_engine::dump::{DumpFailure, RecordedLoop, unread};
 use loopscope_inspect::{Dump, DumpMode, LayoutSource, Orphan, TaskIndex, TaskState, WaitTarget};
 
 use super::sample::*;
 use super::*;
 use crate::dump::neutral::neutralise;
-use crate::screen::is_unsafe;
 
 const PIPE: Layout = Layout {
     width: None,
@@ -13,13 +15,6 @@ const PIPE: Layout = Layout {
 
 fn drawn(dump: &Dump) -> String {
     drawn_as(&mut report(dump, &surroundings()), PIPE, false)
-}
-
-fn tree(dump: &Dump) -> String {
-    let drawn = drawn_as(&mut report(dump, &surroundings()), PIPE, true);
-    let tree = drawn.split("Tasks, each").nth(1).unwrap();
-    let tree = tree.split("\n\n").next().unwrap();
-    format!("Tasks, each{tree}\n")
 }
 
 fn drawn_as(report: &mut DumpReport, layout: Layout, tree: bool) -> String {
@@ -303,90 +298,6 @@ fn a_stopped_process_is_not_called_blocked() {
 }
 
 #[test]
-fn the_tree_folds_what_looks_alike_and_shows_a_shared_task_once() {
-    let mut dump = idle();
-    let worker = |n: usize| {
-        let mut task = task(
-            &format!("worker-{n}"),
-            vec![own(20, "work")],
-            Some(wait_for_tasks(None, &[900])),
-        );
-        task.awaited_by = vec![TaskIndex(899)];
-        task
-    };
-    dump.tasks.extend((0..899).map(worker));
-    let all: Vec<usize> = (0..899).collect();
-    dump.tasks.push(task(
-        "main",
-        vec![own(9, "main")],
-        Some(wait_for_tasks(Some("gather"), &all)),
-    ));
-    dump.tasks.push(task(
-        "loader",
-        vec![own(3, "load")],
-        Some(future("executor")),
-    ));
-    dump.tasks.push(task(
-        "probe",
-        vec![own(70, "probe")],
-        Some(wait_for_tasks(None, &[900])),
-    ));
-    insta::assert_snapshot!(tree(&dump), @r"
-    Tasks, each above what it waits for
-      main  waiting at app.py:9 in main: gather
-      └─ × 899  waiting at app.py:20 in work  (worker-0, worker-1, worker-2, …)
-         └─ loader  waiting at app.py:3 in load: executor
-      probe  waiting at app.py:70 in probe
-      └─ loader, shown above
-    ");
-}
-
-#[test]
-fn the_tree_cuts_a_circle_where_it_closes() {
-    let mut dump = idle();
-    let waiting = |name: &str, next: usize| {
-        task(
-            name,
-            vec![own(10, name)],
-            Some(wait_for_tasks(None, &[next])),
-        )
-    };
-    dump.tasks = vec![
-        waiting("a", 1),
-        waiting("b", 2),
-        waiting("c", 0),
-        waiting("outside", 0),
-    ];
-    dump.tasks.push(waiting("itself", 4));
-    insta::assert_snapshot!(tree(&dump), @r"
-    Tasks, each above what it waits for
-      outside  waiting at app.py:10 in outside
-      └─ a  waiting at app.py:10 in a
-         └─ b  waiting at app.py:10 in b
-            └─ c  waiting at app.py:10 in c
-               └─ a, above: a circle
-      itself  waiting at app.py:10 in itself
-      └─ itself, above: a circle
-    ");
-}
-
-#[test]
-fn a_chain_of_a_hundred_thousand_waits_is_drawn() {
-    let mut dump = idle();
-    let last = 99_999;
-    dump.tasks.extend((0..last).map(|n| {
-        task(
-            &format!("t{n}"),
-            Vec::new(),
-            Some(wait_for_tasks(None, &[n + 1])),
-        )
-    }));
-    dump.tasks
-        .push(task("last", Vec::new(), Some(future("sleep"))));
-    assert!(tree(&dump).contains("… and deeper"));
-}
-
-#[test]
 fn threads_at_the_same_place_are_one_entry() {
     let mut dump = idle();
     let idle_worker = |n: u32| {
@@ -536,78 +447,4 @@ fn colour_tells_own_code_from_libraries() {
         ),
         "{shown:?}"
     );
-}
-
-/// Every string of the report becomes hostile, one after another and wherever the schema lets it.
-#[test]
-fn a_process_cannot_act_on_the_terminal() {
-    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\n\u{202e}";
-    let mut dump = blocked();
-    dump.problems = vec!["x".to_owned()];
-    dump.threads
-        .push(thread(4250, "worker", Some(FUTEX), vec![own(3, "run")]));
-    let mut lock = future("Lock");
-    lock.primitive = Some(primitive("Lock", Some("locked")));
-    dump.tasks.push(task("t", vec![own(4, "f")], Some(lock)));
-    dump.tasks.push(task("failed", Vec::new(), None));
-    dump.tasks[2].state = TaskState::Failed {
-        exception: "E".into(),
-        message: Some("boom".to_owned()),
-    };
-    dump.tasks[1].problem = Some("p".to_owned());
-    let mut around = surroundings();
-    around.process.user = Some("u".to_owned());
-    around.process.is_of_other_user = true;
-    let clean = serde_json::to_value(report(&dump, &around)).unwrap();
-    let mut paths = Vec::new();
-    strings(&clean, String::new(), &mut paths);
-    let mut tried = 0;
-    for path in paths {
-        let mut value = clean.clone();
-        let text = value.pointer(&path).unwrap().as_str().unwrap().to_owned();
-        *value.pointer_mut(&path).unwrap() = format!("{hostile}{text}").into();
-        let Ok(mut report) = serde_json::from_value::<DumpReport>(value) else {
-            continue;
-        };
-        tried += 1;
-        for tree in [false, true] {
-            let shown = drawn_as(&mut report.clone(), PIPE, tree);
-            assert!(
-                !shown.contains(|c| c != '\n' && is_unsafe(c)),
-                "{path}: {shown:?}"
-            );
-        }
-        neutralise(&mut report);
-        let said = serde_json::to_value(&report).unwrap();
-        let mut left = Vec::new();
-        strings(&said, String::new(), &mut left);
-        let is_safe = |path: &String| {
-            !said
-                .pointer(path)
-                .unwrap()
-                .as_str()
-                .unwrap()
-                .contains(is_unsafe)
-        };
-        assert!(left.iter().all(is_safe), "{path}");
-    }
-    assert!(tried > 50, "{tried}");
-}
-
-/// The JSON pointers of all strings.
-fn strings(value: &serde_json::Value, at: String, found: &mut Vec<String>) {
-    match value {
-        serde_json::Value::String(_) => found.push(at),
-        serde_json::Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                strings(item, format!("{at}/{index}"), found);
-            }
-        }
-        serde_json::Value::Object(fields) => {
-            for (name, field) in fields {
-                strings(field, format!("{at}/{name}"), found);
-            }
-        }
-        _ => {}
-    }
 }
