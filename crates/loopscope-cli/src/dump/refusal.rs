@@ -93,7 +93,7 @@ impl Refusal {
             AttachError::Denied { .. } => Self::denied(pid, status),
             other => Self {
                 is_other_program: matches!(other, AttachError::NotPython { .. }),
-                ..Self::new(UNAVAILABLE, other.to_string(), attach_hint(pid, other))
+                ..Self::new(UNAVAILABLE, with_source(other), attach_hint(pid, other))
             },
         }
     }
@@ -113,9 +113,9 @@ impl Refusal {
                 format!("{error} ({})", program(*tracer)),
                 format!("read it while it runs: `loopscope dump {pid} --mode live`"),
             ),
-            DumpError::NoSnapshot { source, .. } => Self::new(
+            DumpError::NoSnapshot { .. } => Self::new(
                 UNAVAILABLE,
-                format!("{error} ({source})"),
+                with_source(error),
                 format!("stop it for the reading instead: `loopscope dump {pid} --mode stop`"),
             ),
             DumpError::Replaced { .. } => Self::new(
@@ -123,10 +123,10 @@ impl Refusal {
                 "the process runs another program by now, again and again".to_owned(),
                 format!("try again in a moment: `loopscope dump {pid}`"),
             ),
-            DumpError::Unreadable { source, .. } => Self::new(
+            other => Self::new(
                 UNAVAILABLE,
-                format!("{error} ({source})"),
-                format!("see its stacks at least: `py-spy dump --pid {pid}`"),
+                with_source(other),
+                format!("read it while it runs: `loopscope dump {pid} --mode live`"),
             ),
         }
     }
@@ -153,6 +153,14 @@ impl Refusal {
             Text::new(&self.message),
             Text::new(&self.hint)
         ));
+    }
+}
+
+/// An error with what it comes from.
+fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error} ({source})"),
+        None => error.to_string(),
     }
 }
 
