@@ -9,6 +9,7 @@ mod bench;
 mod preflight;
 mod pythons;
 mod schema;
+mod suites;
 mod test;
 mod venv;
 
@@ -34,6 +35,8 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Unpacks the interpreters of other Debian suites that tests run on, and lists all that they run on
+    Interpreters,
     /// Writes the JSON Schemas in schema/
     Schema {
         /// Fail if a file is stale instead of writing it
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
     shell.change_dir(root());
     match Arguments::parse().task {
         Task::Test { quick } => test::run(&shell, quick),
+        Task::Interpreters => venv::prepare(&shell).map(drop),
         Task::Schema { check } => schema::run(check),
         Task::Bench { quick, only } => bench::run(&shell, quick, &only),
     }
