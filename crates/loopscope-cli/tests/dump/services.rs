@@ -20,8 +20,8 @@ fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
         "1 loop · 14 tasks (13 pending, 1 failed)",
         "1 task failed with ValueError: out of stock",
         ": idle\n",
-        "5 tasks waiting at dump_service.py:27 in consume: Queue.get",
-        "consumer-0",
+        "5 tasks waiting at fixtures/dump_service.py:27 in consume: Queue.get",
+        "consumer-0, consumer-1, ",
         "failing failed with ValueError",
         "MainThread (",
         "in epoll_wait, runs a loop",
@@ -91,7 +91,7 @@ fn ten_thousand_tasks_are_one_entry() {
     let service = Target::service(&["crowd", "10000"]);
     let shown = run(&[&service.pid()]).shown();
     assert!(
-        shown.contains("10,000 tasks waiting at dump_service.py:27 in consume: Queue.get"),
+        shown.contains("10,000 tasks waiting at fixtures/dump_service.py:27 in consume: Queue.get"),
         "{shown}"
     );
     assert!(shown.lines().count() < 40, "{shown}");

@@ -3,6 +3,7 @@
 //! The same await chain line by line, the same state and the same kind of wait: then the difference is
 //! one of names and numbers, and a person wants to see the place once and how many stand there.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ struct Key {
     chain: Vec<Place>,
 }
 
-/// The groups of all tasks: those in trouble first, then the largest, then in the order of the tasks.
+/// The groups of all tasks: those in trouble first, then the largest, then by their places, so that two
+/// dumps of the same process read alike.
 pub(super) fn groups<'dump>(
     dump: &'dump Dump,
     loops: &[Looked],
@@ -36,14 +38,11 @@ pub(super) fn groups<'dump>(
         members.entry(key(task, places)).or_default().push(index);
     }
     let mut groups: Vec<(Key, Vec<usize>)> = members.into_iter().collect();
-    groups.sort_by_key(|(key, tasks)| {
+    groups.sort_by_cached_key(|(key, tasks)| {
+        let at = key.chain.last().and_then(|place| places.get(*place));
+        let at = at.map(|frame| (Arc::clone(&frame.file), frame.line));
         let first = tasks.first().copied();
-        (
-            key.loop_index,
-            rank(key),
-            std::cmp::Reverse(tasks.len()),
-            first,
-        )
+        (key.loop_index, rank(key), Reverse(tasks.len()), at, first)
     });
     groups
         .into_iter()

@@ -65,7 +65,7 @@ impl Drawing<'_> {
         let on = thread.map_or_else(String::new, |thread| format!(" on {thread}"));
         let title = self.layout.title(&format!("Loop{on}"));
         let state = self.layout.paint(style(found.state), &self.state(found));
-        let mut text = format!("{title}, {}: ", found.type_name);
+        let mut text = format!("{title}, {}: ", kind(&found.type_name));
         text.push_str(&state);
         self.layout.item("", &text)
     }
@@ -94,6 +94,15 @@ impl Drawing<'_> {
             state.push_str(&format!(" at {}", self.paths().place(at)));
         }
         state
+    }
+}
+
+/// Python's own loops by the library's name, others by their type's.
+fn kind(type_name: &str) -> &str {
+    if type_name.starts_with("asyncio.") {
+        "asyncio"
+    } else {
+        type_name
     }
 }
 

@@ -70,9 +70,18 @@ impl Drawing<'_> {
         }
     }
 
-    /// The first names of some tasks, and how many more there are.
+    /// Tasks in the order of their names, numbers in them by their size.
+    fn by_name(&self, tasks: &[usize]) -> Vec<usize> {
+        let mut sorted = tasks.to_vec();
+        let name = |index: &usize| self.task(*index).and_then(|task| task.name.as_deref());
+        sorted.sort_by_cached_key(|index| natural(name(index).unwrap_or_default()));
+        sorted
+    }
+
+    /// The first names of some tasks, and a sign where there are more.
     fn task_names(&self, tasks: &[usize], most: usize) -> String {
-        let mut names: Vec<String> = tasks
+        let mut names: Vec<String> = self
+            .by_name(tasks)
             .iter()
             .take(most)
             .map(|index| self.task_name(*index))
@@ -110,6 +119,25 @@ impl Drawing<'_> {
 
 /// The longest name that is shown whole.
 const MAX_NAME_CHARS: usize = 60;
+
+/// What a name sorts by: its letters, and its numbers by their length and digits.
+fn natural(name: &str) -> Vec<(bool, usize, &str)> {
+    let parts = name
+        .char_indices()
+        .map(|(at, c)| (at, c.is_ascii_digit()))
+        .collect::<Vec<_>>();
+    let runs = parts.chunk_by(|a, b| a.1 == b.1);
+    let mut starts: Vec<(usize, bool)> = runs.map(|run| run[0]).collect();
+    starts.push((name.len(), false));
+    starts
+        .windows(2)
+        .map(|pair| {
+            let text = &name[pair[0].0..pair[1].0];
+            let is_number = pair[0].1;
+            (is_number, if is_number { text.len() } else { 0 }, text)
+        })
+        .collect()
+}
 
 /// The beginning of a long text.
 fn shortened(text: &str, most: usize) -> String {

@@ -21,13 +21,14 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// `shop/orders.py`, `aiohttp/client.py`, `asyncio/queues.py`; the whole path is in the JSON.
+    /// `shop/orders.py`, `aiohttp/client.py`, `asyncio/queues.py`: no more than the file and its folder of
+    /// the application's own; the whole path is in the JSON.
     pub(super) fn short<'p>(&self, path: &'p str) -> &'p str {
         let below = self
             .folder
             .and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/'));
         below
-            .filter(|rest| !rest.contains("-packages/"))
+            .filter(|rest| rest.matches('/').count() < 2)
             .or_else(|| in_library(path))
             .unwrap_or_else(|| last_two(path))
     }
@@ -101,6 +102,7 @@ mod tests {
         for (path, short) in [
             ("/srv/shop/api/orders.py", "api/orders.py"),
             ("/srv/shop/app.py", "app.py"),
+            ("/srv/shop/api/v2/orders.py", "v2/orders.py"),
             ("/srv/shopping/app.py", "shopping/app.py"),
             (
                 "/srv/shop/.venv/lib/python3.12/site-packages/aiohttp/client.py",

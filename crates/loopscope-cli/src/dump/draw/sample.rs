@@ -146,7 +146,7 @@ pub(super) fn idle() -> Dump {
         threads: vec![main],
         loops: vec![DumpedLoop {
             address: 0x7f00_0000_3000,
-            type_name: "_UnixSelectorEventLoop".into(),
+            type_name: "asyncio.unix_events._UnixSelectorEventLoop".into(),
             thread: Some(ThreadIndex(0)),
             state: LoopState::Idle,
             ready: Some(0),

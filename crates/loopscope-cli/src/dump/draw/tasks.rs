@@ -1,7 +1,9 @@
 //! Tasks: a crowd as one entry with its place, a few of a kind with all that is known of each.
 
 use anstyle::{AnsiColor, Style};
-use loopscope_engine::dump::{DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWaitKind};
+use loopscope_engine::dump::{
+    DumpFrame, DumpOrphan, DumpTask, DumpTaskGroup, DumpTaskState, DumpWaitKind,
+};
 
 use super::wait::has_wait;
 use super::{Drawing, shortened};
@@ -45,13 +47,12 @@ impl Drawing<'_> {
         };
         let mut text = self.group_head(group, &members);
         let chain = first.await_chain.as_slice();
-        let is_said = chain.is_empty() || (chain.len() == 1 && chain.first() == group.at.as_ref());
-        if !is_said {
+        if !is_said_by_head(group, first) {
             text.push_str(&self.paths().chain(chain, "      ", &self.layout));
         }
         if members.len() <= FEW {
-            for index in &group.task_indexes {
-                text.push_str(&self.member(*index, members.len() == 1));
+            for index in self.by_name(&group.task_indexes) {
+                text.push_str(&self.member(index, members.len() == 1));
             }
         } else {
             let names = self.task_names(&group.task_indexes, EXAMPLES);
@@ -124,6 +125,21 @@ impl Drawing<'_> {
             self.layout.item("      ", &format!("{name}{gap}{parts}"))
         }
     }
+}
+
+/// Whether the chain says no more than the place and the wait: nothing leads to the place, and below it
+/// is only asyncio's own waiting.
+fn is_said_by_head(group: &DumpTaskGroup, task: &DumpTask) -> bool {
+    let (Some(first), at) = (task.await_chain.first(), &group.at) else {
+        return true;
+    };
+    let mut below = task.await_chain.iter().skip(1);
+    let has_primitive = task
+        .waits_for
+        .as_ref()
+        .is_some_and(|wait| wait.primitive.is_some());
+    let is_waiting = |frame: &DumpFrame| !frame.in_app && frame.file.contains("/asyncio/");
+    at.as_ref() == Some(first) && (below.len() == 0 || (has_primitive && below.all(is_waiting)))
 }
 
 /// A task's state as a word.

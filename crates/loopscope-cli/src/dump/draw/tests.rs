@@ -46,12 +46,12 @@ fn a_small_healthy_program_needs_few_lines() {
     Python 3.12.1 · stopped for 2.1 ms · 2025-06-01T12:00:00.000Z
     1 loop · 2 tasks (2 pending) · 1 Python thread
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: idle
+    Loop on MainThread (4242), asyncio: idle
       2 tasks · 1 timer · the next due in 1.25 s
-      Task-1 waiting at app.py:80 in serve: socket, due in 1.25 s
-          main (app.py:90) → serve (app.py:80)
       cleaner waiting at app.py:12 in clean: sleep
           awaited by Task-1
+      Task-1 waiting at app.py:80 in serve: socket, due in 1.25 s
+          main (app.py:90) → serve (app.py:80)
 
     Threads
       MainThread (4242)  in epoll_wait, runs a loop
@@ -77,7 +77,7 @@ fn a_blocked_loop_comes_first_with_its_line_its_chain_the_lock_and_the_fix() {
            lock  it holds the interpreter's lock: no other Python thread runs
           write  await loop.run_in_executor(process_pool, re.match, ...)
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: blocked for at least 6.20 s at app.py:31 in charge
+    Loop on MainThread (4242), asyncio: blocked for at least 6.20 s at app.py:31 in charge
       1 task · 3 callbacks ready to run · 1 timer · the next overdue by 6.20 s
       Task-7 running at app.py:31 in charge
           serve (app.py:80) → checkout (app.py:52)
@@ -135,7 +135,7 @@ fn a_loop_that_only_waits_for_the_lock_blames_its_holder() {
            lock  worker (4250) holds the interpreter's lock, at app.py:31 in crunch
              do  stop the bleeding: take the work that holds the lock out of this process, or do less of it at once
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: blocked for at least 6.20 s
+    Loop on MainThread (4242), asyncio: blocked for at least 6.20 s
       0 tasks · 3 callbacks ready to run · 1 timer · the next overdue by 6.20 s
 
     Threads
@@ -180,10 +180,9 @@ fn ten_thousand_tasks_fit_on_a_screen() {
     let shown = drawn(&dump);
     assert!(shown.lines().count() < 30, "{shown}");
     insta::assert_snapshot!(shown.split("\n\n").nth(1).unwrap(), @r"
-    Loop on MainThread (4242), _UnixSelectorEventLoop: idle
+    Loop on MainThread (4242), asyncio: idle
       10,000 tasks · 1 timer · the next due in 1.25 s
       9,812 tasks waiting at app.py:31 in consume: Queue.get
-          consume (app.py:31) → Queue.get (asyncio/queues.py:158)
           consumer-0, consumer-1, consumer-2, consumer-3, …
       186 tasks waiting at app.py:44 in write: Lock (locked, 186 waiting)
           writer-0, writer-1, writer-2, writer-3, …
@@ -236,7 +235,7 @@ fn a_deadlock_is_spelled_out() {
            task  second at app.py:14 in take_a waits for first
              do  cancel one of them; then let none of them wait for a task that waits for it
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: idle
+    Loop on MainThread (4242), asyncio: idle
       2 tasks · 1 timer · the next due in 1.25 s
       first waiting at app.py:10 in take_b: task second
           awaited by second
@@ -271,7 +270,7 @@ fn orphans_and_failures_are_pointed_out() {
       ▌ 2 tasks failed with ValueError: boom
           tasks  bad, worse
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: idle
+    Loop on MainThread (4242), asyncio: idle
       3 tasks · 1 timer · the next due in 1.25 s
       lost waiting at app.py:10 in work: Event, orphaned: its loop was closed
       2 tasks failed with ValueError
@@ -346,7 +345,7 @@ fn what_could_not_be_read_is_said_and_what_may_be_wrong_is_labelled() {
     approximate: the process ran on while it was read
     approximate: where its fields lie was found out from the objects themselves, since the tables of its version did not fit
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: idle
+    Loop on MainThread (4242), asyncio: idle
       1 task · 1 timer · the next due in 1.25 s
       0x7f0000001000 waiting at app.py:4 in f: something that could not be read
           not read: not a future at address 0x7
@@ -415,8 +414,8 @@ fn a_narrow_terminal_breaks_chains_between_their_links() {
           write  await loop.run_in_executor(process_pool,
                  re.match, ...)
 
-    Loop on MainThread (4242), _UnixSelectorEventLoop: blocked
-    for at least 6.20 s at app.py:31 in charge
+    Loop on MainThread (4242), asyncio: blocked for at least
+    6.20 s at app.py:31 in charge
       1 task · 3 callbacks ready to run · 1 timer ·
       the next overdue by 6.20 s
       Task-7 running at app.py:31 in charge
@@ -432,6 +431,7 @@ fn a_narrow_terminal_breaks_chains_between_their_links() {
 fn colour_tells_own_code_from_libraries() {
     let mut dump = idle();
     let chain = vec![
+        own(9, "main"),
         own(31, "consume"),
         library("asyncio/queues.py", 158, "Queue.get"),
     ];

@@ -59,7 +59,7 @@ struct Drawn<'a> {
 
 impl Drawn<'_> {
     fn siblings(&mut self, tasks: &[usize], indent: &str, are_roots: bool) {
-        let folded = self.graph.folded(tasks);
+        let folded = self.graph.folded(&self.drawing.by_name(tasks));
         let last = folded.len().saturating_sub(1);
         for (position, members) in folded.iter().enumerate() {
             if self.lines >= MOST_LINES {
