@@ -9,6 +9,7 @@ mod bench;
 mod preflight;
 mod pythons;
 mod schema;
+mod suites;
 mod test;
 mod venv;
 
@@ -34,9 +35,11 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Writes schema/report.schema.json
+    /// Unpacks the interpreters of other Debian suites that tests run on, and lists all that they run on
+    Interpreters,
+    /// Writes the JSON Schemas in schema/
     Schema {
-        /// Fail if the file is stale instead of writing it
+        /// Fail if a file is stale instead of writing it
         #[arg(long)]
         check: bool,
     },
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
     shell.change_dir(root());
     match Arguments::parse().task {
         Task::Test { quick } => test::run(&shell, quick),
+        Task::Interpreters => venv::prepare(&shell).map(drop),
         Task::Schema { check } => schema::run(check),
         Task::Bench { quick, only } => bench::run(&shell, quick, &only),
     }

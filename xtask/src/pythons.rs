@@ -1,4 +1,4 @@
-//! Finds every CPython from 3.9 up that this machine has.
+//! Finds every CPython from 3.9 up that this machine has, those unpacked from other suites included.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,6 +41,7 @@ pub(crate) fn discover() -> Vec<Interpreter> {
 
 fn candidates() -> Vec<PathBuf> {
     let mut folders = pyenv_folders();
+    folders.extend(crate::suites::program_folders());
     let path = std::env::var_os("PATH").unwrap_or_default();
     folders.extend(std::env::split_paths(&path));
     folders.extend(["/usr/bin".into(), "/usr/local/bin".into()]);

@@ -62,6 +62,10 @@ fn real_programs(shell: &Shell) -> Result<()> {
         .filter(|one| !ends.contains(one))
         .cloned()
         .collect();
+    let all = joined(&pythons);
+    cmd!(shell, "cargo test -p loopscope-cli --test dump")
+        .env("LOOPSCOPE_TEST_PYTHONS", all)
+        .run()?;
     truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());

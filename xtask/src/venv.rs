@@ -9,15 +9,47 @@ use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::pythons::{Interpreter, discover};
+use crate::suites;
 
 const REQUIREMENTS: &str = "crates/loopscope-cli/tests/fixtures/requirements.txt";
 
-/// Prepares every interpreter of this machine and returns the environments' executables, oldest first.
-/// One that cannot be prepared for want of a system package is left out, and that is said.
+/// What the tests of the reader alone need. An interpreter that is too new for the rest has at least these.
+const READER_PACKAGES: &[&str] = &["anyio", "idna", "typing_extensions", "uvloop"];
+
+/// What pip says of a package that has no wheel for the interpreter at hand.
+const NO_WHEEL: &str = "No matching distribution found for ";
+
+/// An interpreter's environment.
+struct Environment {
+    python: PathBuf,
+    packages: Packages,
+}
+
+/// What an environment has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packages {
+    All,
+    /// Only [`READER_PACKAGES`].
+    Reader,
+}
+
+impl Packages {
+    /// As the stamp has it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Reader => "reader",
+        }
+    }
+}
+
+/// Prepares every interpreter of this machine and returns the executables of the environments that have
+/// all packages, oldest first. One that cannot be prepared is left out, and that is said.
 pub(crate) fn prepare(shell: &Shell) -> Result<Vec<PathBuf>> {
+    suites::prepare(shell)?;
     let interpreters = discover();
     println!("interpreters:");
-    let mut prepared = Vec::new();
+    let mut whole = Vec::new();
     for interpreter in &interpreters {
         print!(
             "  CPython {} {}",
@@ -25,31 +57,38 @@ pub(crate) fn prepare(shell: &Shell) -> Result<Vec<PathBuf>> {
             interpreter.path.display()
         );
         match prepare_one(shell, interpreter, &interpreters) {
-            Ok(python) => {
+            Ok(environment) if environment.packages == Packages::All => {
                 println!();
-                prepared.push(python);
+                whole.push(environment.python);
             }
+            Ok(_) => println!(" (only {})", READER_PACKAGES.join(", ")),
             Err(error) => println!("\n    LEFT OUT: {error:#}"),
         }
     }
-    if prepared.is_empty() {
+    if whole.is_empty() {
         bail!("no usable CPython from 3.9 up\nhint: apt-get install python3 python3-venv");
     }
-    Ok(prepared)
+    Ok(whole)
 }
 
-fn prepare_one(shell: &Shell, one: &Interpreter, all: &[Interpreter]) -> Result<PathBuf> {
+fn prepare_one(shell: &Shell, one: &Interpreter, all: &[Interpreter]) -> Result<Environment> {
     let folder = crate::root().join(".venv").join(folder_name(one, all));
     let python = folder.join("bin/python");
     let stamp = folder.join("made-from");
     let made_from = made_from(one)?;
-    if fs::read_to_string(&stamp).is_ok_and(|made| made == made_from) && python.exists() {
-        return Ok(python);
+    let text = |packages: Packages| format!("{made_from}{}\n", packages.word());
+    if let Ok(made) = fs::read_to_string(&stamp)
+        && python.exists()
+        && let Some(packages) = [Packages::All, Packages::Reader]
+            .into_iter()
+            .find(|packages| text(*packages) == made)
+    {
+        return Ok(Environment { python, packages });
     }
     create(shell, one, &folder)?;
-    install(shell, &python)?;
-    fs::write(&stamp, made_from)?;
-    Ok(python)
+    let packages = install(shell, one, &python)?;
+    fs::write(&stamp, text(packages))?;
+    Ok(Environment { python, packages })
 }
 
 /// The version; where two interpreters share one, the later of them by path carries a number.
@@ -67,14 +106,19 @@ fn folder_name(one: &Interpreter, all: &[Interpreter]) -> String {
 }
 
 fn made_from(interpreter: &Interpreter) -> Result<String> {
-    let path = crate::root().join(REQUIREMENTS);
-    let requirements = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(format!("{interpreter:?}\n{requirements}"))
+    Ok(format!("{interpreter:?}\n{}", requirements()?))
 }
 
+fn requirements() -> Result<String> {
+    let path = crate::root().join(REQUIREMENTS);
+    fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+/// An interpreter that was unpacked has no pip to put into its environment; it gets one below.
 fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()> {
     let python = &interpreter.path;
-    let made = cmd!(shell, "{python} -m venv --clear {folder}")
+    let without_pip = suites::is_unpacked(python).then_some("--without-pip");
+    let made = cmd!(shell, "{python} -m venv --clear {without_pip...} {folder}")
         .quiet()
         .ignore_status()
         .output()?;
@@ -89,17 +133,59 @@ fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()>
     )
 }
 
-fn install(shell: &Shell, python: &Path) -> Result<()> {
-    let arguments = [
+fn install(shell: &Shell, one: &Interpreter, python: &Path) -> Result<Packages> {
+    // A wheel is a folder that Python can run a package from.
+    let wheel = match suites::is_unpacked(&one.path) {
+        true => suites::pip_wheel(&one.path),
+        false => None,
+    };
+    let pip = match wheel {
+        Some(wheel) => vec![wheel.join("pip").display().to_string()],
+        None => vec!["-m".to_owned(), "pip".to_owned()],
+    };
+    let all = ["-r".to_owned(), REQUIREMENTS.to_owned()];
+    match run_pip(shell, python, &pip, &all) {
+        Ok(()) => Ok(Packages::All),
+        Err(error) if error.to_string().contains(NO_WHEEL) => {
+            run_pip(shell, python, &pip, &reader_packages()?)?;
+            Ok(Packages::Reader)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The pinned versions of [`READER_PACKAGES`].
+fn reader_packages() -> Result<Vec<String>> {
+    let is_wanted = |line: &&str| {
+        line.split_once("==")
+            .is_some_and(|(name, _)| READER_PACKAGES.contains(&name))
+    };
+    let requirements = requirements()?;
+    Ok(requirements
+        .lines()
+        .filter(is_wanted)
+        .map(str::to_owned)
+        .collect())
+}
+
+fn run_pip(shell: &Shell, python: &Path, pip: &[String], packages: &[String]) -> Result<()> {
+    let options = [
         "-q",
         "--disable-pip-version-check",
         "--only-binary",
         ":all:",
-        "-r",
-        REQUIREMENTS,
     ];
-    let installed = cmd!(shell, "{python} -m pip install {arguments...}")
-        .quiet()
-        .run();
-    installed.with_context(|| format!("cannot install the packages of {REQUIREMENTS}"))
+    let output = cmd!(
+        shell,
+        "{python} {pip...} install {options...} {packages...}"
+    )
+    .quiet()
+    .ignore_status()
+    .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.trim().lines().last().unwrap_or("pip failed");
+    bail!("cannot install the packages of {REQUIREMENTS}: {last}")
 }

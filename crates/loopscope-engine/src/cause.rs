@@ -14,8 +14,8 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{Frame, Gil, RunState},
-    report::{CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    observation::{Frame, Gil, RunState, ThreadState},
+    report::{Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
 
@@ -60,6 +60,54 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
         None => unknown(case),
         Some(Run::Single(run)) => single_callback(&run),
         Some(Run::Many) => overload(&framed),
+    }
+}
+
+/// What one look at a thread that is kept from its loop tells. No more than a place: whether it stood there
+/// all the while takes several looks.
+pub(crate) struct OneLook {
+    /// The line to blame, where it is the application's own.
+    pub(crate) culprit: Option<Culprit>,
+    /// That line, or else the innermost one inside the loop.
+    pub(crate) at: Option<Frame>,
+    /// The call on that line.
+    pub(crate) call: Option<String>,
+    /// What to do about it.
+    pub(crate) advice: Advice,
+}
+
+/// Reads one stack, innermost first.
+pub(crate) fn of_one_look(stack: &[Frame], thread: &ThreadState) -> OneLook {
+    one_look(stack, |inside, depth| {
+        advice::for_call(&Evidence::new(inside, depth, thread, &[]))
+    })
+}
+
+/// Reads the stack of the thread whose lock is waited for.
+pub(crate) fn of_lock_holder(stack: &[Frame]) -> OneLook {
+    one_look(stack, advice::for_lock_holder)
+}
+
+/// Whether a thread stands between its poll and the first callback.
+pub(crate) fn is_after_poll(stack: &[Frame]) -> bool {
+    lock::is_after_poll(stack)
+}
+
+fn one_look(
+    stack: &[Frame],
+    advise: impl FnOnce(&[Frame], usize) -> (Option<String>, Advice),
+) -> OneLook {
+    let found = blame_frames(stack);
+    let inside = inside_loop(stack);
+    let advised = found
+        .as_ref()
+        .map(|found| advise(inside, found.depth_in(inside)));
+    let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    OneLook {
+        culprit: found.as_ref().and_then(Blame::culprit),
+        at: found.map(Blame::into_frame),
+        call,
+        advice,
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod change;
 pub mod config;
+pub mod dump;
 pub mod observation;
 pub mod report;
 pub mod schema;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use crate::error::{ReadError, ReadResult};
 use crate::layout::LineFormat;
 use crate::linetable::line_at;
-use crate::memory::Memory;
+use crate::memory::{AddressMap, Memory};
 use crate::object_model::{Kind, ObjectReader, field};
 use crate::sample::Frame;
 
-/// Code objects kept before all are forgotten.
+/// Code objects kept before those that the reading at hand does without are forgotten.
 const MAX_CODES: usize = 32_768;
 
 /// The longest line table that is read; a function of ten thousand lines has less.
@@ -31,16 +31,20 @@ const COROUTINE_FLAGS: u32 = 0x80 | 0x100 | 0x200;
 /// Code objects seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct CodeCache {
-    codes: HashMap<u64, Code>,
+    codes: AddressMap<Code>,
     file_names: HashMap<Arc<str>, ()>,
 }
 
 #[derive(Debug)]
-struct Code {
+pub(crate) struct Code {
     identity: Identity,
-    file: Arc<str>,
-    function: Arc<str>,
-    is_coroutine: bool,
+    /// When its identity was checked last: within one generation of pages once is enough.
+    generation: u64,
+    pub(crate) file: Arc<str>,
+    pub(crate) function: Arc<str>,
+    pub(crate) is_coroutine: bool,
+    /// Whether its first argument is called `self`.
+    pub(crate) is_method: bool,
     line_table: Box<[u8]>,
     line_format: LineFormat,
     known_lines: HashMap<u64, u32>,
@@ -64,19 +68,50 @@ impl CodeCache {
         address: u64,
         offset: i64,
     ) -> ReadResult<Frame> {
-        let identity = read_identity(reader, address)?;
-        if self
-            .codes
-            .get(&address)
-            .is_none_or(|code| code.identity != identity)
+        self.load(reader, address)?;
+        self.known_frame(address, offset)
+    }
+
+    /// Reads a code object, unless it is known.
+    pub(crate) fn load<M: Memory>(
+        &mut self,
+        reader: &mut ObjectReader<M>,
+        address: u64,
+    ) -> ReadResult<()> {
+        let generation = reader.pages.generation();
+        let known = self.codes.get_mut(&address);
+        if known
+            .as_ref()
+            .is_some_and(|code| code.generation == generation)
         {
-            let code = self.read_code(reader, address, identity)?;
-            if self.codes.len() >= MAX_CODES {
-                self.codes.clear();
-                self.file_names.clear();
-            }
-            self.codes.insert(address, code);
+            return Ok(());
         }
+        let identity = read_identity(reader, address)?;
+        if let Some(code) = known
+            && code.identity == identity
+        {
+            code.generation = generation;
+            return Ok(());
+        }
+        let code = self.read_code(reader, address, identity)?;
+        if self.codes.len() >= MAX_CODES {
+            self.codes.retain(|_, code| code.generation == generation);
+            self.file_names.clear();
+        }
+        if self.codes.len() >= MAX_CODES {
+            return Err(not_code(address));
+        }
+        self.codes.insert(address, code);
+        Ok(())
+    }
+
+    /// A code object that was loaded.
+    pub(crate) fn known(&self, address: u64) -> Option<&Code> {
+        self.codes.get(&address)
+    }
+
+    /// The frame that stands in a code object that was loaded. Reads nothing.
+    pub(crate) fn known_frame(&mut self, address: u64, offset: i64) -> ReadResult<Frame> {
         match self.codes.get_mut(&address) {
             Some(code) => code.frame_at(offset, address),
             None => Err(not_code(address)),
@@ -99,9 +134,11 @@ impl CodeCache {
             .bytes(field(identity.line_table, BYTES_DATA)?, length)?;
         Ok(Code {
             identity,
+            generation: reader.pages.generation(),
             file: self.shared_name(file),
             function: reader.string(identity.function)?.into(),
             is_coroutine: flags & COROUTINE_FLAGS != 0,
+            is_method: reader.is_method_code(address).unwrap_or(false),
             line_table: line_table.into(),
             line_format: layout.line_format,
             known_lines: HashMap::new(),

@@ -48,25 +48,36 @@ pub(crate) enum ImageError {
 /// Reads the image of a file whose start is mapped at `start`.
 pub(crate) fn read_image(file: File, start: u64) -> Result<Image, ImageError> {
     let data = ReadCache::new(file);
-    match FileKind::parse(&data) {
-        Ok(FileKind::Elf64) => {}
-        Ok(FileKind::Elf32) => return Err(ImageError::OtherMachine),
-        _ => return Err(ImageError::Malformed),
-    }
-    let file = ElfFile64::parse(&data).map_err(|_| ImageError::Malformed)?;
-    if file.architecture() != Architecture::X86_64 {
-        return Err(ImageError::OtherMachine);
-    }
+    let file = parse(&data)?;
     image_of(&file, start).ok_or(ImageError::NoRuntime)
+}
+
+/// Where a section of a file is in memory whose start is mapped at `start`; `None` where it has none of
+/// this name.
+pub(crate) fn section_address(file: File, start: u64, name: &str) -> Option<u64> {
+    let data = ReadCache::new(file);
+    let file = parse(&data).ok()?;
+    let address = file.section_by_name(name)?.address();
+    Some(address.wrapping_add(bias(&file, start)?))
 }
 
 type Elf<'data, R> = ElfFile64<'data, Endianness, R>;
 
+fn parse<'data, R: ReadRef<'data>>(data: R) -> Result<Elf<'data, R>, ImageError> {
+    match FileKind::parse(data) {
+        Ok(FileKind::Elf64) => {}
+        Ok(FileKind::Elf32) => return Err(ImageError::OtherMachine),
+        _ => return Err(ImageError::Malformed),
+    }
+    let file = ElfFile64::parse(data).map_err(|_| ImageError::Malformed)?;
+    if file.architecture() != Architecture::X86_64 {
+        return Err(ImageError::OtherMachine);
+    }
+    Ok(file)
+}
+
 fn image_of<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, start: u64) -> Option<Image> {
-    let bias = match file.kind() {
-        ObjectKind::Executable => 0,
-        _ => start.wrapping_sub(first_page(file)?),
-    };
+    let bias = bias(file, start)?;
     let (runtime, version) = find_symbols(file.dynamic_symbols())
         .or_else(|| find_symbols(file.symbols()))
         .or_else(|| Some((file.section_by_name(RUNTIME_SECTION)?.address(), None)))?;
@@ -75,6 +86,14 @@ fn image_of<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, start: u64) -> Optio
         version: version.map(|address| address.wrapping_add(bias)),
         writable: writable_ranges(file, bias),
     })
+}
+
+/// How far the image is from where the file is linked to.
+fn bias<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, start: u64) -> Option<u64> {
+    match file.kind() {
+        ObjectKind::Executable => Some(0),
+        _ => Some(start.wrapping_sub(first_page(file)?)),
+    }
 }
 
 /// The page that the file's lowest segment is linked to.
@@ -119,6 +138,15 @@ mod tests {
     fn a_program_that_is_no_interpreter_has_no_runtime() {
         let file = File::open("/proc/self/exe").unwrap();
         assert_eq!(read_image(file, 1 << 40), Err(ImageError::NoRuntime));
+    }
+
+    #[test]
+    fn a_section_is_found_where_its_file_is_mapped() {
+        let own = || File::open("/proc/self/exe").unwrap();
+        let near = section_address(own(), 1 << 40, ".text").unwrap();
+        let far = section_address(own(), 1 << 41, ".text").unwrap();
+        assert_eq!(far - near, 1 << 40);
+        assert_eq!(section_address(own(), 1 << 40, ".AsyncioDebug"), None);
     }
 
     #[test]

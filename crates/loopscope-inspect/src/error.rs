@@ -123,7 +123,7 @@ impl AttachError {
             Self::NoSymbols { .. } => {
                 Some("use an interpreter whose `_PyRuntime` symbol is not stripped")
             }
-            Self::UnsupportedVersion { .. } => Some("Python 3.9 to 3.14 are supported"),
+            Self::UnsupportedVersion { .. } => Some("Python 3.9 to 3.15 are supported"),
             Self::FreeThreaded { .. } => Some("use the default build of Python"),
             _ => None,
         }
@@ -218,6 +218,20 @@ pub enum DumpError {
         /// The tracer's id.
         tracer: u32,
     },
+    /// A process cannot stop itself and read on.
+    #[error("a process cannot stop itself: {pid}")]
+    OwnProcess {
+        /// Its id.
+        pid: u32,
+    },
+    /// The process could not be stopped, though that is permitted.
+    #[error("process {pid} could not be stopped")]
+    NotStopped {
+        /// Its id.
+        pid: u32,
+        /// Why.
+        source: io::Error,
+    },
     /// No copy of the process could be made.
     #[error("no snapshot of process {pid} could be made")]
     NoSnapshot {
@@ -242,9 +256,10 @@ impl DumpError {
         match self {
             Self::Denied { .. } | Self::StopDenied { .. } => Some(DENIED_HINT),
             Self::Replaced { .. } => Some("attach again"),
-            Self::Traced { .. } | Self::NoSnapshot { .. } => {
-                Some("read it while it runs: `--mode live`")
-            }
+            Self::Traced { .. }
+            | Self::OwnProcess { .. }
+            | Self::NotStopped { .. }
+            | Self::NoSnapshot { .. } => Some("read it while it runs: `--mode live`"),
             _ => None,
         }
     }

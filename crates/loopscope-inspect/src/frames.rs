@@ -6,7 +6,7 @@
 
 use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
-use crate::layout::{InnermostFrame, Instruction};
+use crate::layout::{InnermostFrame, Instruction, Layout};
 use crate::memory::Memory;
 use crate::object_model::ObjectReader;
 use crate::sample::Frame;
@@ -23,9 +23,9 @@ const TAG_BITS: u64 = 7;
 pub(crate) struct RawFrame {
     /// Where it is.
     pub(crate) address: u64,
-    code: u64,
+    pub(crate) code: u64,
     /// The instruction field as it stands.
-    instruction: u64,
+    pub(crate) instruction: u64,
 }
 
 /// A thread's frames, innermost first.
@@ -103,7 +103,8 @@ impl<M: Memory> ObjectReader<M> {
         Ok(value < owner.first_without_code)
     }
 
-    fn raw_frame(&mut self, frame: u64) -> ReadResult<RawFrame> {
+    /// A frame as its words are.
+    pub(crate) fn raw_frame(&mut self, frame: u64) -> ReadResult<RawFrame> {
         let code = self.pointer(frame, self.layout.frame.code)? & !TAG_BITS;
         let instruction = match self.layout.frame.instruction {
             Instruction::ByteIndex { offset } | Instruction::UnitIndex { offset } => {
@@ -128,20 +129,18 @@ pub(crate) fn resolve<M: Memory>(
     outline
         .frames
         .iter()
-        .map(|raw| codes.frame(reader, raw.code, instruction_offset(reader, raw)))
+        .map(|raw| codes.frame(reader, raw.code, instruction_offset(&reader.layout, raw)))
         .collect()
 }
 
 /// How many bytes into its code a frame stands; negative before the first instruction.
-fn instruction_offset<M: Memory>(reader: &ObjectReader<M>, raw: &RawFrame) -> i64 {
+pub(crate) fn instruction_offset(layout: &Layout, raw: &RawFrame) -> i64 {
     let index = i64::from((raw.instruction as u32).cast_signed());
-    match reader.layout.frame.instruction {
+    match layout.frame.instruction {
         Instruction::ByteIndex { .. } => index,
         Instruction::UnitIndex { .. } => 2 * index,
         Instruction::Pointer { .. } => {
-            let first = raw
-                .code
-                .wrapping_add(reader.layout.code.instructions.unwrap_or(0));
+            let first = raw.code.wrapping_add(layout.code.instructions.unwrap_or(0));
             raw.instruction.wrapping_sub(first).cast_signed()
         }
     }

@@ -1,6 +1,6 @@
 //! The way in: attach to a process once, then look at its threads as often as needed.
 
-use crate::dump::{Dump, DumpMode};
+use crate::dump::{self, Dump, DumpMode, Walker};
 use crate::error::{AttachError, DumpError, ReadError, SampleError};
 use crate::kernel;
 use crate::layout::PythonVersion;
@@ -21,6 +21,7 @@ pub struct Inspector {
     start_ticks: u64,
     interpreter: Interpreter,
     sampler: Sampler<ProcessMemory>,
+    walker: Walker<ProcessMemory>,
 }
 
 impl Inspector {
@@ -42,6 +43,7 @@ impl Inspector {
         Ok(Self {
             pid,
             start_ticks,
+            walker: Walker::new(memory, &interpreter, ThreadIds::new(pid)),
             interpreter,
             sampler,
         })
@@ -65,10 +67,17 @@ impl Inspector {
             .map_err(|error| self.sample_error(tid, error))
     }
 
-    /// Reads the whole process at one instant: threads, loops and tasks.
+    /// Reads the whole process at one instant: threads, loops and tasks. What cannot be read is said in the
+    /// dump; it fails only where nothing can be.
     pub fn dump(&mut self, mode: DumpMode) -> Result<Dump, DumpError> {
-        let _ = mode;
-        Err(DumpError::Gone { pid: self.pid })
+        let memory = ProcessMemory::new(self.pid);
+        if self.interpreter.look_for_asyncio(self.pid, &memory) {
+            self.sampler.set_layout(self.interpreter.layout);
+            self.walker.set_layout(self.interpreter.layout);
+        }
+        let outcome = dump::take(&mut self.walker, self.pid, mode);
+        self.walker.rest();
+        outcome.map_err(|error| self.dump_error(error))
     }
 
     /// Gives the memory of the last look back, about a megabyte. What was learned of the process stays.
@@ -76,21 +85,51 @@ impl Inspector {
         self.sampler.rest();
     }
 
+    /// A process whose state makes no sense may be another one by now.
+    fn dump_error(&self, error: DumpError) -> DumpError {
+        let pid = self.pid;
+        match error {
+            DumpError::Unreadable { .. } => match self.replacement() {
+                Some(Replacement::Gone) => DumpError::Gone { pid },
+                Some(Replacement::Other) => DumpError::Replaced { pid },
+                None => error,
+            },
+            error => error,
+        }
+    }
+
+    /// Whether the process attached to is no longer there.
+    fn replacement(&self) -> Option<Replacement> {
+        match kernel::start_ticks(self.pid) {
+            None => Some(Replacement::Gone),
+            Some(ticks) if ticks != self.start_ticks => Some(Replacement::Other),
+            Some(_) if !locate::is_still_mapped(self.pid, &self.interpreter) => {
+                Some(Replacement::Other)
+            }
+            Some(_) => None,
+        }
+    }
+
     fn sample_error(&self, tid: u32, source: ReadError) -> SampleError {
         let pid = self.pid;
         match source {
             ReadError::Memory(MemoryError::Gone) => SampleError::Gone { pid },
             ReadError::Memory(MemoryError::Denied) => SampleError::Denied { pid },
-            _ => match kernel::start_ticks(pid) {
-                None => SampleError::Gone { pid },
-                Some(ticks) if ticks != self.start_ticks => SampleError::Replaced { pid },
-                Some(_) if !locate::is_still_mapped(pid, &self.interpreter) => {
-                    SampleError::Replaced { pid }
-                }
-                Some(_) => SampleError::Unreadable { tid, source },
+            _ => match self.replacement() {
+                Some(Replacement::Gone) => SampleError::Gone { pid },
+                Some(Replacement::Other) => SampleError::Replaced { pid },
+                None => SampleError::Unreadable { tid, source },
             },
         }
     }
+}
+
+/// What stands in the place of a process that was attached to.
+enum Replacement {
+    /// Nothing.
+    Gone,
+    /// Another process, or another program.
+    Other,
 }
 
 /// A starting or busy interpreter may show a list in the middle of a change; one that is laid out

@@ -40,6 +40,16 @@ pub struct ThreadKernelState {
     pub runqueue_nanos: Option<u64>,
 }
 
+impl ThreadKernelState {
+    /// Of a thread of which nothing is known.
+    pub(crate) const UNKNOWN: Self = Self {
+        run_state: RunState::Unknown,
+        syscall: None,
+        cpu_nanos: None,
+        runqueue_nanos: None,
+    };
+}
+
 /// What the kernel says of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessFacts {
@@ -122,11 +132,17 @@ pub fn thread_comm(pid: u32, tid: u32) -> Option<String> {
 
 /// A thread's id inside its own pid namespace, which is what the target itself stores.
 pub(crate) fn namespaced_tid(pid: u32, tid: u32) -> Option<u32> {
-    let status = read(&format!("/proc/{pid}/task/{tid}/status"));
-    let ids = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?;
+    let ids = thread_status(pid, tid, "NSpid")?;
     ids.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
+/// One line of a thread's `status` file, by its key.
+pub(crate) fn thread_status(pid: u32, tid: u32, key: &str) -> Option<String> {
+    let status = read(&format!("/proc/{pid}/task/{tid}/status"));
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(value.trim().to_owned())
 }
 
 /// A `/proc` file as text, empty where it cannot be read. Names in it may hold any bytes.

@@ -4,8 +4,9 @@
 //! [`Inspector::sample_thread`] then tells in a fraction of a millisecond where one thread stands: its
 //! frames, the loop that runs on it, the task that the loop steps with its await chain, and who holds
 //! the interpreter's lock. [`kernel`] adds what the kernel says, [`SourceLines`] the calls that stand
-//! on a source line. Everything is read through `process_vm_readv` and `/proc`: the target is never
-//! stopped and never written to. It judges nothing; that is the engine's part.
+//! on a source line. Everything is read through `process_vm_readv` and `/proc`, and the target's own
+//! memory is never changed. A sample is taken while the target runs; only a dump stops it, as its
+//! [`DumpMode`] says. It judges nothing; that is the engine's part.
 
 pub mod kernel;
 
@@ -24,6 +25,8 @@ mod locate;
 mod maps;
 mod memory;
 mod object_model;
+mod pause;
+mod probe;
 mod sample;
 mod sampler;
 mod source;

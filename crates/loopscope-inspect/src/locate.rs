@@ -1,7 +1,10 @@
 //! Finds the interpreter in a process: its file, its state, its version, its layout.
 //!
 //! The costly part of attaching, done once per process. The file that is read is the one that is
-//! mapped, also where the target has another root or the file was deleted since.
+//! mapped, also where the target has another root or the file was deleted since, or where the program that
+//! runs is the loader and the interpreter a file that it was given.
+
+mod asyncio;
 
 use std::fs::{self, File};
 use std::io;
@@ -29,6 +32,8 @@ pub(crate) struct Interpreter {
     pub(crate) path: PathBuf,
     /// Where its file's start is mapped.
     pub(crate) image_start: u64,
+    /// Whether the layout has all that `_asyncio` says of itself.
+    knows_asyncio: bool,
 }
 
 /// Finds the interpreter of a process.
@@ -43,14 +48,24 @@ pub(crate) fn locate(pid: u32, memory: &impl Memory) -> Result<Interpreter, Atta
         path: &mapping.path,
         image: &image,
     };
-    let (version, layout) = at.version_and_layout(memory)?;
-    Ok(Interpreter {
+    let (version, mut layout) = at.version_and_layout(memory)?;
+    // Some builds have `_asyncio` inside the interpreter's own file.
+    let own = asyncio::has_offsets(&layout)
+        .then(|| asyncio::read_offsets(pid, memory, mapping, mapping.path == program))
+        .flatten();
+    if let Some(offsets) = own {
+        layout = offsets.apply(layout);
+    }
+    let mut interpreter = Interpreter {
         runtime: image.runtime,
         version,
         layout,
         path: mapping.path.clone(),
         image_start: mapping.start,
-    })
+        knows_asyncio: own.is_some(),
+    };
+    interpreter.look_for_asyncio(pid, memory);
+    Ok(interpreter)
 }
 
 /// Whether the interpreter's image is still where it was: it is not after the process ran `exec`.
@@ -123,16 +138,20 @@ fn image_failure(error: ImageError, program: PathBuf) -> Option<AttachError> {
     }
 }
 
+/// Libraries, the program, and what looks like the program where the kernel was told to run the loader.
 fn candidates<'maps>(
     mappings: &'maps [Mapping],
     program: &'maps Path,
 ) -> impl Iterator<Item = &'maps Mapping> {
-    let is_library = |mapping: &&Mapping| mapping.file_name().starts_with("libpython");
-    let libraries = mappings
-        .iter()
-        .filter(is_library)
-        .filter(|mapping| mapping.file_offset == 0);
-    libraries.chain(maps::image_start(mappings, program))
+    let starts = |name: &'static str| {
+        let is_start = move |mapping: &&Mapping| {
+            mapping.file_offset == 0 && mapping.file_name().starts_with(name)
+        };
+        mappings.iter().filter(is_start)
+    };
+    starts("libpython")
+        .chain(maps::image_start(mappings, program))
+        .chain(starts("python"))
 }
 
 /// Opens the file behind a mapping. `/proc/PID/exe` leads to the program even when it was deleted;

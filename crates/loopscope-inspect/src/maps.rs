@@ -19,6 +19,8 @@ pub(crate) struct Mapping {
     pub(crate) end: u64,
     /// Where in the file it begins.
     pub(crate) file_offset: u64,
+    /// Whether it holds code.
+    pub(crate) is_executable: bool,
     /// The file, as the target sees it.
     pub(crate) path: PathBuf,
     /// Whether the path no longer leads to the mapped file.
@@ -58,7 +60,8 @@ pub(crate) fn image_start<'maps>(
 fn parse_line(line: &str) -> Option<Mapping> {
     let mut fields = line.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
-    let file_offset = fields.nth(1)?;
+    let permissions = fields.next()?;
+    let file_offset = fields.next()?;
     let path = fields.nth(2)?.trim_start();
     if !path.starts_with('/') {
         return None;
@@ -68,6 +71,7 @@ fn parse_line(line: &str) -> Option<Mapping> {
         start: u64::from_str_radix(start, 16).ok()?,
         end: u64::from_str_radix(end, 16).ok()?,
         file_offset: u64::from_str_radix(file_offset, 16).ok()?,
+        is_executable: permissions.contains('x'),
         path: PathBuf::from(kept.unwrap_or(path)),
         is_deleted: kept.is_some(),
     })
@@ -88,7 +92,7 @@ mod tests {
             (0x7f00, 0x7f10, 0x2000)
         );
         assert_eq!(mapping.file_name(), "python3");
-        assert!(!mapping.is_deleted);
+        assert!(mapping.is_executable && !mapping.is_deleted);
     }
 
     #[test]
@@ -96,7 +100,7 @@ mod tests {
         let line = "7f00-7f10 r--p 00000000 08:01 42 /usr/lib/libpython3.11.so.1.0 (deleted)";
         let mapping = parse_line(line).unwrap();
         assert_eq!(mapping.path, Path::new("/usr/lib/libpython3.11.so.1.0"));
-        assert!(mapping.is_deleted);
+        assert!(mapping.is_deleted && !mapping.is_executable);
     }
 
     #[test]

@@ -116,6 +116,11 @@ impl<M: Memory + Clone> Sampler<M> {
         Ok(Some(()))
     }
 
+    /// Takes over what was found out of the layout since.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.reader.set_layout(layout);
+    }
+
     /// Gives the memory of the last look back.
     pub(crate) fn rest(&mut self) {
         self.reader.release();

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::{ReadError, ReadResult};
 use crate::kernel;
 use crate::memory::Memory;
-use crate::object_model::ObjectReader;
+use crate::object_model::{Kind, ObjectReader};
 
 /// Interpreters that are followed.
 const MAX_INTERPRETERS: usize = 64;
@@ -51,6 +51,39 @@ impl<M: Memory> ObjectReader<M> {
             expected: "a list of interpreters",
             address: runtime,
         })
+    }
+
+    /// The name of the `threading.Thread` of a thread.
+    pub(crate) fn thread_name(&mut self, thread: &PythonThread) -> ReadResult<Option<String>> {
+        let active = self.module_global(thread.interpreter, "threading", "_active")?;
+        let Some(active) = active else {
+            return Ok(None);
+        };
+        let ident = thread.ident;
+        let object = self.dict_find(active, |reader, key| {
+            Ok(reader.type_of(key)?.kind == Kind::Int && reader.unsigned(key)? == ident)
+        })?;
+        let Some(object) = object else {
+            return Ok(None);
+        };
+        match self.attribute(object, "_name")? {
+            Some(name) => self.string(name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The names of all threads that an interpreter's `threading` knows, by their idents.
+    pub(crate) fn thread_names(&mut self, interpreter: u64) -> ReadResult<Vec<(u64, String)>> {
+        let Some(active) = self.module_global(interpreter, "threading", "_active")? else {
+            return Ok(Vec::new());
+        };
+        let mut names = Vec::new();
+        for (ident, thread) in self.dict_items(active)? {
+            if let Some(name) = self.attribute(thread, "_name")? {
+                names.push((self.unsigned(ident)?, self.string(name)?));
+            }
+        }
+        Ok(names)
     }
 
     fn collect_threads(
@@ -184,7 +217,7 @@ impl ThreadIds {
     }
 
     /// Finds where the C library keeps the kernel's id, where that is needed and not known yet.
-    fn calibrate<M: Memory>(
+    pub(crate) fn calibrate<M: Memory>(
         &mut self,
         reader: &mut ObjectReader<M>,
         threads: &[PythonThread],

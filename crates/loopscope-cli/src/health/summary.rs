@@ -2,13 +2,14 @@
 
 use anstyle::Style;
 
-use super::format;
 use super::incident;
 use super::look::Seen;
-use super::paint::{self, Layout};
+use super::paint;
 use super::table;
-use super::text::Text;
 use super::view::{Agent, Incident, Monitoring, View};
+use crate::screen::Layout;
+use crate::screen::Text;
+use crate::screen::format;
 
 /// Entries of a list that are shown. The rest is counted.
 const MAX_ISSUES: usize = 8;

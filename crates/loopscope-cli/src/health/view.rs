@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use loopscope_engine::report::{SCHEMA_VERSION, Status};
 use serde::Deserialize;
 
-use super::text::Text;
+use crate::screen::Text;
 
 /// A report.
 #[derive(Clone, Debug, Deserialize)]

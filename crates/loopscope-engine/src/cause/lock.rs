@@ -28,7 +28,10 @@ pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'
 /// lock, whether it sleeps or is about to. The holder is the one of the place that most of these looks
 /// found: several threads that run the same code take turns with the lock.
 fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
-    let after_poll: Vec<&Look> = looks.iter().filter(|look| is_after_poll(look)).collect();
+    let after_poll: Vec<&Look> = looks
+        .iter()
+        .filter(|look| is_after_poll(&look.stack))
+        .collect();
     if after_poll.len() < 2 || after_poll.len() * 2 <= looks.len() {
         return None;
     }
@@ -42,9 +45,9 @@ fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
 }
 
 /// The only frame inside the loop is the one that polls. A loop that polls in C has none.
-fn is_after_poll(look: &Look) -> bool {
-    match inside_loop(&look.stack) {
-        [] => !look.stack.is_empty(),
+pub(super) fn is_after_poll(stack: &[Frame]) -> bool {
+    match inside_loop(stack) {
+        [] => !stack.is_empty(),
         [poll] => poll.file.ends_with("/selectors.py"),
         _ => false,
     }

@@ -33,6 +33,11 @@ impl Blame {
         })
     }
 
+    /// The frame itself.
+    pub(super) fn into_frame(self) -> Frame {
+        self.frame
+    }
+
     /// Where it stands in a stack of innermost first.
     pub(super) fn depth_in(&self, inside: &[Frame]) -> usize {
         inside.len().saturating_sub(self.height + 1)

@@ -5,6 +5,18 @@
 //! [`TaskIndex`]). It says what stands where and carries no judgement about it, but for what can be seen
 //! in the graph alone: a cycle of waits, and a task that nothing can finish any more.
 
+mod deadlocks;
+mod graph;
+mod poll;
+mod problems;
+mod resolve;
+mod take;
+mod walk;
+mod walked;
+
+pub(crate) use take::take;
+pub(crate) use walk::Walker;
+
 use std::sync::Arc;
 use std::time::Duration;
 

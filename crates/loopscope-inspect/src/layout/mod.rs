@@ -1,12 +1,38 @@
 //! Where things are inside the interpreter: typed byte offsets for each supported minor version.
 //!
 //! A [`Layout`] is a table of constants ([`tables`]) that a 3.13+ interpreter's own offset table
-//! ([`debug_offsets`]) overrides. Offsets are the same in all patch releases of one minor version. The
-//! tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
+//! ([`debug_offsets`]) overrides, and what `_asyncio` says of itself from 3.14 on ([`asyncio_debug`]).
+//! Offsets of the interpreter are the same in all patch releases of one minor version; those of `_asyncio`
+//! are not always, which is why [`crate::probe`] looks at live tasks before it believes them. The tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
 //! step refuses anything else. This module reads nothing itself.
 
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "parts of the tables are for the reader of whole dumps, which grows beside them"
+)]
+
+pub(crate) mod asyncio_debug;
 pub(crate) mod debug_offsets;
+pub(crate) mod fixed;
+
+mod asyncio;
+mod generators;
 mod tables;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use asyncio::{
+    AwaitedBy, Flag, FutureLayout, STATE_CANCELLED, STATE_FINISHED, STATE_PENDING, TaskLayout,
+    TaskLists, TaskRegistry,
+};
+pub(crate) use generators::{
+    AwaitingTest, CoroutineFrame, GeneratorLayout, GeneratorPhase, GeneratorState, StackTop,
+    StateCodes,
+};
+
+use crate::dump::LayoutSource;
 
 /// The version of an interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +66,8 @@ impl std::fmt::Display for PythonVersion {
 /// The offsets of one minor version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
+    /// Where the offsets come from.
+    pub(crate) source: LayoutSource,
     /// `_PyRuntimeState.interpreters.head`.
     pub(crate) interpreters_head: u64,
     /// `PyInterpreterState`.
@@ -62,10 +90,18 @@ pub(crate) struct Layout {
     pub(crate) dict: DictLayout,
     /// How instances keep their attributes.
     pub(crate) attributes: AttributeStorage,
-    /// Where a coroutine has its frame.
-    pub(crate) coroutine_frame: CoroutineFrame,
+    /// Generators, coroutines and async generators.
+    pub(crate) generator: GeneratorLayout,
+    /// Tuples, lists and sets.
+    pub(crate) containers: ContainerLayout,
+    /// `PyFunctionObject`.
+    pub(crate) function: FunctionLayout,
+    /// `_asyncio.Future`.
+    pub(crate) future: FutureLayout,
     /// `_asyncio.Task`.
     pub(crate) task: TaskLayout,
+    /// Where asyncio keeps its tasks.
+    pub(crate) task_registry: TaskRegistry,
 }
 
 /// `PyInterpreterState`.
@@ -166,6 +202,9 @@ pub(crate) struct FrameLayout {
     pub(crate) instruction: Instruction,
     /// Who owns the frame, from 3.11 on.
     pub(crate) owner: Option<FrameOwner>,
+    /// The first local variable, inside the frame. From 3.14 on the words there carry the interpreter's own
+    /// marks in their low bits.
+    pub(crate) locals: u64,
 }
 
 /// The field that says who owns a frame.
@@ -216,6 +255,28 @@ pub(crate) struct CodeLayout {
     pub(crate) line_format: LineFormat,
     /// The first instruction inside the code object; `None` where frames count from 0.
     pub(crate) instructions: Option<u64>,
+    /// The names of local variables.
+    pub(crate) variables: VariableNames,
+}
+
+/// Where a code object has the names of its frames' variables, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VariableNames {
+    /// Up to 3.10: tuples that follow each other, of locals, of cells and of free variables. An argument
+    /// that an inner function uses stands in both of the first two, and only its cell has the value.
+    Separate {
+        /// `co_varnames`.
+        locals: u64,
+        /// `co_cellvars`.
+        cells: u64,
+        /// `co_freevars`.
+        free: u64,
+    },
+    /// From 3.11 on: one tuple. A variable that an inner function uses has its cell in its one place.
+    Joined {
+        /// `co_localsplusnames`.
+        names: u64,
+    },
 }
 
 /// How a code object's line table is encoded.
@@ -244,6 +305,13 @@ pub(crate) struct TypeLayout {
     pub(crate) dict: u64,
     /// Where instances have their dictionary, 0 where they have none.
     pub(crate) dict_offset: u64,
+    /// Where instances have their list of weak references; 0 where they have none, negative where it is in
+    /// front of them.
+    pub(crate) weak_list_offset: u64,
+    /// The array of members, null where it has none; where `__slots__` are.
+    pub(crate) members: u64,
+    /// The tuple of bases in the order of method resolution, itself first.
+    pub(crate) mro: u64,
     /// The keys that instances share.
     pub(crate) cached_keys: u64,
 }
@@ -305,30 +373,32 @@ pub(crate) enum AttributeStorage {
     InlineValues,
 }
 
-/// Where a coroutine has its frame.
+/// Tuples, lists and sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CoroutineFrame {
-    /// Up to 3.10: a pointer to the frame.
-    Pointer {
-        /// In the coroutine.
-        offset: u64,
-    },
-    /// From 3.11 on: the frame itself.
-    Embedded {
-        /// In the coroutine.
-        offset: u64,
-    },
+pub(crate) struct ContainerLayout {
+    /// The first item, inside the tuple.
+    pub(crate) tuple_items: u64,
+    /// The pointer to a list's items.
+    pub(crate) list_items: u64,
+    /// A set's number of entries that are or were in use.
+    pub(crate) set_fill: u64,
+    /// A set's number of entries in use.
+    pub(crate) set_used: u64,
+    /// The number of a set's entries, less one.
+    pub(crate) set_mask: u64,
+    /// The pointer to a set's entries.
+    pub(crate) set_table: u64,
 }
 
-/// `_asyncio.Task`.
+/// `PyFunctionObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TaskLayout {
-    /// The size of a task, which tells whether the other offsets hold.
-    pub(crate) size: u64,
-    /// The coroutine.
-    pub(crate) coroutine: u64,
-    /// The name.
-    pub(crate) name: u64,
+pub(crate) struct FunctionLayout {
+    /// The code object.
+    pub(crate) code: u64,
+    /// The tuple of cells, null where it closes over nothing.
+    pub(crate) closure: u64,
+    /// The qualified name.
+    pub(crate) qualified_name: u64,
 }
 
 impl Layout {
@@ -341,6 +411,7 @@ impl Layout {
             (3, 12) => Some(tables::PY_3_12),
             (3, 13) => Some(tables::PY_3_13),
             (3, 14) => Some(tables::PY_3_14),
+            (3, 15) => Some(tables::PY_3_15),
             _ => None,
         }
     }

@@ -3,13 +3,24 @@
 //! Each table is the one before it with what changed. From 3.13 on most of it is overridden by the
 //! interpreter's own table; what stands here then serves the fields that it leaves out.
 
-use super::{
-    AttributeStorage, CodeLayout, CoroutineFrame, DictLayout, FrameLayout, FrameOwner, GilLayout,
-    InnermostFrame, Instruction, IntSize, InterpreterLayout, KeysLayout, Layout, LineFormat,
-    RunningLoop, StringLayout, TaskLayout, ThreadLayout, TypeLayout,
+use super::asyncio::{
+    FUTURE_3_9, FUTURE_3_10, FUTURE_3_11, FUTURE_3_13, FUTURE_3_14, REGISTRY_3_14, REGISTRY_3_15,
+    TASK_3_9, TASK_3_10, TASK_3_11, TASK_3_13, TASK_3_14,
 };
+use super::generators::{
+    GENERATOR_3_9, GENERATOR_3_10, GENERATOR_3_11, GENERATOR_3_12, GENERATOR_3_13, GENERATOR_3_14,
+    GENERATOR_3_15,
+};
+use super::{
+    AttributeStorage, CodeLayout, ContainerLayout, DictLayout, FrameLayout, FrameOwner,
+    FunctionLayout, GilLayout, InnermostFrame, Instruction, IntSize, InterpreterLayout, KeysLayout,
+    Layout, LineFormat, RunningLoop, StringLayout, TaskRegistry, ThreadLayout, TypeLayout,
+    VariableNames,
+};
+use crate::dump::LayoutSource;
 
 pub(super) const PY_3_9: Layout = Layout {
+    source: LayoutSource::VersionTable,
     interpreters_head: 32,
     interpreter: InterpreterLayout {
         next: 0,
@@ -35,6 +46,7 @@ pub(super) const PY_3_9: Layout = Layout {
         code: 32,
         instruction: Instruction::ByteIndex { offset: 104 },
         owner: None,
+        locals: 360,
     },
     code: CodeLayout {
         filename: 104,
@@ -44,6 +56,11 @@ pub(super) const PY_3_9: Layout = Layout {
         line_table: 120,
         line_format: LineFormat::Lnotab,
         instructions: None,
+        variables: VariableNames::Separate {
+            locals: 72,
+            cells: 88,
+            free: 80,
+        },
     },
     type_object: TypeLayout {
         name: 24,
@@ -52,6 +69,9 @@ pub(super) const PY_3_9: Layout = Layout {
         base: 256,
         dict: 264,
         dict_offset: 288,
+        weak_list_offset: 208,
+        members: 240,
+        mro: 344,
         cached_keys: 864,
     },
     string: StringLayout {
@@ -68,17 +88,29 @@ pub(super) const PY_3_9: Layout = Layout {
         keys_object: KeysLayout::Sized,
     },
     attributes: AttributeStorage::Dict,
-    coroutine_frame: CoroutineFrame::Pointer { offset: 16 },
-    task: TaskLayout {
-        size: 184,
-        coroutine: 152,
-        name: 160,
+    generator: GENERATOR_3_9,
+    containers: ContainerLayout {
+        tuple_items: 24,
+        list_items: 24,
+        set_fill: 16,
+        set_used: 24,
+        set_mask: 32,
+        set_table: 40,
     },
+    function: FunctionLayout {
+        code: 16,
+        closure: 48,
+        qualified_name: 104,
+    },
+    future: FUTURE_3_9,
+    task: TASK_3_9,
+    task_registry: TaskRegistry::AllTasks,
 };
 
 pub(super) const PY_3_10: Layout = Layout {
     frame: FrameLayout {
         instruction: Instruction::UnitIndex { offset: 96 },
+        locals: 352,
         ..PY_3_9.frame
     },
     code: CodeLayout {
@@ -89,11 +121,14 @@ pub(super) const PY_3_10: Layout = Layout {
         cached_keys: 872,
         ..PY_3_9.type_object
     },
-    task: TaskLayout {
-        size: 192,
-        coroutine: 160,
-        name: 168,
+    generator: GENERATOR_3_10,
+    function: FunctionLayout {
+        code: 48,
+        closure: 72,
+        qualified_name: 40,
     },
+    future: FUTURE_3_10,
+    task: TASK_3_10,
     ..PY_3_9
 };
 
@@ -125,6 +160,7 @@ pub(super) const PY_3_11: Layout = Layout {
             first_without_code: 3,
             highest: 2,
         }),
+        locals: 72,
     },
     code: CodeLayout {
         filename: 112,
@@ -134,18 +170,16 @@ pub(super) const PY_3_11: Layout = Layout {
         line_table: 136,
         line_format: LineFormat::Locations,
         instructions: Some(184),
+        variables: VariableNames::Joined { names: 96 },
     },
     dict: DictLayout {
         keys_object: KeysLayout::Logarithmic,
         ..PY_3_10.dict
     },
     attributes: AttributeStorage::ValuesOrDict,
-    coroutine_frame: CoroutineFrame::Embedded { offset: 80 },
-    task: TaskLayout {
-        size: 176,
-        coroutine: 136,
-        name: 144,
-    },
+    generator: GENERATOR_3_11,
+    future: FUTURE_3_11,
+    task: TASK_3_11,
     ..PY_3_10
 };
 
@@ -181,6 +215,7 @@ pub(super) const PY_3_12: Layout = Layout {
             first_without_code: 3,
             highest: 3,
         }),
+        locals: 72,
     },
     code: CodeLayout {
         first_line: 68,
@@ -198,7 +233,8 @@ pub(super) const PY_3_12: Layout = Layout {
     },
     int: IntSize::Tagged,
     attributes: AttributeStorage::TaggedValuesOrDict,
-    coroutine_frame: CoroutineFrame::Embedded { offset: 72 },
+    generator: GENERATOR_3_12,
+    task_registry: TaskRegistry::ScheduledAndEager,
     ..PY_3_11
 };
 
@@ -232,11 +268,9 @@ pub(super) const PY_3_13: Layout = Layout {
         ..PY_3_12.dict
     },
     attributes: AttributeStorage::InlineValues,
-    task: TaskLayout {
-        size: 144,
-        coroutine: 120,
-        name: 128,
-    },
+    generator: GENERATOR_3_13,
+    future: FUTURE_3_13,
+    task: TASK_3_13,
     ..PY_3_12
 };
 
@@ -259,16 +293,45 @@ pub(super) const PY_3_14: Layout = Layout {
             first_without_code: 3,
             highest: 4,
         }),
+        locals: 80,
         ..PY_3_13.frame
     },
     code: CodeLayout {
         instructions: Some(208),
         ..PY_3_13.code
     },
-    task: TaskLayout {
-        size: 168,
-        coroutine: 128,
-        name: 136,
+    generator: GENERATOR_3_14,
+    containers: ContainerLayout {
+        tuple_items: 32,
+        ..PY_3_13.containers
     },
+    future: FUTURE_3_14,
+    task: TASK_3_14,
+    task_registry: REGISTRY_3_14,
     ..PY_3_13
+};
+
+pub(super) const PY_3_15: Layout = Layout {
+    interpreters_head: 936,
+    interpreter: InterpreterLayout {
+        next: 7264,
+        id: 7272,
+        threads_head: 7336,
+        modules: 7592,
+    },
+    thread: ThreadLayout {
+        ident: 176,
+        native_id: Some(184),
+        dict: 152,
+        running_loop: RunningLoop::ThreadField { running_loop: 1024 },
+        running_task: Some(1032),
+        ..PY_3_14.thread
+    },
+    type_object: TypeLayout {
+        cached_keys: 888,
+        ..PY_3_14.type_object
+    },
+    generator: GENERATOR_3_15,
+    task_registry: REGISTRY_3_15,
+    ..PY_3_14
 };

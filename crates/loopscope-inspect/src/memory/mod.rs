@@ -4,10 +4,12 @@
 //! copy of one and a made-up memory in a test are the same thing to the object model. Reads only:
 //! there is no way to write to the target here, and none may be added.
 
+mod addresses;
 mod pages;
 mod process;
 
-pub(crate) use pages::{PAGE_BYTES, PageCache};
+pub(crate) use addresses::{AddressMap, AddressSet};
+pub(crate) use pages::{Budget, PAGE_BYTES, PageCache};
 pub(crate) use process::ProcessMemory;
 
 /// The largest single read that is passed on. Nothing that is read from an interpreter is larger: the

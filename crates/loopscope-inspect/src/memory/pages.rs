@@ -5,32 +5,58 @@
 //! is as near to one instant as reading a running process gets. The cache never spans samples:
 //! [`PageCache::begin`] forgets everything.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Memory, MemoryError, check_range};
+use super::{AddressMap, Memory, MemoryError, check_range};
 
 /// The size of a page of memory, and of a read.
 pub(crate) const PAGE_BYTES: usize = 4096;
 
-/// Pages that one sample may touch: 16 MiB. A look at a thread of a thousand frames needs a few
-/// hundred; a walk through garbage ends here with an error.
-const MAX_PAGES: usize = 4096;
-
 /// Holes that a prefetch steps over before it leaves the rest to be read when needed.
 const MAX_PREFETCH_HOLES: usize = 4;
+
+/// Pages whose slot is known without a look into the map: what is read in turns lies on a few.
+const RECENT_PAGES: usize = 512;
+
+/// How much one reading may fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Pages that one reading may touch; a walk through garbage ends here with an error.
+    pub(crate) pages: usize,
+    /// Pages that are fetched where one of them is missing, a power of two: those that share the address
+    /// above this many pages. More than one pays where the whole heap is read.
+    pub(crate) together: u64,
+}
+
+impl Budget {
+    /// For a look at one thread: 16 MiB, where a stack of a thousand frames needs a few hundred pages.
+    pub(crate) const SAMPLE: Self = Self {
+        pages: 4096,
+        together: 1,
+    };
+
+    /// For a whole process: 1 GiB, where 100,000 tasks need some 200 MiB. Since 3.10 objects of one size
+    /// share pools of 16 KiB, which are fetched whole.
+    pub(crate) const DUMP: Self = Self {
+        pages: 1 << 18,
+        together: 4,
+    };
+}
 
 /// A page cache over a source of memory.
 #[derive(Debug)]
 pub(crate) struct PageCache<M> {
     memory: M,
-    slots: HashMap<u64, Slot>,
+    budget: Budget,
+    slots: AddressMap<Slot>,
     /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
     bytes: Vec<u8>,
     slot_count: usize,
     used_pages: Vec<u64>,
     fetch_count: u64,
-    /// The page read from last, since reads come in runs.
-    latest: Option<(u64, usize)>,
+    generation: u64,
+    /// Pages and their slots, each at the place that its number says, since reads come in runs and turns.
+    recent: Box<[(u64, usize)]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +67,24 @@ struct Slot {
 
 impl<M: Memory> PageCache<M> {
     /// An empty cache over `memory`.
-    pub(crate) fn new(memory: M) -> Self {
+    pub(crate) fn new(memory: M, budget: Budget) -> Self {
         Self {
             memory,
-            slots: HashMap::new(),
+            budget,
+            slots: AddressMap::default(),
             bytes: Vec::new(),
             slot_count: 0,
             used_pages: Vec::new(),
             fetch_count: 0,
-            latest: None,
+            generation: next_generation(),
+            recent: no_recent_pages(),
         }
+    }
+
+    /// Forgets all bytes and reads from another source from now on.
+    pub(crate) fn begin_over(&mut self, memory: M, pages: &[u64]) -> Result<(), MemoryError> {
+        self.memory = memory;
+        self.begin(pages)
     }
 
     /// Forgets all bytes and fetches `pages` anew, those that can be had.
@@ -58,20 +92,30 @@ impl<M: Memory> PageCache<M> {
         self.slots.clear();
         self.used_pages.clear();
         self.slot_count = 0;
-        self.latest = None;
+        self.generation = next_generation();
+        self.recent.fill(NO_PAGE);
         self.prefetch(pages)
     }
 
-    /// Fetches those of `pages` that are not here yet, in as few calls as can be.
+    /// A number that is another one after each [`Self::begin`], of this cache and of all others: what was
+    /// read under the same number came from the same bytes.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Fetches those of `pages` that are not here yet, in as few calls as can be. Neighbours should follow
+    /// each other.
     pub(crate) fn prefetch(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
         let mut wanted: Vec<u64> = Vec::with_capacity(pages.len());
         for page in pages.iter().map(|address| page_of(*address)) {
-            if check_range(page, PAGE_BYTES).is_ok() && !self.slots.contains_key(&page) {
+            if wanted.last() != Some(&page)
+                && check_range(page, PAGE_BYTES).is_ok()
+                && !self.slots.contains_key(&page)
+            {
                 wanted.push(page);
             }
         }
-        wanted.dedup();
-        wanted.truncate(MAX_PAGES - self.slot_count);
+        wanted.truncate(self.budget.pages - self.slot_count);
         let mut rest = wanted.as_slice();
         for _ in 0..MAX_PREFETCH_HOLES {
             if rest.is_empty() {
@@ -83,12 +127,24 @@ impl<M: Memory> PageCache<M> {
         Ok(())
     }
 
+    /// Fetches the pages of objects that are about to be read, in any order, those that can be had.
+    pub(crate) fn prefetch_objects(
+        &mut self,
+        objects: impl Iterator<Item = u64>,
+    ) -> Result<(), MemoryError> {
+        let mut pages: Vec<u64> = objects.filter(|object| *object != 0).map(page_of).collect();
+        pages.sort_unstable();
+        pages.dedup();
+        self.prefetch(&pages)
+    }
+
     /// Gives the memory of the last sample back.
     pub(crate) fn release(&mut self) {
-        self.slots = HashMap::new();
+        self.slots = AddressMap::default();
         self.bytes = Vec::new();
         self.slot_count = 0;
-        self.latest = None;
+        self.generation = next_generation();
+        self.recent.fill(NO_PAGE);
     }
 
     /// The pages that were read from since [`Self::begin`], in the order of first use.
@@ -122,6 +178,15 @@ impl<M: Memory> PageCache<M> {
 
     /// The bytes at `address`, as many as the array holds.
     pub(crate) fn array<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
+        check_range(address, N)?;
+        let page = page_of(address);
+        let start = (address - page) as usize;
+        if start + N <= PAGE_BYTES {
+            let from = self.slot(page)? * PAGE_BYTES + start;
+            if let Some(bytes) = self.bytes.get(from..).and_then(<[u8]>::first_chunk) {
+                return Ok(*bytes);
+            }
+        }
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
         Ok(bytes)
@@ -151,9 +216,20 @@ impl<M: Memory> PageCache<M> {
     }
 
     fn slot(&mut self, page: u64) -> Result<usize, MemoryError> {
-        if let Some((_, index)) = self.latest.filter(|(latest, _)| *latest == page) {
-            return Ok(index);
+        let place = (page / PAGE_BYTES as u64) as usize % RECENT_PAGES;
+        if let Some((recent, index)) = self.recent.get(place)
+            && *recent == page
+        {
+            return Ok(*index);
         }
+        let index = self.find_slot(page)?;
+        if let Some(recent) = self.recent.get_mut(place) {
+            *recent = (page, index);
+        }
+        Ok(index)
+    }
+
+    fn find_slot(&mut self, page: u64) -> Result<usize, MemoryError> {
         if !self.slots.contains_key(&page) {
             self.load(page)?;
         }
@@ -164,18 +240,29 @@ impl<M: Memory> PageCache<M> {
             slot.is_used = true;
             self.used_pages.push(page);
         }
-        self.latest = Some((page, slot.index));
         Ok(slot.index)
     }
 
     fn load(&mut self, page: u64) -> Result<(), MemoryError> {
-        if self.slot_count >= MAX_PAGES {
+        let left = self.budget.pages - self.slot_count;
+        if left == 0 {
             return Err(MemoryError::Oversized {
                 length: PAGE_BYTES as u64,
                 address: page,
             });
         }
-        self.fetch(&[page]).map(drop)
+        if self.budget.together == 1 {
+            return self.fetch(&[page]).map(drop);
+        }
+        let page_bytes = PAGE_BYTES as u64;
+        let group = page & !(self.budget.together * page_bytes - 1);
+        // The page itself goes first, so that a hole beside it does not keep it out.
+        let others = (group..)
+            .step_by(PAGE_BYTES)
+            .take(self.budget.together as usize)
+            .filter(|other| *other != page && !self.slots.contains_key(other));
+        let pages: Vec<u64> = std::iter::once(page).chain(others).take(left).collect();
+        self.fetch(&pages).map(drop)
     }
 
     /// Reads pages into new slots; returns how many there were before a hole.
@@ -202,6 +289,18 @@ impl<M: Memory> PageCache<M> {
         }
         Ok(filled)
     }
+}
+
+/// What stands at a place of no recent page; no page has this address.
+const NO_PAGE: (u64, usize) = (u64::MAX, 0);
+
+fn no_recent_pages() -> Box<[(u64, usize)]> {
+    vec![NO_PAGE; RECENT_PAGES].into_boxed_slice()
+}
+
+fn next_generation() -> u64 {
+    static GENERATION: AtomicU64 = AtomicU64::new(1);
+    GENERATION.fetch_add(1, Ordering::Relaxed)
 }
 
 fn page_of(address: u64) -> u64 {
@@ -237,7 +336,7 @@ mod tests {
     #[test]
     fn a_page_is_read_once_in_a_sample() {
         let memory = Counted::default();
-        let mut pages = PageCache::new(&memory);
+        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
         pages.begin(&[]).unwrap();
         assert_eq!(pages.u64(4096).unwrap(), 0x0101_0101_0101_0101);
         assert_eq!(pages.u8(8191).unwrap(), 1);
@@ -250,7 +349,7 @@ mod tests {
     #[test]
     fn a_read_across_pages_is_joined() {
         let memory = Counted::default();
-        let mut pages = PageCache::new(&memory);
+        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
         assert_eq!(pages.array::<4>(8190).unwrap(), [1, 1, 2, 2]);
         assert_eq!(pages.used_pages(), [4096, 8192]);
     }
@@ -258,7 +357,7 @@ mod tests {
     #[test]
     fn a_prefetch_steps_over_a_hole() {
         let memory = Counted::default();
-        let mut pages = PageCache::new(&memory);
+        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
         pages.begin(&[4096, 1 << 30, 8192]).unwrap();
         let before = memory.reads.get();
         assert_eq!(pages.u8(8192).unwrap(), 2);
@@ -273,7 +372,7 @@ mod tests {
     #[test]
     fn an_oversized_read_is_refused_before_it_allocates() {
         let memory = Counted::default();
-        let mut pages = PageCache::new(&memory);
+        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
         let outcome = pages.bytes(4096, MAX_READ_BYTES + 1);
         assert!(matches!(outcome, Err(MemoryError::Oversized { .. })));
         assert_eq!(memory.reads.get(), 0);
@@ -282,7 +381,7 @@ mod tests {
     #[test]
     fn addresses_outside_user_space_are_unmapped() {
         let memory = Counted::default();
-        let mut pages = PageCache::new(&memory);
+        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
         for address in [0, 8, u64::MAX, u64::MAX - 3, 1 << 47] {
             assert_eq!(pages.u64(address), Err(MemoryError::Unmapped { address }));
         }
@@ -298,10 +397,10 @@ mod tests {
                 Ok(())
             }
         }
-        let mut pages = PageCache::new(Endless);
+        let mut pages = PageCache::new(Endless, Budget::SAMPLE);
         let read = (1..)
             .take_while(|page| pages.u8(page * 4096).is_ok())
             .count();
-        assert_eq!(read, MAX_PAGES);
+        assert_eq!(read, Budget::SAMPLE.pages);
     }
 }

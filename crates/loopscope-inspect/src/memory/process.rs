@@ -48,29 +48,44 @@ impl Memory for ProcessMemory {
 
     fn read_pages(&self, pages: &[u64], buffer: &mut [u8]) -> Result<usize, MemoryError> {
         let mut filled = 0;
-        for (batch, bytes) in pages
-            .chunks(MAX_RANGES)
-            .zip(buffer.chunks_mut(MAX_RANGES * PAGE_BYTES))
-        {
-            let remote: Vec<RemoteIoVec> = batch
-                .iter()
-                .map(|page| RemoteIoVec {
-                    base: *page as usize,
-                    len: PAGE_BYTES,
-                })
-                .collect();
-            let read = match process_vm_readv(self.pid, &mut [IoSliceMut::new(bytes)], &remote) {
+        while let Some(rest) = pages.get(filled..).filter(|rest| !rest.is_empty()) {
+            let (ranges, count) = leading_ranges(rest);
+            let bytes = buffer
+                .get_mut(filled * PAGE_BYTES..(filled + count) * PAGE_BYTES)
+                .unwrap_or_default();
+            let read = match process_vm_readv(self.pid, &mut [IoSliceMut::new(bytes)], &ranges) {
                 Ok(read) => read / PAGE_BYTES,
                 Err(Errno::EFAULT) => 0,
-                Err(errno) => return Err(error_at(errno, batch.first().copied().unwrap_or(0))),
+                Err(errno) => return Err(error_at(errno, rest.first().copied().unwrap_or(0))),
             };
             filled += read;
-            if read < batch.len() {
+            if read < count {
                 break;
             }
         }
         Ok(filled)
     }
+}
+
+/// The ranges of as many leading pages as one call takes, neighbours joined, and how many pages these are.
+fn leading_ranges(pages: &[u64]) -> (Vec<RemoteIoVec>, usize) {
+    let mut ranges: Vec<RemoteIoVec> = Vec::with_capacity(pages.len().min(MAX_RANGES));
+    for (count, page) in pages.iter().map(|page| *page as usize).enumerate() {
+        if let Some(last) = ranges.last_mut()
+            && last.base + last.len == page
+        {
+            last.len += PAGE_BYTES;
+            continue;
+        }
+        if ranges.len() == MAX_RANGES {
+            return (ranges, count);
+        }
+        ranges.push(RemoteIoVec {
+            base: page,
+            len: PAGE_BYTES,
+        });
+    }
+    (ranges, pages.len())
 }
 
 fn error_at(errno: Errno, address: u64) -> MemoryError {
@@ -124,5 +139,29 @@ mod tests {
             .unwrap();
         assert_eq!(filled, 2);
         assert!(buffer[..2 * PAGE_BYTES].iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn neighbouring_pages_share_a_range_and_a_call_takes_a_bounded_number() {
+        let page = PAGE_BYTES as u64;
+        let (ranges, count) = leading_ranges(&[page, 2 * page, 9 * page]);
+        let lengths: Vec<usize> = ranges.iter().map(|range| range.len).collect();
+        assert_eq!((lengths, count), (vec![2 * PAGE_BYTES, PAGE_BYTES], 3));
+        let apart: Vec<u64> = (1..2000).map(|index| 2 * index * page).collect();
+        assert_eq!(leading_ranges(&apart).1, MAX_RANGES);
+    }
+
+    #[test]
+    fn a_hole_inside_a_joined_range_ends_what_is_filled() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let stack = maps.lines().find(|line| line.ends_with("[stack]")).unwrap();
+        let end = stack.split(['-', ' ']).nth(1).unwrap();
+        let end = u64::from_str_radix(end, 16).unwrap();
+        let page = PAGE_BYTES as u64;
+        let pages = [end - 2 * page, end - page, end];
+        let mut buffer = vec![0; pages.len() * PAGE_BYTES];
+        let memory = ProcessMemory::new(std::process::id());
+        let filled = memory.read_pages(&pages, &mut buffer).unwrap();
+        assert_eq!(filled, 2);
     }
 }

@@ -1,6 +1,6 @@
 //! `collections.deque` objects.
 
-use super::{Kind, ObjectReader};
+use super::{Kind, ObjectReader, VARIABLE_SIZE, bounded};
 use crate::error::{ReadError, ReadResult};
 use crate::memory::Memory;
 
@@ -12,6 +12,9 @@ const LEFT_INDEX: u64 = 40;
 
 /// Places in a block.
 const BLOCK_ITEMS: u64 = 64;
+
+/// No queue of a service is longer.
+const MAX_LENGTH: usize = 1 << 32;
 
 impl<M: Memory> ObjectReader<M> {
     /// An opaque value that changes when an item is taken from the left, and stays when items are
@@ -28,5 +31,12 @@ impl<M: Memory> ObjectReader<M> {
             });
         }
         Ok(block << 8 | index)
+    }
+
+    /// How many items a deque has.
+    pub(crate) fn deque_length(&mut self, deque: u64) -> ReadResult<u64> {
+        self.expect_kind(deque, Kind::Deque, "a deque")?;
+        let length = self.pointer(deque, VARIABLE_SIZE)?;
+        bounded(length, MAX_LENGTH, "a deque", deque).map(|length| length as u64)
     }
 }

@@ -66,6 +66,19 @@ impl<M: Memory> ObjectReader<M> {
         Ok(None)
     }
 
+    /// All keys and their values.
+    pub(crate) fn dict_items(&mut self, dict: u64) -> ReadResult<Vec<(u64, u64)>> {
+        let entries = self.dict_entries(dict)?;
+        let mut items = self.keys_of(entries)?;
+        if entries.values.is_some() {
+            for (index, (_, value)) in items.iter_mut().enumerate() {
+                *value = self.value_at(entries, index)?.unwrap_or(0);
+            }
+        }
+        items.retain(|(key, value)| *key != 0 && *value != 0);
+        Ok(items)
+    }
+
     /// The value for a key that is a string, in a table whose values may lie elsewhere.
     pub(super) fn value_of(
         &mut self,

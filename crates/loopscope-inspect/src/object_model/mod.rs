@@ -1,25 +1,30 @@
 //! Objects of the interpreter, read from raw memory.
 //!
-//! [`ObjectReader`] joins one sample's pages with the layout; the modules below teach it types,
-//! strings, integers, dictionaries, attributes and deques, and the frame, thread and asyncio steps
-//! build on that. The target may be anything, and it moves while it is read: each dereference checks
+//! [`ObjectReader`] joins one sample's pages with the layout; the modules below teach it types, values,
+//! containers, attributes, callables and generators, and the frame, thread and asyncio steps build on
+//! that. The target may be anything, and it moves while it is read: each dereference checks
 //! what it found, each length and count is bounded, and what does not fit is an error value.
 
 mod attributes;
+mod callables;
+mod containers;
 mod deques;
 mod dicts;
+mod generators;
 mod integers;
+mod slots;
 mod strings;
 mod types;
-
-use std::collections::HashMap;
+mod values;
+mod variables;
 
 pub(crate) use types::{Kind, TypeInfo};
 
 use crate::error::{ReadError, ReadResult};
 use crate::layout::Layout;
-use crate::memory::{Memory, MemoryError, PageCache};
+use crate::memory::{AddressMap, Budget, Memory, MemoryError, PageCache};
 use dicts::EntryHints;
+use slots::SlotPlaces;
 use types::CachedType;
 
 /// `ob_type` in every object.
@@ -39,19 +44,33 @@ pub(crate) struct ObjectReader<M> {
     /// Where things are.
     pub(crate) layout: Layout,
     second_look: PageCache<M>,
-    types: HashMap<u64, CachedType>,
+    types: AddressMap<CachedType>,
     entry_hints: EntryHints,
+    slot_places: SlotPlaces,
 }
 
 impl<M: Memory + Clone> ObjectReader<M> {
+    /// For looks at one thread each.
     pub(crate) fn new(memory: M, layout: Layout) -> Self {
+        Self::with_budget(memory, layout, Budget::SAMPLE)
+    }
+
+    /// For readings of the given size.
+    pub(crate) fn with_budget(memory: M, layout: Layout, budget: Budget) -> Self {
         Self {
-            pages: PageCache::new(memory.clone()),
+            pages: PageCache::new(memory.clone(), budget),
             layout,
-            second_look: PageCache::new(memory),
-            types: HashMap::new(),
+            second_look: PageCache::new(memory, budget),
+            types: AddressMap::default(),
             entry_hints: EntryHints::default(),
+            slot_places: SlotPlaces::default(),
         }
+    }
+
+    /// Reads by another layout from now on: what types were taken for goes by the old one.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
+        self.types.clear();
     }
 
     /// Gives the memory of the last sample back.

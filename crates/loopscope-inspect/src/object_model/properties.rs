@@ -22,7 +22,7 @@ const WORDS: usize = 1024;
 const TEMPTING_FLAGS: u64 = 1 << 31 | 1 << 28 | 1 << 24 | 1 << 29 | 1 << 4 | 1 << 2;
 
 fn layouts() -> Vec<Layout> {
-    (9..=14)
+    (9..=15)
         .filter_map(|minor| {
             Layout::for_version(PythonVersion {
                 major: 3,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{MAX_TYPES, ObjectReader, TYPE_POINTER, field};
 use crate::error::{ReadError, ReadResult};
+use crate::layout::CoroutineFrame;
 use crate::memory::{Memory, PAGE_BYTES};
 
 /// The longest type name that is read; a longer one is cut by being refused.
@@ -19,8 +20,13 @@ const MAX_BASIC_SIZE: u64 = 1 << 20;
 /// Bases that are followed; real hierarchies have less than twenty.
 const MAX_BASES: usize = 64;
 
+/// Classes in the order of method resolution that are looked through for a future's class.
+const MAX_RESOLUTION_ORDER: usize = 128;
+
 const FLAG_HEAP_TYPE: u64 = 1 << 9;
 const FLAG_INT: u64 = 1 << 24;
+const FLAG_LIST: u64 = 1 << 25;
+const FLAG_TUPLE: u64 = 1 << 26;
 const FLAG_STR: u64 = 1 << 28;
 const FLAG_DICT: u64 = 1 << 29;
 const FLAG_TYPE: u64 = 1 << 31;
@@ -30,11 +36,50 @@ const FLAG_TYPE: u64 = 1 << 31;
 pub(crate) enum Kind {
     Str,
     Int,
+    Float,
+    Tuple,
+    List,
+    Set,
     Dict,
     None,
     Code,
     Deque,
+    WeakReference,
+    Cell,
+    Function,
+    Method,
+    BuiltinMethod,
+    Partial,
+    /// A coroutine, a generator or an asynchronous generator.
+    Generator,
+    /// What `asend`, `athrow` and `aclose` of an asynchronous generator return.
+    AsyncGeneratorStep,
+    CoroutineWrapper,
+    AnextAwaitable,
+    /// A coroutine that Cython compiled.
+    CythonCoroutine,
+    FutureIterator,
+    /// The C accelerator's callbacks that step or wake a task.
+    TaskCallback,
+    /// The C accelerator's future, laid out as the tables say, or a subclass of it.
+    NativeFuture,
+    NativeTask,
+    /// The future that is written in Python, or a subclass of it.
+    PythonFuture,
+    PythonTask,
     Other,
+}
+
+impl Kind {
+    /// Whether it is a task.
+    pub(crate) fn is_task(self) -> bool {
+        matches!(self, Self::NativeTask | Self::PythonTask)
+    }
+
+    /// Whether it is a future; a task is one.
+    pub(crate) fn is_future(self) -> bool {
+        self.is_task() || matches!(self, Self::NativeFuture | Self::PythonFuture)
+    }
 }
 
 /// A type object.
@@ -60,6 +105,8 @@ impl TypeInfo {
 #[derive(Clone, Debug)]
 pub(super) struct CachedType {
     name_pointer: u64,
+    /// When it was checked last: within one generation of pages once is enough.
+    generation: u64,
     info: Arc<TypeInfo>,
 }
 
@@ -87,17 +134,31 @@ impl<M: Memory> ObjectReader<M> {
         }
     }
 
+    /// What an object is.
+    pub(crate) fn kind_of(&mut self, object: u64) -> ReadResult<Kind> {
+        let address = self.pointer(object, TYPE_POINTER)?;
+        match self.known_type(address) {
+            Some(known) => Ok(known.kind),
+            None => Ok(self.type_at(address)?.kind),
+        }
+    }
+
     /// The type object at an address.
     pub(crate) fn type_at(&mut self, address: u64) -> ReadResult<Arc<TypeInfo>> {
+        if let Some(known) = self.known_type(address) {
+            return Ok(Arc::clone(known));
+        }
         if !address.is_multiple_of(8) {
             return Err(not_a_type(address));
         }
         let name_pointer = self.pointer(address, self.layout.type_object.name)?;
         let basic_size = self.pointer(address, self.layout.type_object.basic_size)?;
-        if let Some(cached) = self.types.get(&address)
+        let generation = self.pages.generation();
+        if let Some(cached) = self.types.get_mut(&address)
             && cached.name_pointer == name_pointer
             && cached.info.basic_size == basic_size
         {
+            cached.generation = generation;
             return Ok(Arc::clone(&cached.info));
         }
         let info = Arc::new(self.read_type(address, name_pointer, basic_size)?);
@@ -108,10 +169,16 @@ impl<M: Memory> ObjectReader<M> {
             address,
             CachedType {
                 name_pointer,
+                generation,
                 info: Arc::clone(&info),
             },
         );
         Ok(info)
+    }
+
+    fn known_type(&self, address: u64) -> Option<&Arc<TypeInfo>> {
+        let known = self.types.get(&address)?;
+        (known.generation == self.pages.generation()).then_some(&known.info)
     }
 
     /// The first base, the type itself included, for which `accept` holds. Follows the chain of
@@ -147,18 +214,97 @@ impl<M: Memory> ObjectReader<M> {
         let flags = self.pointer(address, self.layout.type_object.flags)?;
         let dict_offset = self.pointer(address, self.layout.type_object.dict_offset)?;
         let name = self
-            .type_name(name_pointer)?
+            .text_at(name_pointer)?
             .ok_or_else(|| not_a_type(address))?;
-        let kind = kind_of(&name, flags);
-        let dict_offset = dict_offset.cast_signed();
-        Ok(TypeInfo {
+        let mut info = TypeInfo {
             address,
+            kind: kind_by_name(&name, flags),
             name: name.into(),
-            kind,
             flags,
             basic_size,
-            dict_offset,
-        })
+            dict_offset: dict_offset.cast_signed(),
+        };
+        info.kind = match info.kind {
+            Kind::Generator if !self.is_generator_size(basic_size) => Kind::CythonCoroutine,
+            // A future that cannot be told is no reason to call its type no type.
+            Kind::Other => self.kind_by_bases(&info).unwrap_or(Kind::Other),
+            kind => kind,
+        };
+        Ok(info)
+    }
+
+    /// Whether instances have the size of the interpreter's own generators. Cython's coroutines have had
+    /// the same name, and are larger.
+    fn is_generator_size(&self, basic_size: u64) -> bool {
+        match self.layout.generator.frame {
+            CoroutineFrame::Pointer { .. } => basic_size <= MAX_GENERATOR_BYTES,
+            CoroutineFrame::Embedded { offset } => basic_size == offset + self.layout.frame.locals,
+        }
+    }
+
+    /// Whether a type is a future or a task, and whose.
+    fn kind_by_bases(&mut self, info: &TypeInfo) -> ReadResult<Kind> {
+        let native = self.find_native_base(info)?;
+        if let Some((kind, basic_size)) = native {
+            let expected = match kind {
+                Kind::NativeTask => self.layout.task.size,
+                _ => self.layout.future.size,
+            };
+            return match basic_size == expected {
+                true => Ok(kind),
+                false => Err(not_a_type(info.address)),
+            };
+        }
+        self.find_python_base(info)
+    }
+
+    /// The C accelerator's type among the bases, with the size of its instances. It fixes their layout, so
+    /// the chain of `tp_base` always passes through it.
+    fn find_native_base(&mut self, info: &TypeInfo) -> ReadResult<Option<(Kind, u64)>> {
+        let layout = self.layout.type_object;
+        let mut class = info.address;
+        for _ in 0..MAX_BASES {
+            let name_pointer = self.pointer(class, layout.name)?;
+            let kind = match self.text_at(name_pointer)?.as_deref() {
+                Some("_asyncio.Task") => Some(Kind::NativeTask),
+                Some("_asyncio.Future") => Some(Kind::NativeFuture),
+                _ => None,
+            };
+            if let Some(kind) = kind {
+                return Ok(Some((kind, self.pointer(class, layout.basic_size)?)));
+            }
+            class = match self.pointer(class, layout.base)? {
+                0 => return Ok(None),
+                base => base,
+            };
+        }
+        Err(not_a_type(info.address))
+    }
+
+    /// asyncio's own classes among all that a class inherits from, known by name and module.
+    fn find_python_base(&mut self, info: &TypeInfo) -> ReadResult<Kind> {
+        if !info.is_heap_type() {
+            return Ok(Kind::Other);
+        }
+        let order = self.pointer(info.address, self.layout.type_object.mro)?;
+        let count = self.variable_size(order, MAX_RESOLUTION_ORDER)?;
+        let first = field(order, self.layout.containers.tuple_items)?;
+        for index in 0..count as u64 {
+            let class = self.pointer(first, 8 * index)?;
+            let name_pointer = self.pointer(class, self.layout.type_object.name)?;
+            let (kind, module) = match self.text_at(name_pointer)?.as_deref() {
+                Some("Task") => (Kind::PythonTask, "asyncio.tasks"),
+                Some("Future") => (Kind::PythonFuture, "asyncio.futures"),
+                _ => continue,
+            };
+            let dict = self.pointer(class, self.layout.type_object.dict)?;
+            if let Some(name) = self.dict_get(dict, "__module__")?
+                && self.is_string(name, module)?
+            {
+                return Ok(kind);
+            }
+        }
+        Ok(Kind::Other)
     }
 
     fn is_metatype(&mut self, metatype: u64) -> ReadResult<bool> {
@@ -169,7 +315,7 @@ impl<M: Memory> ObjectReader<M> {
     }
 
     /// A zero-terminated name; `None` where there is none that could be a name.
-    fn type_name(&mut self, start: u64) -> ReadResult<Option<String>> {
+    pub(super) fn text_at(&mut self, start: u64) -> ReadResult<Option<String>> {
         let mut name = Vec::new();
         while name.len() < MAX_NAME_BYTES {
             let at = field(start, name.len() as u64)?;
@@ -191,17 +337,53 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(char::is_control)
 }
 
+/// The largest generator, coroutine or asynchronous generator of a version whose frames are objects of
+/// their own.
+const MAX_GENERATOR_BYTES: u64 = 120;
+
 /// Subclasses of built-in types are told by flags, for they share the layout; the others by name, where
 /// a class statement cannot have made them: it makes heap types, and gives them names without dots.
-fn kind_of(name: &str, flags: u64) -> Kind {
-    let is_static = flags & FLAG_HEAP_TYPE == 0;
+fn kind_by_name(name: &str, flags: u64) -> Kind {
     match name {
         _ if flags & FLAG_STR != 0 => Kind::Str,
         _ if flags & FLAG_INT != 0 => Kind::Int,
         _ if flags & FLAG_DICT != 0 => Kind::Dict,
-        "NoneType" if is_static => Kind::None,
-        "code" if is_static => Kind::Code,
+        _ if flags & FLAG_TUPLE != 0 => Kind::Tuple,
+        _ if flags & FLAG_LIST != 0 => Kind::List,
+        _ if flags & FLAG_HEAP_TYPE == 0 => kind_of_static_type(name),
+        _ if name.contains('.') => kind_of_extension_type(name),
+        _ => Kind::Other,
+    }
+}
+
+fn kind_of_static_type(name: &str) -> Kind {
+    match name {
+        "NoneType" => Kind::None,
+        "code" => Kind::Code,
+        "float" => Kind::Float,
+        "set" => Kind::Set,
+        "weakref" | "weakref.ReferenceType" => Kind::WeakReference,
+        "cell" => Kind::Cell,
+        "function" => Kind::Function,
+        "method" => Kind::Method,
+        "builtin_function_or_method" => Kind::BuiltinMethod,
+        "coroutine" | "generator" | "async_generator" => Kind::Generator,
+        "async_generator_asend" | "async_generator_athrow" => Kind::AsyncGeneratorStep,
+        "coroutine_wrapper" => Kind::CoroutineWrapper,
+        "anext_awaitable" => Kind::AnextAwaitable,
+        "TaskStepMethWrapper" | "TaskWakeupMethWrapper" => Kind::TaskCallback,
+        _ => kind_of_extension_type(name),
+    }
+}
+
+/// Types of extension modules, which became heap types one after the other.
+fn kind_of_extension_type(name: &str) -> Kind {
+    match name {
         "collections.deque" => Kind::Deque,
+        "functools.partial" => Kind::Partial,
+        "_asyncio.FutureIter" => Kind::FutureIterator,
+        "_asyncio.TaskStepMethWrapper" | "_asyncio.TaskWakeupMethWrapper" => Kind::TaskCallback,
+        _ if name.starts_with("_cython_") && name.ends_with("coroutine") => Kind::CythonCoroutine,
         _ => Kind::Other,
     }
 }

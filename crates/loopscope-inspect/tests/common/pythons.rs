@@ -1,6 +1,8 @@
-//! The interpreters that tests run: every CPython from 3.9 on that this machine has.
+//! The interpreters that tests run: every CPython from 3.9 on that this machine has, each once.
 //!
-//! `LOOPSCOPE_TEST_PYTHONS`, a colon-separated list of programs, replaces the search.
+//! `LOOPSCOPE_TEST_PYTHONS`, a colon-separated list of programs, replaces the search. `cargo xtask
+//! interpreters` unpacks further ones into `target/interpreters`, or where `LOOPSCOPE_INTERPRETERS` says,
+//! and gives each of all an environment with uvloop and anyio in `.venv`, which is preferred here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,20 +26,26 @@ import importlib.util, platform, sys
 known = importlib.util.find_spec('uvloop') is not None
 print(platform.python_implementation(), *sys.version_info[:3], int(known))
 print(sys.executable)
-print(sys.prefix)
 ";
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    crates.parent().unwrap().to_path_buf()
+}
 
 /// All interpreters; says which on the first call. At least one must be there.
 pub(crate) fn all() -> &'static [Python] {
     static PYTHONS: OnceLock<Vec<Python>> = OnceLock::new();
     PYTHONS.get_or_init(|| {
         let mut seen = BTreeSet::new();
-        let pythons: Vec<Python> = candidates()
+        let mut pythons: Vec<Python> = candidates()
             .iter()
             .filter_map(|path| describe(path))
-            .filter(|(_, identity)| seen.insert(identity.clone()))
+            .filter(|(_, file)| seen.insert(file.clone()))
             .map(|(python, _)| python)
             .collect();
+        pythons.sort_by_key(|python| python.version);
         for Python {
             path,
             version: (major, minor, patch),
@@ -59,22 +67,29 @@ fn candidates() -> Vec<PathBuf> {
     if let Some(listed) = std::env::var_os("LOOPSCOPE_TEST_PYTHONS") {
         return std::env::split_paths(&listed).collect();
     }
-    let home = std::env::var("HOME").unwrap_or_default();
-    let mut found: Vec<PathBuf> = entries(&Path::new(&home).join(".pyenv/versions"))
-        .into_iter()
-        .map(|version| version.join("bin/python3"))
-        .collect();
-    for folder in ["/usr/bin", "/usr/local/bin"] {
-        let is_python = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.strip_prefix("python3")
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && !rest.contains('-'))
-        };
-        found.extend(entries(Path::new(folder)).into_iter().filter(is_python));
+    let inside = |folder: PathBuf, program: &str| {
+        let folders = entries(&folder).into_iter();
+        folders.map(|folder| folder.join(program)).collect()
+    };
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    let mut found: Vec<PathBuf> = inside(root().join(".venv"), "bin/python");
+    found.extend(inside(home.join(".pyenv/versions"), "bin/python3"));
+    let unpacked = std::env::var_os("LOOPSCOPE_INTERPRETERS")
+        .map_or_else(|| root().join("target/interpreters"), PathBuf::from);
+    let folders = ["/usr/bin".into(), "/usr/local/bin".into()];
+    for folder in inside(unpacked, "usr/bin").into_iter().chain(folders) {
+        found.extend(entries(&folder).into_iter().filter(|path| is_python(path)));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     found.extend(std::env::split_paths(&path).map(|folder| folder.join("python3")));
     found
+}
+
+/// `python3`, `python3.12`; not `python3-config`.
+fn is_python(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_prefix("python3")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && !rest.contains('-'))
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -88,9 +103,8 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// An interpreter, and what tells it from another path to the same one: its file and its environment.
-/// The program asked may be a script that starts the interpreter; what runs is what it names itself.
-fn describe(path: &Path) -> Option<(Python, (PathBuf, String))> {
+/// An interpreter, and its file, which tells it from another path to the same one. The program asked may be a script that starts the interpreter; what runs is what it names itself.
+fn describe(path: &Path) -> Option<(Python, PathBuf)> {
     let output = Command::new(path).args(["-c", DESCRIBE]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut lines = text.lines();
@@ -102,13 +116,13 @@ fn describe(path: &Path) -> Option<(Python, (PathBuf, String))> {
     let version = (number()?, number()?, number()?);
     let has_uvloop = number()? == 1;
     let path = PathBuf::from(lines.next()?);
-    let identity = (path.canonicalize().ok()?, lines.next()?.to_owned());
+    let file = path.canonicalize().ok()?;
     (version >= (3, 9, 0)).then_some((
         Python {
             path,
             version,
             has_uvloop,
         },
-        identity,
+        file,
     ))
 }

@@ -102,16 +102,31 @@ struct CopiedPython {
 impl CopiedPython {
     fn of(python: &Python) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let real = python.path.canonicalize().unwrap();
+        let named = python.path.canonicalize().unwrap();
+        let script = std::fs::read_to_string(&named).ok();
+        // A script that starts an interpreter has its path in the last quotes but those of `$@`.
+        let real = script.as_deref().map_or(named.as_path(), |script| {
+            Path::new(script.rsplit('\'').nth(1).unwrap())
+        });
         let copy = folder.path().join(real.file_name().unwrap());
-        std::fs::copy(&real, &copy).unwrap();
-        for library in libraries(&real) {
+        std::fs::copy(real, &copy).unwrap();
+        for library in libraries(real) {
             std::fs::copy(&library, folder.path().join(library.file_name().unwrap())).unwrap();
         }
+        let path = match &script {
+            Some(script) => {
+                let start = folder.path().join("start");
+                std::fs::copy(&named, &start).unwrap();
+                let moved = script.replace(real.to_str().unwrap(), copy.to_str().unwrap());
+                std::fs::write(&start, moved).unwrap();
+                start
+            }
+            None => copy,
+        };
         Self {
             folder,
             python: Python {
-                path: copy,
+                path,
                 ..python.clone()
             },
         }

@@ -154,7 +154,7 @@ fn a_report_cannot_act_on_the_terminal() {
     report["detailed_health"]["event_loops"][0]["name"] = hostile.clone();
     report["detailed_health"]["agent"]["notes"] = json!([hostile]);
     let shown = summary(&seen(&report), &PIPE);
-    let acts = |c: char| c != '\n' && crate::health::text::is_unsafe(c);
+    let acts = |c: char| c != '\n' && crate::screen::is_unsafe(c);
     assert!(!shown.contains(acts), "{shown:?}");
 }
 

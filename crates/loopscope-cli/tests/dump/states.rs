@@ -1,0 +1,57 @@
+//! Processes in unusual states: stopped, and in a pid namespace of their own.
+
+use std::process::Command;
+
+use loopscope_engine::dump::DumpFindingKind;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::command::run;
+use crate::target::{Target, fixture, python};
+
+#[test]
+fn a_stopped_process_is_dumped_said_to_be_stopped_and_stays_so() {
+    let service = Target::service(&["service"]);
+    let pid = Pid::from_raw(service.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+    let report = run(&[&service.pid(), "--json"]).report();
+    assert_eq!(report.findings[0].kind, DumpFindingKind::ProcessStopped);
+    assert_eq!(report.tasks.len(), 14);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
+    assert!(status.contains("State:\tT (stopped)"), "{status}");
+    assert!(status.contains("TracerPid:\t0"), "{status}");
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_is_shown_with_both_ids() {
+    let mut command = Command::new("unshare");
+    let namespaces = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ];
+    command
+        .args(namespaces)
+        .arg(python())
+        .arg(fixture())
+        .arg("service");
+    let is_possible = Command::new("unshare")
+        .args(namespaces)
+        .arg("true")
+        .status();
+    if !is_possible.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no pid namespace can be made here");
+        return;
+    }
+    let outer = Target::ready(command);
+    let children = format!("/proc/{0}/task/{0}/children", outer.id());
+    let inner = std::fs::read_to_string(children).unwrap();
+    let shown = run(&[inner.trim()]).shown();
+    assert!(
+        shown.contains(&format!("pid {} (1 inside its container)", inner.trim())),
+        "{shown}"
+    );
+    assert!(shown.contains("14 tasks"), "{shown}");
+}

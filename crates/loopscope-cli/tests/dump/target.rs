@@ -1,0 +1,81 @@
+//! Processes to dump. Dropping one kills it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running process.
+pub(crate) struct Target {
+    child: Child,
+}
+
+impl Target {
+    /// A fixture that says `ready` once its tasks stand.
+    pub(crate) fn service(arguments: &[&str]) -> Self {
+        Self::service_on(&python(), arguments)
+    }
+
+    /// The same on an interpreter of choice.
+    pub(crate) fn service_on(python: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(python);
+        command.arg(fixture()).args(arguments);
+        Self::ready(command)
+    }
+
+    /// A command that prints one line once it is ready.
+    pub(crate) fn ready(command: Command) -> Self {
+        let mut target = Self::started(command);
+        let mut line = String::new();
+        let stdout = target.child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        assert_eq!(line.trim_end(), "ready");
+        target
+    }
+
+    /// A command that is ready at once.
+    pub(crate) fn started(mut command: Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        Self {
+            child: child.unwrap(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its id as an argument.
+    pub(crate) fn pid(&self) -> String {
+        self.id().to_string()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The service.
+pub(crate) fn fixture() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dump_service.py")
+}
+
+/// The interpreters that `cargo xtask test` prepared, or the `python3` of the `PATH`.
+pub(crate) fn pythons() -> Vec<String> {
+    let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
+    let paths = listed.split(':').filter(|path| !path.is_empty());
+    let found: Vec<String> = paths.map(str::to_owned).collect();
+    if found.is_empty() {
+        vec!["python3".to_owned()]
+    } else {
+        found
+    }
+}
+
+/// The newest of them.
+pub(crate) fn python() -> String {
+    pythons().pop().unwrap()
+}
