@@ -16,6 +16,7 @@
 //! marked as not to be copied (`MADV_DONTFORK`, `MADV_WIPEONFORK`) is not there.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use nix::libc;
@@ -25,7 +26,7 @@ use super::call_site::CallSite;
 use super::checkpoint;
 use super::injection::{Done, Failure, Injection};
 use super::registers::{Call, IS_KNOWN, Registers, calls};
-use super::stop::Stopped;
+use super::stop::{self, Stopped};
 use super::tracee::{Halt, Patience, Standing, Tracee};
 use crate::error::DumpError;
 use crate::kernel::{self, ThreadKernelState};
@@ -51,7 +52,13 @@ impl Snapshot {
     /// Makes a copy. The process runs again when this returns.
     pub(super) fn take(pid: u32) -> Result<Self, DumpError> {
         let failed = |source| DumpError::NoSnapshot { pid, source };
-        let injection = prepare(pid).map_err(failed)?;
+        let injection = prepare(pid).map_err(|error| {
+            if stop::is_gone(pid) {
+                DumpError::Gone { pid }
+            } else {
+                failed(error)
+            }
+        })?;
         let stopped = Stopped::all(pid)?;
         let before = stopped.before().collect();
         let (maker, done) = call_in_any(&injection, &stopped, &calls::COPY_PROCESS)
@@ -115,8 +122,24 @@ impl Snapshot {
         self.pause += second_pause.unwrap_or_default();
     }
 
-    /// Makes the target forget the copy; `None` where no thread of it can be made to, or it ended.
+    /// Makes the target forget the copy; `None` where it ended, or no thread of it can be made to.
     fn collect_in_target(&mut self) -> Option<Duration> {
+        /// While it begins to run another program there is nothing that could be made to.
+        const ATTEMPTS: usize = 10;
+        const REST: Duration = Duration::from_millis(2);
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                thread::sleep(REST);
+            }
+            let pause = self.try_to_collect_in_target();
+            if pause.is_some() || stop::is_gone(self.injection.pid) {
+                return pause;
+            }
+        }
+        None
+    }
+
+    fn try_to_collect_in_target(&mut self) -> Option<Duration> {
         let pid = self.injection.pid;
         if !self.injection.site.is_there(pid) {
             // It runs another program by now.
