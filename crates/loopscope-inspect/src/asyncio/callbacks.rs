@@ -141,7 +141,10 @@ impl<M: Memory> ObjectReader<M> {
             found.map(|(_, value)| *value)
         };
         let (future, through) = match &*name {
-            "gather.<locals>._done_callback" => (value("outer"), Through::Gather),
+            // With an underscore in 3.9.
+            "gather.<locals>._done_callback" | "_gather.<locals>._done_callback" => {
+                (value("outer"), Through::Gather)
+            }
             "shield.<locals>._inner_done_callback" => (value("outer"), Through::Shield),
             "_wait.<locals>._on_completion" => {
                 let waits_for_all = match value("return_when") {
