@@ -21,6 +21,16 @@ pub(crate) struct Python {
     pub(crate) has_uvloop: bool,
 }
 
+impl Python {
+    /// Whether it can import a package.
+    #[allow(dead_code, reason = "only some of the test binaries ask")]
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        let script = format!("import importlib.util as u; assert u.find_spec({name:?})");
+        let output = Command::new(&self.path).args(["-c", &script]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
 const DESCRIBE: &str = "
 import importlib.util, platform, sys
 known = importlib.util.find_spec('uvloop') is not None

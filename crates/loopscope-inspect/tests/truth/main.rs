@@ -14,5 +14,6 @@ mod pythons;
 mod support;
 
 mod compare;
+mod loops;
 mod target;
 mod waits;

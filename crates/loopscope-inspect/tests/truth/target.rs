@@ -1,6 +1,6 @@
 //! A program at rest, and what it says of itself.
 
-use loopscope_inspect::{Dump, DumpMode};
+use loopscope_inspect::{Dump, DumpMode, DumpedTask, TaskIndex};
 use serde::Deserialize;
 
 use crate::pythons::Python;
@@ -87,4 +87,12 @@ impl Target {
     pub(crate) fn dump(&self, mode: DumpMode) -> Dump {
         self.program.attach().dump(mode).expect("a dump")
     }
+}
+
+/// The task of this name.
+pub(crate) fn task_named<'dump>(dump: &'dump Dump, name: &str) -> (TaskIndex, &'dump DumpedTask) {
+    let mut tasks = dump.tasks.iter().enumerate();
+    let found = tasks.find(|(_, task)| task.name.as_deref() == Some(name));
+    let (index, task) = found.unwrap_or_else(|| panic!("no task {name}"));
+    (TaskIndex(index), task)
 }

@@ -35,3 +35,17 @@ fn each_way_to_wait_on_uvloop_is_told_as_it_is() {
         }
     }
 }
+
+#[test]
+fn each_way_to_wait_of_anyio_is_told_as_it_is() {
+    for python in pythons::all() {
+        if !python.has_package("anyio") {
+            println!("SKIPPED: {} has no anyio", python.path.display());
+            continue;
+        }
+        let target = Target::start(python, "anyio_waits.py", &[]);
+        for mode in MODES {
+            assert_true(&target.dump(mode), &target.truth);
+        }
+    }
+}
