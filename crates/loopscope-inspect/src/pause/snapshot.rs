@@ -16,7 +16,6 @@
 //! marked as not to be copied (`MADV_DONTFORK`, `MADV_WIPEONFORK`) is not there.
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use nix::libc;
@@ -52,13 +51,10 @@ impl Snapshot {
     /// Makes a copy. The process runs again when this returns.
     pub(super) fn take(pid: u32) -> Result<Self, DumpError> {
         let failed = |source| DumpError::NoSnapshot { pid, source };
-        let injection = prepare(pid).map_err(|error| {
-            if stop::is_gone(pid) {
-                DumpError::Gone { pid }
-            } else {
-                failed(error)
-            }
-        })?;
+        // Why it cannot be stopped, where it cannot, says more than that nothing was found in it.
+        let cannot_stop = || Stopped::all(pid).err();
+        let injection =
+            prepare(pid).map_err(|error| cannot_stop().unwrap_or_else(|| failed(error)))?;
         let stopped = Stopped::all(pid)?;
         let before = stopped.before().collect();
         let (maker, done) = call_in_any(&injection, &stopped, &calls::COPY_PROCESS)
@@ -125,18 +121,15 @@ impl Snapshot {
     /// Makes the target forget the copy; `None` where it ended, or no thread of it can be made to.
     fn collect_in_target(&mut self) -> Option<Duration> {
         /// While it begins to run another program there is nothing that could be made to.
-        const ATTEMPTS: usize = 10;
-        const REST: Duration = Duration::from_millis(2);
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                thread::sleep(REST);
-            }
+        const BEGINNING_PATIENCE: Duration = Duration::from_millis(300);
+        let mut patience = Patience::new(BEGINNING_PATIENCE);
+        loop {
             let pause = self.try_to_collect_in_target();
-            if pause.is_some() || stop::is_gone(self.injection.pid) {
+            let is_over = pause.is_some() || stop::is_gone(self.injection.pid);
+            if is_over || !patience.pause() {
                 return pause;
             }
         }
-        None
     }
 
     fn try_to_collect_in_target(&mut self) -> Option<Duration> {
@@ -152,7 +145,9 @@ impl Snapshot {
             let stopped = Stopped::one(pid, tid).ok()?;
             let outcome = call_in_any(&self.injection, &stopped, &call);
             let pause = stopped.release();
-            outcome.is_ok().then_some(pause)
+            // Zero is for a child that has not ended.
+            let is_collected = outcome.is_ok_and(|(_, done)| done.returned != 0);
+            is_collected.then_some(pause)
         })
     }
 }

@@ -1,8 +1,12 @@
 //! Processes that cannot be held, and those that go away.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::STOPPING;
 use super::dumper::Dumpers;
@@ -57,6 +61,22 @@ fn a_process_does_not_stop_itself() {
 }
 
 #[test]
+fn a_process_of_another_user_is_refused() {
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: nothing is refused to this user");
+        return;
+    }
+    for mode in STOPPING {
+        let outcome = hold(1, mode);
+        assert!(
+            matches!(outcome, Err(DumpError::StopDenied { .. })),
+            "{outcome:?}"
+        );
+        assert!(outcome.unwrap_err().hint().is_some());
+    }
+}
+
+#[test]
 fn a_process_that_is_traced_is_left_to_its_tracer() {
     let target = Target::start("pause_work.py", &[]);
     let mut dumpers = Dumpers::start();
@@ -98,8 +118,27 @@ fn a_process_that_ends_while_it_is_held_has_ended_for_its_parent_too() {
             Err(error) => panic!("{error:?}"),
         });
         let mut child = killer.join().unwrap();
-        use std::os::unix::process::ExitStatusExt;
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+}
+
+/// Starts a child, and tells how it ended.
+const PARENT: &str = "
+import subprocess
+child = subprocess.Popen(['sleep', '3600'])
+print('ready', child.pid, flush=True)
+print(child.wait(), flush=True)
+";
+
+#[test]
+fn the_parent_of_a_process_that_ends_while_it_is_held_hears_of_it() {
+    for mode in STOPPING {
+        let mut parent = Target::script(PARENT);
+        let pid = u32::try_from(parent.fact(0)).unwrap();
+        let held = hold(pid, mode).unwrap();
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+        held.release();
+        assert_eq!(parent.line(), "-9", "{mode:?}");
     }
 }
 
@@ -142,7 +181,6 @@ again()
         assert_eq!(target.line(), "done");
         holder.join().unwrap();
         target.assert_free();
-        assert_eq!(children(pid), []);
     }
 }
 
