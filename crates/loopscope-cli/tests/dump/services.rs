@@ -14,15 +14,23 @@ use crate::target::{Target, fixture, pythons};
 #[test]
 fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
     let service = Target::service(&["service"]);
+    let report = run(&[&service.pid(), "--json"]).report();
     let shown = run(&[&service.pid()]).shown();
+    if knows_ended_tasks(&report) {
+        for expected in [
+            "1 loop · 14 tasks (13 pending, 1 failed)",
+            "1 task failed with ValueError: out of stock",
+            "failing failed with ValueError",
+        ] {
+            assert!(shown.contains(expected), "{expected}:\n{shown}");
+        }
+    }
     for expected in [
         &format!("pid {}", service.id()),
-        "1 loop · 14 tasks (13 pending, 1 failed)",
-        "1 task failed with ValueError: out of stock",
+        "13 pending",
         ": idle\n",
         "5 tasks waiting at fixtures/dump_service.py:27 in consume: Queue.get",
         "consumer-0, consumer-1, ",
-        "failing failed with ValueError",
         "MainThread (",
         "in epoll_wait, runs a loop",
     ] {
@@ -56,7 +64,8 @@ fn a_service_on_uvloop_is_read_as_well() {
 fn check_service(service: &Target) -> DumpReport {
     let report = run(&[&service.pid(), "--json"]).report();
     assert_eq!(report.process.pid, service.id());
-    assert_eq!((report.loops.len(), report.tasks.len()), (1, 14));
+    let ended = usize::from(knows_ended_tasks(&report));
+    assert_eq!((report.loops.len(), report.tasks.len()), (1, 13 + ended));
     assert_eq!(report.loops[0].state, DumpLoopState::Idle);
     assert_eq!(report.problems, Vec::<String>::new());
     let task = |name: &str| {
@@ -66,11 +75,11 @@ fn check_service(service: &Target) -> DumpReport {
             .find(|task| task.name.as_deref() == Some(name));
         found.unwrap_or_else(|| panic!("{name}: {:#?}", report.tasks))
     };
-    assert_eq!(task("failing").state, DumpTaskState::Failed);
-    assert_eq!(
-        task("failing").exception_message.as_deref(),
-        Some("out of stock")
-    );
+    if knows_ended_tasks(&report) {
+        let failing = task("failing");
+        assert_eq!(failing.state, DumpTaskState::Failed);
+        assert_eq!(failing.exception_message.as_deref(), Some("out of stock"));
+    }
     let parent = task("parent").waits_for.as_ref().unwrap();
     assert_eq!(
         (parent.kind, parent.task_indexes.len()),
@@ -82,8 +91,15 @@ fn check_service(service: &Target) -> DumpReport {
     assert_eq!(&*chain[0].function, "consume");
     assert!(chain[0].in_app && !chain[1].in_app, "{chain:?}");
     let grouped: u64 = report.task_groups.iter().map(|group| group.count).sum();
-    assert_eq!(grouped, 14);
+    assert_eq!(grouped, report.counts.tasks);
     report
+}
+
+/// From 3.14 on asyncio forgets a task when it ends.
+fn knows_ended_tasks(report: &DumpReport) -> bool {
+    let version = &report.reading.as_ref().unwrap().python_version;
+    let minor = version.split('.').nth(1).unwrap();
+    minor.parse::<u32>().unwrap() < 14
 }
 
 #[test]
@@ -169,8 +185,8 @@ fn every_process_of_the_user_is_dumped() {
         .iter()
         .find(|report| report.process.pid == service.id());
     assert_eq!(
-        found.map(|report| report.tasks.len()),
-        Some(14),
+        found.map(|report| report.counts.tasks_pending),
+        Some(13),
         "{}",
         ran.stderr
     );
