@@ -17,7 +17,6 @@ use crate::{
     diagnosis::{Diagnosis, Subject},
     fingerprint::fingerprint,
     report::{IncidentKind, Severity},
-    summary::lasts,
     time::{Nanos, WallAnchor},
 };
 
@@ -74,7 +73,10 @@ impl Book {
         let print = fingerprint(subject.kind, diagnosis.cause, &diagnosis.chain);
         let escalates = subject.kind == IncidentKind::LoopStall;
         let mut occurrence = OpenOccurrence::new(since, print, severity, escalates);
-        occurrence.tells_end = lasts(subject.kind);
+        // The end of a repeated stall is no news; that of a leak is, and that somebody handled a failure.
+        let is_stall = subject.kind == IncidentKind::LoopStall;
+        let lasts = subject.kind.lasts() || subject.kind == IncidentKind::TaskFailure;
+        occurrence.tells_end = lasts && !is_stall;
         self.attach(id, &mut occurrence, subject, diagnosis, at);
         self.open.insert(id, occurrence);
         id
@@ -108,7 +110,8 @@ impl Book {
         if occurrence.escalates && length >= self.blocked_threshold {
             incident.severity = Severity::Critical;
         }
-        let says_so = incident.count == 1 || occurrence.was_escalated || occurrence.tells_end;
+        let is_news = occurrence.tells_end && length > Nanos(0);
+        let says_so = incident.count == 1 || occurrence.was_escalated || is_news;
         if says_so {
             self.push(ChangeKind::Closed, occurrence.incident, ended, length);
         } else if is_power_of_ten(incident.count) {

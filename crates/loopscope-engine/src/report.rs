@@ -339,6 +339,24 @@ pub enum IncidentKind {
     ObserverDegraded,
 }
 
+impl IncidentKind {
+    /// Whether an occurrence is a state that lasts, rather than something that happened.
+    pub fn lasts(self) -> bool {
+        matches!(
+            self,
+            Self::LoopStall
+                | Self::TaskLeak
+                | Self::TaskStuck
+                | Self::PoolExhaustion
+                | Self::ExecutorSaturation
+                | Self::MemoryHigh
+                | Self::MemoryGrowth
+                | Self::DescriptorHigh
+                | Self::DescriptorGrowth
+        )
+    }
+}
+
 /// How bad an incident is.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -58,7 +58,7 @@ fn told(incident: &Stored, now: Nanos, blocked: Nanos, ago: &str) -> String {
 /// How long a fault has lasted, or how often something happened.
 fn times(incident: &Stored, kind: IncidentKind, now: Nanos) -> String {
     let longest = duration(incident.longest_at(now));
-    match (lasts(kind), incident.count) {
+    match (kind.lasts(), incident.count) {
         (true, _) if incident.is_open() => {
             format!(", for {} by now", duration(incident.lasting_at(now)))
         }
@@ -67,21 +67,6 @@ fn times(incident: &Stored, kind: IncidentKind, now: Nanos) -> String {
         (false, 0 | 1) => String::new(),
         (false, count) => format!(" ({count} times)"),
     }
-}
-
-/// Whether a fault of this kind lasts, rather than having happened.
-pub(crate) fn lasts(kind: IncidentKind) -> bool {
-    matches!(
-        kind,
-        IncidentKind::TaskLeak
-            | IncidentKind::TaskStuck
-            | IncidentKind::PoolExhaustion
-            | IncidentKind::ExecutorSaturation
-            | IncidentKind::MemoryHigh
-            | IncidentKind::MemoryGrowth
-            | IncidentKind::DescriptorHigh
-            | IncidentKind::DescriptorGrowth
-    )
 }
 
 /// A length for people: `0.31 s`, `7.2 s`, `2 min 5 s`, `3 h 4 min`.

@@ -27,6 +27,15 @@ pub(crate) struct Trend {
     samples: VecDeque<(Nanos, f64)>,
     period: Nanos,
     most: usize,
+    rise: Option<Rise>,
+}
+
+/// A steady rise, and the middles of its first and last span.
+#[derive(Clone, Copy, Debug)]
+struct Rise {
+    growth: Growth,
+    middle_from: f64,
+    middle_to: f64,
 }
 
 /// What counts as growth.
@@ -43,8 +52,6 @@ pub struct TrendRule {
 /// Steady growth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Growth {
-    /// The figure at the window's begin.
-    pub(crate) from: f64,
     /// The figure at its end.
     pub(crate) to: f64,
     /// How long the window is.
@@ -63,6 +70,7 @@ impl Trend {
             samples: VecDeque::new(),
             period,
             most: most.max(FEWEST),
+            rise: None,
         }
     }
 
@@ -76,29 +84,40 @@ impl Trend {
             self.samples.pop_front();
         }
         self.samples.push_back((at, value));
+        self.rise = self.measure();
         true
     }
 
     /// The growth, where there is a steady one.
     pub(crate) fn growth(&self, rule: &TrendRule) -> Option<Growth> {
-        let (first, last) = (self.samples.front()?.0, self.samples.back()?.0);
+        let rise = self.rise?;
+        let gain = rise.middle_to - rise.middle_from;
+        let is_enough = gain >= rule.min_growth.max(rise.middle_from * rule.min_share);
+        (is_enough && rise.growth.span >= rule.min_span).then_some(rise.growth)
+    }
+
+    /// The steady rise of what was sampled, of whatever size. Asked with each sample, not with each look.
+    fn measure(&self) -> Option<Rise> {
+        let ((first, from), (last, to)) = (*self.samples.front()?, *self.samples.back()?);
+        if self.samples.len() < FEWEST || to <= from {
+            return None;
+        }
         let values: Vec<f64> = self.samples.iter().map(|(_, value)| *value).collect();
-        if values.len() < FEWEST || last.since(first) < rule.min_span {
-            return None;
-        }
         let middles = middles(&values);
-        let (from, to) = (middles[0], middles[SPANS - 1]);
-        let is_enough = to - from >= rule.min_growth.max(from * rule.min_share);
-        if !(is_enough && rises_throughout(&middles) && never_comes_back(&values)) {
+        let rises = rises_throughout(&middles) && never_comes_back(&values);
+        if !rises || mann_kendall(&values) < SURE {
             return None;
         }
-        let is_sure = mann_kendall(&values) >= SURE;
-        is_sure.then(|| Growth {
-            from: values[0],
-            to: values[values.len() - 1],
+        let growth = Growth {
+            to,
             span: last.since(first),
             since: first,
             per_minute: self.theil_sen() * 60.0,
+        };
+        Some(Rise {
+            growth,
+            middle_from: middles[0],
+            middle_to: middles[SPANS - 1],
         })
     }
 
