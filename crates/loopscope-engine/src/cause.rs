@@ -16,7 +16,6 @@ use crate::{
     looks::{Look, Looks},
     observation::{Frame, Gil, RunState},
     report::{CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
-    summary,
     time::Nanos,
 };
 
@@ -86,7 +85,7 @@ fn is_gc_pause(case: &Case) -> bool {
 
 /// Where the collector was started from is chance: it is shown, and it neither groups nor gets blamed.
 fn gc_pause(case: &Case) -> Diagnosis {
-    let paused = summary::duration(case.gc_paused);
+    let paused = crate::summary::duration(case.gc_paused);
     Diagnosis {
         note: Some(format!("the garbage collector paused it for {paused}")),
         gil_held: Some(true),

@@ -205,7 +205,7 @@ fn monitoring(engine: &Engine, now: Nanos) -> Monitoring {
         open_fds: sum(resources().filter_map(|resources| resources.open_fds)),
         ..Monitoring::default()
     };
-    work::monitor(engine, &mut monitoring);
+    work::monitor(engine, &mut monitoring, now);
     monitoring
 }
 

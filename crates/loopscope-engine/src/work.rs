@@ -50,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) alive: Trend,
     /// Of each sample: when, tasks alive, and tasks that had ended by then.
     samples: VecDeque<(Nanos, u64, u64)>,
+    /// When, and how many had failed by then, for as long as a failure's grace time.
+    failed: VecDeque<(Nanos, u64)>,
 }
 
 /// A tracked call.
@@ -125,9 +127,10 @@ impl Work {
     }
 
     /// Takes the samples that are due.
-    pub(crate) fn sample(&mut self, at: Nanos) {
+    pub(crate) fn sample(&mut self, at: Nanos, grace: Nanos) {
         for site in self.sites.values_mut() {
             site.sample(at);
+            site.note_failures(at, grace);
         }
         for call in self.calls.values_mut() {
             call.sample(at);
@@ -145,6 +148,7 @@ impl Site {
             reading: TaskSiteReading::default(),
             alive: Trend::new(TASK_SAMPLES.0, TASK_SAMPLES.1),
             samples: VecDeque::new(),
+            failed: VecDeque::new(),
         }
     }
 
@@ -162,6 +166,38 @@ impl Site {
         if self.samples.len() > keep {
             self.samples.pop_front();
         }
+    }
+
+    fn note_failures(&mut self, at: Nanos, grace: Nanos) {
+        let failed = self.reading.failed;
+        if self
+            .failed
+            .back()
+            .is_none_or(|(_, before)| *before != failed)
+        {
+            self.failed.push_back((at, failed));
+        }
+        // The newest that is older than the grace time is what had failed by then.
+        let is_over =
+            |noted: Option<&(Nanos, u64)>| noted.is_some_and(|(then, _)| at.since(*then) >= grace);
+        while is_over(self.failed.get(1)) {
+            self.failed.pop_front();
+        }
+    }
+
+    /// Failures that nobody took: those whose task went away with its exception, and those that have
+    /// waited for longer than the grace time. Of the latter at least so many.
+    pub(crate) fn lost(&self, now: Nanos, grace: Nanos) -> u64 {
+        let reading = &self.reading;
+        let (_, failed) = self
+            .failed
+            .front()
+            .copied()
+            .filter(|(then, _)| now.since(*then) >= grace)
+            .unwrap_or_default();
+        let settled = reading.retrieved.saturating_add(reading.unretrieved);
+        let overdue = failed.saturating_sub(settled);
+        reading.unretrieved.saturating_add(overdue)
     }
 
     /// Tasks that ended within the window, and how long one lives on average: by Little's law, those alive

@@ -330,6 +330,12 @@ fn an_executor_is_saturated_from_the_first_wait_behind_busy_threads_to_the_empty
     assert_eq!(since(), Some(8));
     threads.shut_down(9);
     assert_eq!(read(&path).executors[0].ended_nanos, Some(9));
+    threads.set_workers(1, 4);
+    assert_eq!(
+        read(&path).executors[0].ended_nanos,
+        None,
+        "another of its name"
+    );
 }
 
 #[test]

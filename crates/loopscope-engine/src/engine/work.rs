@@ -44,8 +44,9 @@ impl Engine {
     }
 
     fn lasting_faults(&mut self, key: ProcessKey, now: Nanos) -> BTreeMap<FindingKey, Finding> {
+        let grace = self.config.task_failure_grace;
         if let Some(work) = self.work_of(key) {
-            work.sample(now);
+            work.sample(now, grace);
         }
         let case = self.case(key, now);
         let found = case.map(|case| rules::lasting(&case)).unwrap_or_default();

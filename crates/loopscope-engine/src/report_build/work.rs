@@ -46,7 +46,7 @@ fn add(sum: &mut u64, figure: u64) {
 }
 
 /// Adds the figures on tasks and calls.
-pub(super) fn monitor(engine: &Engine, monitoring: &mut Monitoring) {
+pub(super) fn monitor(engine: &Engine, monitoring: &mut Monitoring, now: Nanos) {
     let sites = || {
         let processes = watched(engine, |adapter| adapter.tasks);
         processes.flat_map(|(_, process)| {
@@ -62,23 +62,20 @@ pub(super) fn monitor(engine: &Engine, monitoring: &mut Monitoring) {
         let alive = sites().filter(|(is_alive, _)| *is_alive);
         monitoring.total_tasks = sum(spawned).or(Some(0));
         monitoring.pending_tasks = sum(alive.map(|(_, site)| site.reading.alive())).or(Some(0));
-        monitoring.failed_tasks = Some(failed_tasks(engine));
+        monitoring.failed_tasks = Some(failed_tasks(engine, now));
     }
     monitoring.call_groups = call_groups(engine);
 }
 
-/// Failures that nobody has taken, without those that still have their grace time.
-fn failed_tasks(engine: &Engine) -> u64 {
+/// Failures that nobody took.
+fn failed_tasks(engine: &Engine, now: Nanos) -> u64 {
     let processes = watched(engine, |adapter| adapter.tasks);
-    let of_process = |process: &Process| {
-        let untaken = total(process.work.sites.values().map(untaken));
-        untaken.saturating_sub(process.work.failures.waiting() as u64)
-    };
-    total(processes.map(|(_, process)| of_process(process)))
+    let sites = processes.flat_map(|(_, process)| process.work.sites.values());
+    total(sites.map(|site| lost(engine, site, now)))
 }
 
-fn untaken(site: &Site) -> u64 {
-    site.reading.failed.saturating_sub(site.reading.retrieved)
+fn lost(engine: &Engine, site: &Site, now: Nanos) -> u64 {
+    site.lost(now, engine.config.task_failure_grace)
 }
 
 /// The sums of a group of calls.
@@ -149,7 +146,7 @@ pub(super) fn tasks(engine: &Engine, now: Nanos) -> Option<TasksHealth> {
         done: total(readings().map(|reading| reading.done)),
         cancelled: total(readings().map(|reading| reading.cancelled)),
         raised: total(readings().map(|reading| reading.failed)),
-        failed: failed_tasks(engine),
+        failed: failed_tasks(engine, now),
         sites: Vec::new(),
     };
     listed.sort_by_key(|(_, site)| std::cmp::Reverse((site.reading.alive(), site.reading.spawned)));
@@ -173,7 +170,7 @@ fn site_health(engine: &Engine, key: ProcessKey, site: &Site, now: Nanos) -> Tas
         function: of_site.function.clone(),
         spawned: reading.spawned,
         alive: reading.alive(),
-        failed: untaken(site),
+        failed: lost(engine, site, now),
         cancelled: reading.cancelled,
         oldest_seconds: oldest.map(|started| seconds(now.since(started))),
     }

@@ -79,11 +79,6 @@ impl Failures {
             .collect()
     }
 
-    /// Failures that wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Failures at a site that wait, or were reported and may still be taken.
     pub(crate) fn unsettled_at(&self, slot: u32) -> u64 {
         let waiting = self.waiting.values().map(|failure| failure.event.slot);

@@ -62,8 +62,11 @@ impl ExecutorWriter {
         self.index
     }
 
-    /// How many threads it has and may have.
+    /// How many threads it has and may have. An executor of this name that was shut down has a successor.
     pub fn set_workers(&self, workers: u64, max_workers: u64) {
+        if self.slot.ended_nanos.load(Relaxed) != 0 {
+            self.slot.ended_nanos.store(0, Relaxed);
+        }
         self.slot.workers.store(workers, Relaxed);
         self.slot.max_workers.store(max_workers, Relaxed);
     }
@@ -116,7 +119,7 @@ impl ExecutorWriter {
         self.note_saturation(now_nanos);
     }
 
-    /// The executor was shut down; another one of the name may follow.
+    /// The executor was shut down; another one of the name may follow and tells its threads then.
     pub fn shut_down(&self, now_nanos: u64) {
         self.slot.saturated_since_nanos.store(0, Relaxed);
         self.slot.ended_nanos.store(now_nanos, Relaxed);

@@ -32,6 +32,7 @@ fn a_task_that_nobody_awaits_is_a_failure_after_the_grace_time_and_stamped_at_it
     let mut bench = with_failure(1_000);
     bench.tick(5_900);
     assert_eq!(bench.incidents(5_900), []);
+    assert_eq!(bench.report(5_900).monitoring.failed_tasks, Some(0));
     bench.tick(6_200);
     let incident = bench.only(6_200);
     assert_eq!(incident.kind, IncidentKind::TaskFailure);
