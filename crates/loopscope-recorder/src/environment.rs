@@ -19,3 +19,9 @@ pub const STALL_THRESHOLD_MS: &str = "LOOPSCOPE_STALL_THRESHOLD_MS";
 
 /// The default of [`STALL_THRESHOLD_MS`], in nanoseconds.
 pub const DEFAULT_STALL_THRESHOLD_NANOS: u64 = 100_000_000;
+
+/// Tracked calls from this many milliseconds on are slow. Default 2000.
+pub const SLOW_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_CALL_THRESHOLD_MS";
+
+/// The default of [`SLOW_CALL_THRESHOLD_MS`], in nanoseconds.
+pub const DEFAULT_SLOW_CALL_THRESHOLD_NANOS: u64 = 2_000_000_000;
