@@ -45,7 +45,10 @@ fn has_symbol(name: &[u8]) -> bool {
 fn put_first(folder: &[u8], list: Option<&OsStr>) -> OsString {
     let mut all = folder.to_vec();
     let parts = list.map(OsStr::as_bytes).filter(|list| !list.is_empty());
-    for part in parts.into_iter().flat_map(|list| list.split(|byte| *byte == b':')) {
+    for part in parts
+        .into_iter()
+        .flat_map(|list| list.split(|byte| *byte == b':'))
+    {
         if part != folder {
             all.push(b':');
             all.extend_from_slice(part);

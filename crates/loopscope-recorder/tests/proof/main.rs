@@ -52,6 +52,7 @@ pub(crate) fn recording_spec() -> RecordingSpec {
         run_id: 77,
         service: "bots".into(),
         stall_threshold_nanos: STALL_NANOS,
+        slow_threshold_nanos: 20 * STALL_NANOS,
     }
 }
 

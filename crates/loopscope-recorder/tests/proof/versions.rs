@@ -71,11 +71,11 @@ fn version_1_gives_back_its_loops_and_stalls() {
 
 #[test]
 fn a_newer_version_is_refused_with_the_way_out() {
-    let (_folder, path) = changed(offset_of!(Header, version), &2u32.to_ne_bytes());
+    let (_folder, path) = changed(offset_of!(Header, version), &3u32.to_ne_bytes());
     let error = RecordingReader::open(&path).unwrap_err();
-    assert!(matches!(error, ReadError::Newer { found: 2, .. }));
+    assert!(matches!(error, ReadError::Newer { found: 3, .. }));
     let expected = format!(
-        "the recording has format 2, this program reads up to 1: {}",
+        "the recording has format 3, this program reads up to 2: {}",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
