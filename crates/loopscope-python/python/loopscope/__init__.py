@@ -1,0 +1,1 @@
+"""Loopscope: makes the hidden problems of event loops visible while they happen."""

@@ -1,0 +1,79 @@
+"""Begins to watch this interpreter: called once asyncio has been imported."""
+
+import sys
+
+from . import _native
+
+_begun = False
+
+
+def begin() -> None:
+    """Watches tasks from now on. Does nothing where the process has no recording, or a second time."""
+    global _begun
+    if _begun or not _native.begin():
+        return
+    _begun = True
+    _watch_tasks()
+
+
+class _Loop:
+    """As much of a loop as a future needs that nobody waits for."""
+
+    def __init__(self):
+        self.callbacks = []
+
+    def get_debug(self):
+        return False
+
+    def call_soon(self, callback, *arguments, context=None):
+        self.callbacks.append((callback, arguments))
+
+    def call_exception_handler(self, context):
+        pass
+
+
+def _watch_tasks() -> None:
+    import _asyncio
+    import asyncio
+
+    loop = _Loop()
+    task, step, wake = _steps(_asyncio, loop)
+    folder = asyncio.__file__.rpartition("/")[0]
+    samples = [*_samples(_asyncio.Future, loop), task]
+    _native.watch_tasks(_asyncio.Task, step, wake, samples, folder)
+
+
+def _steps(implementation, loop):
+    """A task, what steps it, and what wakes it up."""
+
+    async def wait(future):
+        await future
+
+    running = implementation._get_running_loop()
+    if sys.version_info >= (3, 14):
+        implementation._set_running_loop(loop)
+    try:
+        future = implementation.Future(loop=loop)
+        # A name of its own, since the next number is the program's.
+        task = implementation.Task(wait(future), loop=loop, name="loopscope")
+        step, _ = loop.callbacks.pop()
+        step()
+        wake = future._callbacks[0][0]
+        future.set_result(None)
+        wake(future)
+        assert task.done()
+    finally:
+        if sys.version_info >= (3, 14):
+            implementation._set_running_loop(running)
+    return task, step, wake
+
+
+def _samples(future_type, loop):
+    """Futures in known states, and the exception of the last one."""
+    pending, cancelled, returned, failed = (future_type(loop=loop) for _ in range(4))
+    cancelled.cancel()
+    returned.set_result(None)
+    exception = Exception()
+    failed.set_exception(exception)
+    failed.exception()
+    return pending, cancelled, returned, failed, exception

@@ -1,0 +1,45 @@
+//! What the Python package calls. See `_native.pyi` for the signatures.
+
+use loopscope_recorder::layout::Coverage;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use crate::{coverage, process, tasks};
+
+/// Finds the process's recording. False where there is none to write to.
+#[pyfunction]
+pub(crate) fn begin(py: Python<'_>) -> bool {
+    let version = py.version_info();
+    coverage::name_after(&format!(
+        "{}.{}.{}",
+        version.major, version.minor, version.patch
+    ));
+    process::find_pulse()
+}
+
+/// Watches the tasks of the C implementation. `samples` are futures: pending, cancelled, returned, failed;
+/// the exception of the last; and a task whose coroutine has begun.
+#[pyfunction]
+pub(crate) fn watch_tasks<'py>(
+    task: &Bound<'py, PyType>,
+    step: &Bound<'py, PyAny>,
+    wake: &Bound<'py, PyAny>,
+    samples: [Bound<'py, PyAny>; 6],
+    folder: &Bound<'py, PyAny>,
+) -> PyResult<bool> {
+    let [pending, cancelled, returned, failed, exception, sample] = samples;
+    tasks::calibrate(&tasks::Samples {
+        pending,
+        cancelled,
+        returned,
+        failed,
+        exception,
+        task: sample,
+    })?;
+    tasks::begin(task.py(), folder, &task.getattr("get_name")?);
+    let is_watching = tasks::hooks::install(task, step, wake);
+    if is_watching {
+        coverage::add(Coverage::TASKS);
+    }
+    Ok(is_watching)
+}

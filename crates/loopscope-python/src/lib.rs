@@ -1,0 +1,46 @@
+//! The Python agent: what a Python process's tasks and calls do, written into its recording.
+//!
+//! First step of the data's way, beside the pulse: it runs inside the observed process, stores numbers and
+//! facts, and judges nothing. The module is `loopscope._native`; the Python package around it decides when
+//! what is watched.
+//!
+//! What it must never do: raise into the program, print, change a result, an exception or a task, wait with
+//! the interpreter's lock held, or write into another process's recording.
+
+mod coverage;
+mod errors;
+mod frames;
+mod gil;
+mod hash;
+mod process;
+mod slots;
+mod symbols;
+mod tasks;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+
+use pyo3::prelude::*;
+
+/// Runs what may fail. Nothing unwinds into the interpreter.
+#[inline]
+pub(crate) fn quietly(work: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(work));
+}
+
+/// The module.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::api::{begin, watch_tasks};
+
+    use super::*;
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Our own copy of the standard library: the hook is nobody else's.
+        set_hook(Box::new(|_| {}));
+        Ok(())
+    }
+}
+
+mod api;
