@@ -4,7 +4,7 @@ use loopscope_recorder::layout::Coverage;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::{coverage, process, tasks};
+use crate::{calls, coverage, process, tasks, turn};
 
 /// Finds the process's recording. False where there is none to write to.
 #[pyfunction]
@@ -39,7 +39,30 @@ pub(crate) fn watch_tasks<'py>(
     tasks::begin(task.py(), folder, &task.getattr("get_name")?);
     let is_watching = tasks::hooks::install(task, step, wake);
     if is_watching {
-        coverage::add(Coverage::TASKS);
+        watch(Coverage::TASKS);
     }
     Ok(is_watching)
+}
+
+/// Calls are tracked from now on. With asyncio imported, `running_loop` and `cancelled` are its
+/// `_get_running_loop` and its `CancelledError`.
+#[pyfunction]
+#[pyo3(signature = (running_loop=None, cancelled=None))]
+pub(crate) fn watch_calls(
+    running_loop: Option<&Bound<'_, PyAny>>,
+    cancelled: Option<&Bound<'_, PyAny>>,
+) {
+    if let Some(running_loop) = running_loop {
+        turn::ask(running_loop);
+    }
+    if let Some(cancelled) = cancelled {
+        calls::function::know_cancellation(cancelled);
+    }
+    watch(Coverage::CALLS);
+}
+
+fn watch(what: Coverage) {
+    coverage::add(what);
+    // Begins the process, and tells its recording.
+    process::bind();
 }

@@ -7,6 +7,8 @@
 //! What it must never do: raise into the program, print, change a result, an exception or a task, wait with
 //! the interpreter's lock held, or write into another process's recording.
 
+mod api;
+mod calls;
 mod coverage;
 mod errors;
 mod frames;
@@ -16,6 +18,7 @@ mod process;
 mod slots;
 mod symbols;
 mod tasks;
+mod turn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
@@ -31,7 +34,9 @@ pub(crate) fn quietly(work: impl FnOnce()) {
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::api::{begin, watch_tasks};
+    use crate::api::{begin, watch_calls, watch_tasks};
+    #[pymodule_export]
+    use crate::calls::running::{CallSite, RunningCall};
 
     use super::*;
 
@@ -42,5 +47,3 @@ mod _native {
         Ok(())
     }
 }
-
-mod api;

@@ -22,6 +22,12 @@ pub(crate) type Vectorcall = unsafe extern "C" fn(
 ) -> *mut PyObject;
 pub(crate) type VectorcallCall =
     unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
+pub(crate) type VectorcallDict = unsafe extern "C" fn(
+    *mut PyObject,
+    *const *mut PyObject,
+    usize,
+    *mut PyObject,
+) -> *mut PyObject;
 pub(crate) type NewMethod = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
 
 /// Each function, `None` where the interpreter has none of that name.
@@ -30,7 +36,9 @@ pub(crate) struct Symbols {
     pub(crate) frame_back: Option<FrameBack>,
     pub(crate) frame_line: Option<FrameLine>,
     pub(crate) frame_code: Option<FrameCode>,
+    /// From 3.11 on.
     pub(crate) vectorcall: Option<Vectorcall>,
+    pub(crate) vectorcall_dict: Option<VectorcallDict>,
     pub(crate) vectorcall_call: Option<VectorcallCall>,
     pub(crate) new_method: Option<NewMethod>,
 }
@@ -53,6 +61,7 @@ unsafe fn look_up() -> Symbols {
         frame_line: function(c"PyFrame_GetLineNumber"),
         frame_code: function(c"PyFrame_GetCode"),
         vectorcall: function(c"PyObject_Vectorcall"),
+        vectorcall_dict: function(c"PyObject_VectorcallDict"),
         vectorcall_call: function(c"PyVectorcall_Call"),
         new_method: function(c"PyMethod_New"),
     }

@@ -78,6 +78,7 @@ def _begin():
     try:
         from loopscope import _agent
 
+        # Importing the package began it, unless somebody had imported it before.
         _agent.begin()
     except Exception:
         # The program runs on unwatched; its recording says so by having no adapter.

@@ -1,19 +1,38 @@
-"""Begins to watch this interpreter: called once asyncio has been imported."""
+"""Begins to watch this interpreter."""
 
 import sys
 
 from . import _native
 
-_begun = False
+# What is watched already.
+_watched = set()
 
 
 def begin() -> None:
-    """Watches tasks from now on. Does nothing where the process has no recording, or a second time."""
-    global _begun
-    if _begun or not _native.begin():
+    """Watches what can be watched by now: calls at once, tasks when asyncio has been imported.
+
+    Does nothing where the process has no recording. May be called any number of times.
+    """
+    if not _native.begin():
         return
-    _begun = True
-    _watch_tasks()
+    asyncio = sys.modules.get("asyncio")
+    if getattr(asyncio, "run", None) is None:
+        _once("calls", _native.watch_calls)
+        return
+    _once("tasks", _watch_tasks)
+    _once("calls on loops", _watch_calls_on_loops)
+
+
+def _once(what, watch) -> None:
+    if what not in _watched:
+        _watched.add(what)
+        watch()
+
+
+def _watch_calls_on_loops() -> None:
+    import asyncio
+
+    _native.watch_calls(asyncio._get_running_loop, asyncio.CancelledError)
 
 
 class _Loop:

@@ -4,16 +4,20 @@
 //! may be one that somebody is about to handle. Where nobody took it, asyncio itself will turn it into text,
 //! and then so do we.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
 use pyo3::exceptions::PyBaseException;
 use pyo3::types::{
-    PyAnyMethods, PyBool, PyBytes, PyFloat, PyInt, PyString, PyStringMethods, PyTuple,
+    PyAnyMethods, PyBool, PyBytes, PyFloat, PyInt, PyString, PyStringMethods, PyTraceback, PyTuple,
     PyTupleMethods, PyType, PyTypeMethods,
 };
-use pyo3::{Bound, PyAny, PyTypeInfo};
+use pyo3::{Bound, PyAny, PyTypeInfo, Python};
 
 use loopscope_recorder::writer::FactFrame;
 
 use super::origin::{function_of, text};
+use crate::frames::{Place, Walker};
 
 /// Frames kept from the inner end of a deep stack, and from its outer end.
 const INNER_FRAMES: usize = 24;
@@ -38,6 +42,15 @@ pub(crate) struct Frame {
     function: String,
 }
 
+/// The file of this package that stands between a tracked call and its caller.
+const OWN_FILE: &str = "/loopscope/_calls.py";
+
+impl Frame {
+    fn is_own(&self) -> bool {
+        self.file.ends_with(OWN_FILE)
+    }
+}
+
 /// How much may be run to get at a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
@@ -48,11 +61,39 @@ pub(crate) enum Effort {
 }
 
 impl Told {
-    pub(crate) fn of(exception: &Bound<'_, PyAny>, effort: Effort) -> Self {
+    /// `traceback` is where the exception came from, if that is not yet written in the exception itself.
+    pub(crate) fn of(
+        exception: &Bound<'_, PyAny>,
+        traceback: Option<&Bound<'_, PyTraceback>>,
+        effort: Effort,
+    ) -> Self {
+        let traceback = traceback.map(|known| known.clone().into_any());
         Self {
             error_type: type_name(exception),
             message: message(exception, effort),
-            frames: frames(exception),
+            frames: frames(traceback.or_else(|| exception.getattr("__traceback__").ok())),
+        }
+    }
+
+    /// No exception, but who is calling.
+    pub(crate) fn of_callers(py: Python<'_>) -> Self {
+        let mut frames = Vec::new();
+        if let Some(walker) = super::walker(py) {
+            walker.walk(py, |place| {
+                let frame = caller(py, &walker, place);
+                if !frame.is_own() {
+                    frames.push(frame);
+                }
+                if frames.len() < INNER_FRAMES {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+        }
+        Self {
+            frames,
+            ..Self::default()
         }
     }
 
@@ -142,10 +183,9 @@ fn is_value_plain(value: &Bound<'_, PyAny>) -> bool {
 }
 
 /// The frames that the exception went through, innermost first; both ends of a deep stack.
-fn frames(exception: &Bound<'_, PyAny>) -> Vec<Frame> {
+fn frames(mut next: Option<Bound<'_, PyAny>>) -> Vec<Frame> {
     let mut outer = Vec::new();
-    let mut inner = std::collections::VecDeque::new();
-    let mut next = exception.getattr("__traceback__").ok();
+    let mut inner = VecDeque::new();
     for _ in 0..MOST_FRAMES {
         let Some(traceback) = next.filter(|traceback| !traceback.is_none()) else {
             break;
@@ -161,7 +201,8 @@ fn frames(exception: &Bound<'_, PyAny>) -> Vec<Frame> {
         inner.push_back(traceback);
     }
     let innermost_first = inner.iter().rev().chain(outer.iter().rev());
-    innermost_first.filter_map(frame).collect()
+    let frames = innermost_first.filter_map(frame);
+    frames.filter(|frame| !frame.is_own()).collect()
 }
 
 fn frame(traceback: &Bound<'_, PyAny>) -> Option<Frame> {
@@ -174,6 +215,18 @@ fn frame(traceback: &Bound<'_, PyAny>) -> Option<Frame> {
         line: line.unwrap_or(0),
         function: function_of(&code),
     })
+}
+
+#[expect(unsafe_code, reason = "the place is on the stack")]
+fn caller(py: Python<'_>, walker: &Walker, place: Place) -> Frame {
+    // SAFETY: a frame of the running thread's stack has the code object.
+    let code = unsafe { place.code_object(py) };
+    Frame {
+        file: text(&code, "co_filename"),
+        // SAFETY: as above; the walker found it.
+        line: unsafe { walker.line(place) },
+        function: function_of(&code),
+    }
 }
 
 /// Tells the same thing in full only so often, so that a storm of failures costs little.

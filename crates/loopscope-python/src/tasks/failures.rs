@@ -66,7 +66,7 @@ pub(super) fn failed(task: &Bound<'_, PyAny>) {
     let Some((site, is_told)) = begun else {
         return;
     };
-    let told = is_told.then(|| (Told::of(&exception, Effort::Safe), name_of(task)));
+    let told = is_told.then(|| (Told::of(&exception, None, Effort::Safe), name_of(task)));
     let weakly = PyWeakrefReference::new(task)
         .ok()
         .map(|found| found.into_any().unbind());
@@ -122,7 +122,7 @@ fn tell_loss(task: &Bound<'_, PyAny>, site: u32) {
     if allowed != Some(true) {
         return;
     }
-    let (told, name) = (Told::of(&exception, Effort::Full), name_of(task));
+    let (told, name) = (Told::of(&exception, None, Effort::Full), name_of(task));
     TASKS.with(py, |tasks| {
         let identity = tasks.tell_failure(site, now, &told, &name);
         tasks.tell_settled(site, identity, true);

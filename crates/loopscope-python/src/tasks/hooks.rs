@@ -15,6 +15,7 @@ use pyo3::{Borrowed, Bound, PyAny, Python};
 use crate::errors::ErrorKept;
 use crate::quietly;
 use crate::slots::{Original, TypeSlot, take_method, take_type_slot};
+use crate::turn::Turn;
 
 type Init = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> c_int;
 type Call = unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut PyObject) -> *mut PyObject;
@@ -88,8 +89,10 @@ unsafe extern "C" fn step_call(
     };
     // SAFETY: the task is where all versions have it; the slot belongs to this type only.
     let task = unsafe { held_task(step) };
+    let before = Turn::begin();
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { original(step, args, named) };
+    before.resume();
     leave(task);
     result
 }
@@ -106,8 +109,10 @@ unsafe extern "C" fn wake_call(
     };
     // SAFETY: as for the step.
     let task = unsafe { held_task(wake) };
+    let before = Turn::begin();
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { original(wake, args, named) };
+    before.resume();
     leave(task);
     result
 }
@@ -120,8 +125,10 @@ unsafe extern "C" fn wake_method(task: *mut PyObject, future: *mut PyObject) -> 
     };
     // SAFETY: the caller holds the lock and the method, which holds the task.
     let held = unsafe { Bound::from_borrowed_ptr_or_opt(assume_attached(), task) };
+    let before = Turn::begin();
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { original(task, future) };
+    before.resume();
     leave(held);
     result
 }

@@ -11,6 +11,7 @@ mod sites;
 mod state;
 mod table;
 
+pub(crate) use capture::{Effort, Limiter, Told};
 pub(crate) use state::{Samples, calibrate};
 
 use loopscope_recorder::clock::monotonic_nanos;
@@ -82,6 +83,11 @@ pub(crate) fn begin(py: Python<'_>, own_folder: &Bound<'_, PyAny>, get_name: &Bo
         tasks.get_name = Some(get_name.clone().unbind());
         tasks.origins.get_or_insert_default();
     });
+}
+
+/// The way to this thread's frames; `None` before tasks are watched.
+pub(crate) fn walker(py: Python<'_>) -> Option<Walker> {
+    TASKS.with(py, |tasks| tasks.walker).flatten()
 }
 
 /// A task was created, and may have ended already.

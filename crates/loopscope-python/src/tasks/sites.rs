@@ -78,7 +78,7 @@ fn line_of(code: &Bound<'_, PyAny>, place: Place) -> u32 {
         let first = code.getattr(intern!(py, "co_firstlineno"));
         return first.and_then(|line| line.extract()).unwrap_or(0);
     }
-    let walker = TASKS.with(py, |tasks| tasks.walker).flatten();
+    let walker = super::walker(py);
     // SAFETY: a frame of the running thread's stack has the code object; the walker is the only one.
     walker.map_or(0, |walker| unsafe { walker.line(place) })
 }
