@@ -18,7 +18,7 @@ pub(crate) fn begin(py: Python<'_>) -> bool {
 }
 
 /// Watches the tasks of the C implementation. `samples` are futures: pending, cancelled, returned, failed;
-/// the exception of the last; and a task whose coroutine has begun.
+/// the exception of the last; and a coroutine that has begun.
 #[pyfunction]
 pub(crate) fn watch_tasks<'py>(
     task: &Bound<'py, PyType>,
@@ -27,14 +27,14 @@ pub(crate) fn watch_tasks<'py>(
     samples: [Bound<'py, PyAny>; 6],
     folder: &Bound<'py, PyAny>,
 ) -> PyResult<bool> {
-    let [pending, cancelled, returned, failed, exception, sample] = samples;
+    let [pending, cancelled, returned, failed, exception, coroutine] = samples;
     tasks::calibrate(&tasks::Samples {
         pending,
         cancelled,
         returned,
         failed,
         exception,
-        task: sample,
+        coroutine,
     })?;
     tasks::begin(task.py(), folder, &task.getattr("get_name")?);
     let is_watching = tasks::hooks::install(task, step, wake);

@@ -56,14 +56,14 @@ def _watch_tasks() -> None:
     import asyncio
 
     loop = _Loop()
-    task, step, wake = _steps(_asyncio, loop)
+    coroutine, step, wake = _steps(_asyncio, loop)
     folder = asyncio.__file__.rpartition("/")[0]
-    samples = [*_samples(_asyncio.Future, loop), task]
+    samples = [*_samples(_asyncio.Future, loop), coroutine]
     _native.watch_tasks(_asyncio.Task, step, wake, samples, folder)
 
 
 def _steps(implementation, loop):
-    """A task, what steps it, and what wakes it up."""
+    """A coroutine that has begun, what steps a task, and what wakes it up."""
 
     async def wait(future):
         await future
@@ -74,7 +74,8 @@ def _steps(implementation, loop):
     try:
         future = implementation.Future(loop=loop)
         # A name of its own, since the next number is the program's.
-        task = implementation.Task(wait(future), loop=loop, name="loopscope")
+        coroutine = wait(future)
+        task = implementation.Task(coroutine, loop=loop, name="loopscope")
         step, _ = loop.callbacks.pop()
         step()
         wake = future._callbacks[0][0]
@@ -84,7 +85,7 @@ def _steps(implementation, loop):
     finally:
         if sys.version_info >= (3, 14):
             implementation._set_running_loop(running)
-    return task, step, wake
+    return coroutine, step, wake
 
 
 def _samples(future_type, loop):

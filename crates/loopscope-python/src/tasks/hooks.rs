@@ -9,8 +9,8 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 
 use pyo3::ffi::PyObject;
-use pyo3::types::{PyAnyMethods, PyType};
-use pyo3::{Borrowed, Bound, PyAny, Python};
+use pyo3::types::{PyAnyMethods, PyTuple, PyTupleMethods, PyType};
+use pyo3::{Borrowed, Bound, PyAny, Python, intern};
 
 use crate::errors::ErrorKept;
 use crate::quietly;
@@ -72,8 +72,15 @@ unsafe extern "C" fn task_init(
     // SAFETY: the caller's arguments, unchanged.
     let result = unsafe { original(task, args, named) };
     if result == 0 {
+        // SAFETY: the caller holds the arguments.
+        let coroutine = unsafe { coroutine_of(args, named) };
+        let tell = |task: &Bound<'_, PyAny>| {
+            if let Some(coroutine) = &coroutine {
+                super::created(task, coroutine);
+            }
+        };
         // SAFETY: the caller holds the lock and a reference.
-        unsafe { with_task(task, super::created) };
+        unsafe { with_task(task, tell) };
     }
     result
 }
@@ -141,6 +148,24 @@ unsafe extern "C" fn task_finalize(task: *mut PyObject) {
         // SAFETY: the caller's argument, unchanged.
         unsafe { original(task) };
     }
+}
+
+/// What a new task runs: its first argument.
+///
+/// # Safety
+/// A tuple and a dictionary, or nulls.
+#[inline]
+unsafe fn coroutine_of(args: *mut PyObject, named: *mut PyObject) -> Option<Bound<'static, PyAny>> {
+    let py = assume_attached();
+    // SAFETY: by contract.
+    let args = unsafe { Borrowed::from_ptr_or_opt(py, args) };
+    let first = args.and_then(|args| args.cast::<PyTuple>().ok()?.get_item(0).ok());
+    if first.is_some() {
+        return first;
+    }
+    // SAFETY: by contract.
+    let named = unsafe { Borrowed::from_ptr_or_opt(py, named) }?;
+    named.get_item(intern!(py, "coro")).ok()
 }
 
 /// The interpreter calls its slots with its lock held.

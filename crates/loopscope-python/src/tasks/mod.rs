@@ -90,12 +90,12 @@ pub(crate) fn walker(py: Python<'_>) -> Option<Walker> {
     TASKS.with(py, |tasks| tasks.walker).flatten()
 }
 
-/// A task was created, and may have ended already.
-pub(crate) fn created(task: &Bound<'_, PyAny>) {
+/// A task that runs this was created, and may have ended already.
+pub(crate) fn created(task: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) {
     let py = task.py();
     let mut asker = None;
     for _ in 0..MOST_STEPS {
-        match TASKS.with(py, |tasks| tasks.create(task, asker)) {
+        match TASKS.with(py, |tasks| tasks.create(task, coroutine, asker)) {
             None | Some(Lack::Nothing) => break,
             Some(Lack::Judgement(place)) => {
                 if !sites::judge(py, place) {
@@ -103,12 +103,12 @@ pub(crate) fn created(task: &Bound<'_, PyAny>) {
                 }
             }
             Some(Lack::Coroutine) => {
-                asker = sites::place_of_coroutine(task);
+                asker = sites::place_of_coroutine(coroutine);
                 if asker.is_none() {
                     break;
                 }
             }
-            Some(Lack::Site(key)) => sites::make(task, key),
+            Some(Lack::Site(key)) => sites::make(coroutine, key),
         }
     }
     stepped(task);
@@ -173,7 +173,12 @@ impl Tasks {
         self.table = Some(Table::default());
     }
 
-    fn create(&mut self, task: &Bound<'_, PyAny>, asker: Option<Place>) -> Lack {
+    fn create(
+        &mut self,
+        task: &Bound<'_, PyAny>,
+        coroutine: &Bound<'_, PyAny>,
+        asker: Option<Place>,
+    ) -> Lack {
         let (Some(_), Some(walker)) = (self.recording(), self.walker) else {
             return Lack::Nothing;
         };
@@ -189,7 +194,7 @@ impl Tasks {
         let key = SiteKey {
             thread_id: process::thread_id(self.process.epoch),
             place,
-            running: state::code_address(task),
+            running: state::code_address(coroutine),
         };
         let Some(site) = self.by_key.get(&key).copied() else {
             return Lack::Site(key);

@@ -36,10 +36,9 @@ pub(super) fn judge(py: Python<'_>, place: Place) -> bool {
 
 /// The beginning of what a task runs, with its code object kept; `None` where it runs no Python.
 #[cold]
-pub(super) fn place_of_coroutine(task: &Bound<'_, PyAny>) -> Option<Place> {
-    let py = task.py();
-    let coroutine = task.getattr(intern!(py, "_coro")).ok()?;
-    let code = origin::code_of(&coroutine)?;
+pub(super) fn place_of_coroutine(coroutine: &Bound<'_, PyAny>) -> Option<Place> {
+    let py = coroutine.py();
+    let code = origin::code_of(coroutine)?;
     let place = Place::begin_of(NonNull::<PyObject>::new(code.as_ptr())?);
     let is_kept = TASKS.with(py, |tasks| {
         let origins = tasks.origins.as_ref();
@@ -50,26 +49,19 @@ pub(super) fn place_of_coroutine(task: &Bound<'_, PyAny>) -> Option<Place> {
 
 /// Makes the site with this key.
 #[cold]
-pub(super) fn make(task: &Bound<'_, PyAny>, key: SiteKey) {
-    let py = task.py();
+pub(super) fn make(coroutine: &Bound<'_, PyAny>, key: SiteKey) {
+    let py = coroutine.py();
     let code = code_object(py, key.place);
     // Kept, so that the address in the key means the same tomorrow.
-    let running = place_of_coroutine(task);
+    let running = place_of_coroutine(coroutine);
     let running = running.map(|place| origin::function_of(&code_object(py, place)));
     let texts = SiteTexts {
         file: origin::text(&code, "co_filename"),
         line: line_of(&code, key.place),
         function: origin::function_of(&code),
-        coroutine: running.unwrap_or_else(|| name_of_coroutine(task)),
+        coroutine: running.unwrap_or_else(|| origin::text(coroutine, "__qualname__")),
     };
     TASKS.with(py, |tasks| tasks.add_site(key, &texts));
-}
-
-/// The name of what a task runs that is written in C.
-fn name_of_coroutine(task: &Bound<'_, PyAny>) -> String {
-    let coroutine = task.getattr(intern!(task.py(), "_coro"));
-    let name = coroutine.map(|coroutine| origin::text(&coroutine, "__qualname__"));
-    name.unwrap_or_default()
 }
 
 fn line_of(code: &Bound<'_, PyAny>, place: Place) -> u32 {

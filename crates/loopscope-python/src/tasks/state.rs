@@ -7,7 +7,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi;
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyResult, intern};
 
@@ -15,8 +15,7 @@ use pyo3::{Bound, PyAny, PyResult, intern};
 static STATE: AtomicUsize = AtomicUsize::new(0);
 static EXCEPTION: AtomicUsize = AtomicUsize::new(0);
 
-/// Where a task has its coroutine, and a coroutine of this type its code object; 0 where that is not known.
-static COROUTINE: AtomicUsize = AtomicUsize::new(0);
+/// Where a coroutine of this type has its code object; 0 where that is not known.
 static COROUTINE_TYPE: AtomicUsize = AtomicUsize::new(0);
 static CODE: AtomicUsize = AtomicUsize::new(0);
 
@@ -35,19 +34,19 @@ pub(crate) enum State {
     Failed,
 }
 
-/// Futures in known states, and a task whose coroutine has begun.
+/// Futures in known states, and a coroutine that has begun.
 pub(crate) struct Samples<'py> {
     pub(crate) pending: Bound<'py, PyAny>,
     pub(crate) cancelled: Bound<'py, PyAny>,
     pub(crate) returned: Bound<'py, PyAny>,
     pub(crate) failed: Bound<'py, PyAny>,
     pub(crate) exception: Bound<'py, PyAny>,
-    pub(crate) task: Bound<'py, PyAny>,
+    pub(crate) coroutine: Bound<'py, PyAny>,
 }
 
 /// Finds the offsets.
 pub(crate) fn calibrate(samples: &Samples<'_>) -> PyResult<()> {
-    calibrate_coroutine(&samples.task)?;
+    calibrate_coroutine(&samples.coroutine)?;
     let size = size_of_objects(&samples.pending)?;
     let states = (HEAD_BYTES..size.saturating_sub(3))
         .step_by(4)
@@ -77,22 +76,16 @@ pub(crate) fn calibrate(samples: &Samples<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// Finds where a task has its coroutine, and that its code object.
-fn calibrate_coroutine(task: &Bound<'_, PyAny>) -> PyResult<()> {
-    let coroutine = task.getattr(intern!(task.py(), "_coro"))?;
-    let code = coroutine.getattr(intern!(task.py(), "cr_code"))?;
-    let in_task = words_of(size_of_objects(task)?).filter(|offset| {
+/// Finds where a coroutine has its code object.
+fn calibrate_coroutine(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+    let code = coroutine.getattr(intern!(coroutine.py(), "cr_code"))?;
+    let mut offsets = words_of(size_of_objects(coroutine)?).filter(|offset| {
         // SAFETY: inside the object, by its size.
-        unsafe { field::<usize>(task, *offset) == coroutine.as_ptr().addr() }
+        unsafe { field::<usize>(coroutine, *offset) & !TAG_BITS == code.as_ptr().addr() }
     });
-    let mut in_coroutine = words_of(size_of_objects(&coroutine)?).filter(|offset| {
-        // SAFETY: inside the object, by its size.
-        unsafe { field::<usize>(&coroutine, *offset) & !TAG_BITS == code.as_ptr().addr() }
-    });
-    if let (Some(in_task), Some(in_coroutine)) = (only(in_task), in_coroutine.next()) {
-        CODE.store(in_coroutine, Relaxed);
+    if let Some(offset) = offsets.next() {
         COROUTINE_TYPE.store(coroutine.get_type().as_ptr().addr(), Relaxed);
-        COROUTINE.store(in_task, Relaxed);
+        CODE.store(offset, Relaxed);
     }
     Ok(())
 }
@@ -105,26 +98,17 @@ fn words_of(size: usize) -> impl Iterator<Item = usize> {
     (HEAD_BYTES..size.saturating_sub(7)).step_by(8)
 }
 
-/// The address of the code object that a task runs; 0 where it runs no plain coroutine.
+/// The address of a coroutine's code object; 0 for what is no plain coroutine.
 #[inline]
-pub(crate) fn code_address(task: &Bound<'_, PyAny>) -> usize {
-    let offset = COROUTINE.load(Relaxed);
-    if offset == 0 {
-        return 0;
-    }
-    // SAFETY: inside a task; such an offset was found.
-    let coroutine = unsafe { field::<*mut PyObject>(task, offset) };
-    // SAFETY: a task holds its coroutine; one without any has null here.
-    let Some(coroutine) = (unsafe { Bound::from_borrowed_ptr_or_opt(task.py(), coroutine) }) else {
-        return 0;
-    };
+pub(crate) fn code_address(coroutine: &Bound<'_, PyAny>) -> usize {
+    let offset = CODE.load(Relaxed);
     // SAFETY: a living object.
     let kind = unsafe { ffi::Py_TYPE(coroutine.as_ptr()) };
-    if kind.addr() != COROUTINE_TYPE.load(Relaxed) {
+    if offset == 0 || kind.addr() != COROUTINE_TYPE.load(Relaxed) {
         return 0;
     }
     // SAFETY: inside a coroutine, by its type; such an offset was found.
-    (unsafe { field::<usize>(&coroutine, CODE.load(Relaxed)) }) & !TAG_BITS
+    (unsafe { field::<usize>(coroutine, offset) }) & !TAG_BITS
 }
 
 /// The one item; `None` where there are none or several.
