@@ -4,6 +4,7 @@ use loopscope_recorder::layout::Coverage;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
+use crate::calls::function::{Onlooker, new_tracked};
 use crate::{calls, coverage, process, tasks, turn};
 
 /// Finds the process's recording. False where there is none to write to.
@@ -59,6 +60,12 @@ pub(crate) fn watch_calls(
         calls::function::know_cancellation(cancelled);
     }
     watch(Coverage::CALLS);
+}
+
+/// Sees what is told to a loop's exception handler: a function that stands in front of the handler's caller.
+#[pyfunction]
+pub(crate) fn watch_handler(function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    new_tracked(function, Onlooker::Arguments(tasks::handlers::told))
 }
 
 fn watch(what: Coverage) {

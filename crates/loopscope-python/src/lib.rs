@@ -34,7 +34,7 @@ pub(crate) fn quietly(work: impl FnOnce()) {
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::api::{begin, watch_calls, watch_tasks};
+    use crate::api::{begin, watch_calls, watch_handler, watch_tasks};
     #[pymodule_export]
     use crate::calls::running::{CallSite, RunningCall};
 

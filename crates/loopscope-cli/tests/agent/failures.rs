@@ -100,3 +100,17 @@ fn the_same_failure_over_and_over_is_counted_and_told_a_few_times() {
         assert_eq!(recorded.facts_of(FactKind::TaskFailed).len(), 8);
     }
 }
+
+#[test]
+fn an_exception_in_a_callback_is_told_with_the_callbacks_name() {
+    for watched in run("callback") {
+        assert_eq!(text(&watched.output.stdout), "Exception in callback\n");
+        let told = watched.only().facts_of(FactKind::CallbackFailed);
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (told[0].name.as_str(), told[0].message.as_str()),
+            ("callback", "in a callback")
+        );
+        assert_eq!(told[0].frames[0].function, "callback");
+    }
+}

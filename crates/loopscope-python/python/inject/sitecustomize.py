@@ -30,67 +30,22 @@ def _is_in_reach():
     return sys.implementation.name == "cpython" and sys.version_info >= (3, 9) and has_lock
 
 
-class _Finder:
-    """Finds Loopscope's own package, and says when another one has been imported."""
+def _wait_for_imports():
+    import _frozen_importlib
+    import _frozen_importlib_external
 
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name == "loopscope":
-            return _path_finder().find_spec(name, [_PACKAGES], target)
-        if name == "asyncio":
-            return _found_by_others(name, path, target)
-        return None
-
-
-def _path_finder():
-    return sys.modules["_frozen_importlib_external"].PathFinder
-
-
-def _found_by_others(name, path, target):
-    for finder in list(sys.meta_path):
-        find_spec = getattr(finder, "find_spec", None)
-        if finder is _Finder or find_spec is None:
-            continue
-        spec = find_spec(name, path, target)
-        if spec is not None:
-            _call_when_run(spec.loader)
-            return spec
-    return None
-
-
-def _call_when_run(loader):
-    run = getattr(loader, "exec_module", None)
-    if run is None or isinstance(loader, type):
-        return
-
-    def exec_module(module):
-        del loader.exec_module
-        run(module)
-        _begin()
-
-    try:
-        loader.exec_module = exec_module
-    except AttributeError:
-        pass
-
-
-def _begin():
-    try:
-        from loopscope import _agent
-
-        # Importing the package began it, unless somebody had imported it before.
-        _agent.begin()
-    except Exception:
-        # The program runs on unwatched; its recording says so by having no adapter.
-        pass
+    # By itself, since importing the package loads all of the agent.
+    folder = os.path.join(_PACKAGES, "loopscope")
+    spec = _frozen_importlib_external.PathFinder.find_spec("_imports", [folder])
+    imports = _frozen_importlib.module_from_spec(spec)
+    spec.loader.exec_module(imports)
+    imports.install(_PACKAGES)
 
 
 try:
     _leave_no_trace()
     if "LOOPSCOPE_RUN_ID" in os.environ and _is_in_reach():
-        if "asyncio" in sys.modules:
-            _begin()
-        sys.meta_path.insert(0, _Finder)
+        _wait_for_imports()
 except Exception:
     pass
 

@@ -14,7 +14,7 @@ Nothing here raises into the program, changes a result, or prints. Where nothing
 costs next to nothing.
 """
 
-from . import _agent
+from . import _agent, _imports
 from ._calls import CallTracker, track_agno_call, track_call, track_database_call
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "track_database_call",
 ]
 
+_imports.install()
 _agent.begin()

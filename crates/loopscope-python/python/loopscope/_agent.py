@@ -21,6 +21,10 @@ def begin() -> None:
         return
     _once("tasks", _watch_tasks)
     _once("calls on loops", _watch_calls_on_loops)
+    _once("handlers of asyncio", lambda: _watch_handler(asyncio.base_events.BaseEventLoop))
+    uvloop = sys.modules.get("uvloop")
+    if getattr(uvloop, "Loop", None) is not None:
+        _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
 
 
 def _once(what, watch) -> None:
@@ -33,6 +37,11 @@ def _watch_calls_on_loops() -> None:
     import asyncio
 
     _native.watch_calls(asyncio._get_running_loop, asyncio.CancelledError)
+
+
+def _watch_handler(loop_type) -> None:
+    """Sees what is told to the exception handlers of these loops."""
+    loop_type.call_exception_handler = _native.watch_handler(loop_type.call_exception_handler)
 
 
 class _Loop:

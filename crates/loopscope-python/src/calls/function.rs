@@ -1,4 +1,4 @@
-//! A tracked synchronous function: stands in front of it and is like it in all that can be asked of it.
+//! A tracked synchronous function, or one that is only looked on at: stands in front of it and is like it in all that can be asked of it.
 //!
 //! An object of our own with the interpreter's fast way of calling, since a wrapper that is written in Python
 //! costs five times as much. Its attributes are the function's. As a class's attribute it binds as a function.
@@ -27,8 +27,16 @@ pub(super) struct Tracked {
     pub(super) vectorcall: Cell<Option<Vectorcall>>,
     function: Cell<*mut PyObject>,
     pub(super) weakly: Cell<*mut PyObject>,
-    /// From `Arc::into_raw`.
-    call: Cell<*const Call>,
+    /// Who looks on, from `Arc::into_raw`.
+    onlooker: Cell<*const Onlooker>,
+}
+
+/// Who looks on when the function is called.
+pub(crate) enum Onlooker {
+    /// Counts the call.
+    Call(Arc<Call>),
+    /// Is shown the arguments first.
+    Arguments(fn(&[Borrowed<'_, '_, PyAny>])),
 }
 
 /// What the type shows of itself; everything else is the function's.
@@ -52,8 +60,8 @@ pub(crate) fn is_cancellation(exception: &Bound<'_, PyAny>) -> bool {
     known.is_some_and(|kind| exception.is_instance(kind.bind(py)).unwrap_or(false))
 }
 
-/// A tracked function that stands in front of this one.
-pub(crate) fn new_tracked(function: &Bound<'_, PyAny>, call: Arc<Call>) -> PyResult<Py<PyAny>> {
+/// A function that stands in front of this one.
+pub(crate) fn new_tracked(function: &Bound<'_, PyAny>, onlooker: Onlooker) -> PyResult<Py<PyAny>> {
     let py = function.py();
     let kind = tracked_type(py)?;
     // SAFETY: a type of ours, made from a specification; the object is zeroed and tracked by the collector.
@@ -63,7 +71,7 @@ pub(crate) fn new_tracked(function: &Bound<'_, PyAny>, call: Arc<Call>) -> PyRes
     // SAFETY: an object of that type, zeroed, which is a valid one.
     let tracked = unsafe { parts(made.as_ptr()) };
     tracked.vectorcall.set(Some(call_tracked));
-    tracked.call.set(Arc::into_raw(call));
+    tracked.onlooker.set(Arc::into_raw(Arc::new(onlooker)));
     tracked.function.set(function.clone().into_ptr());
     Ok(made.unbind())
 }
@@ -92,7 +100,15 @@ unsafe extern "C" fn call_tracked(
     let tracked = unsafe { parts(object) };
     let py = assume_attached();
     // SAFETY: set when the object was made, freed with it.
-    let call = unsafe { tracked.call.get().as_ref() };
+    let call = match unsafe { tracked.onlooker.get().as_ref() } {
+        Some(Onlooker::Call(call)) => Some(call),
+        Some(Onlooker::Arguments(show)) => {
+            // SAFETY: the caller's arguments.
+            quietly(|| show(&unsafe { plain_arguments(py, args, count) }));
+            None
+        }
+        None => None,
+    };
     let mut begun = None;
     quietly(|| begun = call.and_then(|call| call.begin(py, true)));
     // SAFETY: the caller's arguments, unchanged.
@@ -105,6 +121,28 @@ unsafe extern "C" fn call_tracked(
         }
     }
     result
+}
+
+/// The arguments that have no names.
+///
+/// # Safety
+/// As many as `count` says, all of them held by the caller.
+unsafe fn plain_arguments<'a>(
+    py: Python<'a>,
+    args: *const *mut PyObject,
+    count: usize,
+) -> Vec<Borrowed<'a, 'a, PyAny>> {
+    let argument = |index| {
+        // SAFETY: by contract there are so many.
+        let place = unsafe { args.add(index) };
+        // SAFETY: as above.
+        let argument = unsafe { place.read() };
+        // SAFETY: by contract a living object.
+        unsafe { Borrowed::from_ptr_or_opt(py, argument) }
+    };
+    (0..count & !ARGUMENTS_OFFSET)
+        .filter_map(argument)
+        .collect()
 }
 
 /// Calls a function the fast way.
@@ -313,9 +351,9 @@ pub(super) unsafe extern "C" fn dealloc(object: *mut PyObject) {
     }
     // SAFETY: the reference was the object's.
     unsafe { ffi::Py_XDECREF(tracked.function.get()) };
-    if !tracked.call.get().is_null() {
+    if !tracked.onlooker.get().is_null() {
         // SAFETY: from `Arc::into_raw`, once.
-        drop(unsafe { Arc::from_raw(tracked.call.get()) });
+        drop(unsafe { Arc::from_raw(tracked.onlooker.get()) });
     }
     // SAFETY: a living object.
     let kind = unsafe { ffi::Py_TYPE(object) };

@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyGeneratorExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
-use super::function::{is_cancellation, new_tracked};
+use super::function::{Onlooker, is_cancellation, new_tracked};
 use super::{Begun, Call, Ended};
 
 /// A name that calls are counted under.
@@ -35,7 +35,7 @@ impl CallSite {
 
     /// A synchronous function that is counted here.
     fn track(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        new_tracked(function, Arc::clone(&self.0))
+        new_tracked(function, Onlooker::Call(Arc::clone(&self.0)))
     }
 }
 

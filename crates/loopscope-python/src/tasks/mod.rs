@@ -5,6 +5,7 @@
 
 mod capture;
 mod failures;
+pub(crate) mod handlers;
 pub(crate) mod hooks;
 mod origin;
 mod sites;

@@ -51,6 +51,17 @@ async def speaking():
         print("handled")
 
 
+def callback():
+    raise ValueError("in a callback")
+
+
+async def of_callback():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: print(context["message"][:21]))
+    loop.call_soon(callback)
+    await asyncio.sleep(0.01)
+
+
 async def many():
     for number in range(100):
         try:
@@ -69,6 +80,7 @@ def main():
         "lost": lost,
         "speaking": speaking,
         "many": many,
+        "callback": of_callback,
     }[how]())
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
