@@ -68,6 +68,24 @@ pub(crate) fn watch_handler(function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> 
     new_tracked(function, Onlooker::Arguments(tasks::handlers::told))
 }
 
+/// The collector's pauses are told from now on.
+#[pyfunction]
+pub(crate) fn watch_collector() {
+    watch(Coverage::GC);
+}
+
+/// Executors are followed from now on.
+#[pyfunction]
+pub(crate) fn watch_executors() {
+    watch(Coverage::EXECUTORS);
+}
+
+/// Something failed in the agent and was swallowed there.
+#[pyfunction]
+pub(crate) fn count_fault() {
+    coverage::count_fault();
+}
+
 fn watch(what: Coverage) {
     coverage::add(what);
     // Begins the process, and tells its recording.

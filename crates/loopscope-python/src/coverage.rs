@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use loopscope_recorder::layout::Coverage;
 use loopscope_recorder::writer::{AdapterSpec, Recording};
 
+use crate::process;
+
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 static NAME: OnceLock<String> = OnceLock::new();
 
@@ -26,4 +28,12 @@ pub(crate) fn announce(recording: &Recording) {
         name: NAME.get().map_or("asyncio", String::as_str),
         coverage: Coverage(WATCHED.load(Relaxed)),
     });
+}
+
+/// Something failed in the agent and was swallowed there.
+#[cold]
+pub(crate) fn count_fault() {
+    if let Some(recording) = process::bind().recording {
+        recording.count_adapter_fault();
+    }
 }

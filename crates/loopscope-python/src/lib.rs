@@ -9,8 +9,10 @@
 
 mod api;
 mod calls;
+mod collector;
 mod coverage;
 mod errors;
+mod executors;
 mod frames;
 mod gil;
 mod hash;
@@ -27,16 +29,25 @@ use pyo3::prelude::*;
 /// Runs what may fail. Nothing unwinds into the interpreter.
 #[inline]
 pub(crate) fn quietly(work: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(work));
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        coverage::count_fault();
+    }
 }
 
 /// The module.
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::api::{begin, watch_calls, watch_handler, watch_tasks};
+    use crate::api::{
+        begin, count_fault, watch_calls, watch_collector, watch_executors, watch_handler,
+        watch_tasks,
+    };
     #[pymodule_export]
     use crate::calls::running::{CallSite, RunningCall};
+    #[pymodule_export]
+    use crate::collector::collector_callback;
+    #[pymodule_export]
+    use crate::executors::ExecutorSite;
 
     use super::*;
 

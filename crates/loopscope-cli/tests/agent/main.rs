@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod calls;
+mod executors;
 mod failures;
 mod harness;
 mod injection;

@@ -9,34 +9,57 @@ _watched = set()
 
 
 def begin() -> None:
-    """Watches what can be watched by now: calls at once, tasks when asyncio has been imported.
+    """Watches what can be watched by now: calls at once, others when their packages have been imported.
 
     Does nothing where the process has no recording. May be called any number of times.
     """
     if not _native.begin():
         return
+    _once("calls", _native.watch_calls)
+    _once("the collector", _watch_collector)
+    threads = sys.modules.get("concurrent.futures.thread")
+    if getattr(threads, "ThreadPoolExecutor", None) is not None:
+        _once("executors", lambda: _watch_executors(threads))
     asyncio = sys.modules.get("asyncio")
-    if getattr(asyncio, "run", None) is None:
-        _once("calls", _native.watch_calls)
-        return
-    _once("tasks", _watch_tasks)
-    _once("calls on loops", _watch_calls_on_loops)
-    _once("handlers of asyncio", lambda: _watch_handler(asyncio.base_events.BaseEventLoop))
+    # A package that is still being imported is waited for.
+    if getattr(asyncio, "run", None) is not None:
+        _once("tasks", _watch_tasks)
+        _once("calls on loops", _watch_calls_on_loops)
+        _once("handlers of asyncio", lambda: _watch_handler(asyncio.base_events.BaseEventLoop))
     uvloop = sys.modules.get("uvloop")
     if getattr(uvloop, "Loop", None) is not None:
         _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
 
 
 def _once(what, watch) -> None:
-    if what not in _watched:
-        _watched.add(what)
+    """Watches this unless it is watched already. One that fails keeps no other from being watched."""
+    if what in _watched:
+        return
+    _watched.add(what)
+    try:
         watch()
+    except Exception:
+        _native.count_fault()
 
 
 def _watch_calls_on_loops() -> None:
     import asyncio
 
     _native.watch_calls(asyncio._get_running_loop, asyncio.CancelledError)
+
+
+def _watch_collector() -> None:
+    import gc
+
+    gc.callbacks.append(_native.collector_callback)
+    _native.watch_collector()
+
+
+def _watch_executors(threads) -> None:
+    from . import _executors
+
+    _executors.watch(threads)
+    _native.watch_executors()
 
 
 def _watch_handler(loop_type) -> None:

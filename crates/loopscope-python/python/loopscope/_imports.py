@@ -7,7 +7,7 @@ module imports nothing of it, and costs a program that imports nothing to be wat
 import sys
 
 # Packages after whose import something is watched.
-WATCHED = frozenset(("asyncio", "uvloop"))
+WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop"))
 
 
 class Finder:
