@@ -14,10 +14,12 @@ mod files;
 mod http;
 mod node;
 mod services;
+mod tracked;
 mod waiting;
 
 pub(crate) use causes::for_cause;
 pub(crate) use evidence::Evidence;
+pub(crate) use tracked::for_tracked_call;
 
 use evidence::Language;
 

@@ -16,6 +16,7 @@ use crate::{
     looks::{Look, Looks},
     observation::{Frame, Gil, RunState},
     report::{CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    summary,
     time::Nanos,
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Case<'a> {
     pub(crate) until: Nanos,
     /// How long the process was stopped within the period.
     pub(crate) stopped: Nanos,
+    /// How long the garbage collector paused the process within the period.
+    pub(crate) gc_paused: Nanos,
     /// How late the observer itself looked within the period.
     pub(crate) observer_late: Nanos,
     /// Why the process's stacks cannot be read.
@@ -51,6 +54,9 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
     }
     if is_starved(case) {
         return bystander(StallCause::CpuStarved, looks);
+    }
+    if is_gc_pause(case) {
+        return gc_pause(case);
     }
     let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
     if let Some(holder) = lock::holder(looks, case.from, case.config.single_callback_share) {
@@ -70,6 +76,23 @@ fn is_suspended(case: &Case) -> bool {
     let seen_stopped = stacks::weight(looks.iter().filter(stopped));
     (length > 0 && case.stopped.0 >= length.div_ceil(2))
         || seen_stopped * 2 > stacks::weight(looks.iter())
+}
+
+/// The collector runs on whichever thread happens to cross its threshold and keeps all others waiting.
+fn is_gc_pause(case: &Case) -> bool {
+    let length = case.until.since(case.from).0;
+    length > 0 && case.gc_paused.0 >= length.div_ceil(2)
+}
+
+/// Where the collector was started from is chance: it is shown, and it neither groups nor gets blamed.
+fn gc_pause(case: &Case) -> Diagnosis {
+    let paused = summary::duration(case.gc_paused);
+    Diagnosis {
+        note: Some(format!("the garbage collector paused it for {paused}")),
+        gil_held: Some(true),
+        culprit: None,
+        ..bystander(StallCause::GcPause, case.looks.as_slice())
+    }
 }
 
 fn is_starved(case: &Case) -> bool {
@@ -249,6 +272,15 @@ fn gil_held(looks: &[&Look]) -> Option<bool> {
 fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
     let inside = inside_loop(stack);
     let from = found.map_or(0, |found| found.depth_in(inside));
+    chain_from(inside, from)
+}
+
+/// The same for a stack that no loop's driver is on.
+pub(crate) fn chain_of(stack: &[Frame]) -> Vec<String> {
+    chain_from(stack, 0)
+}
+
+fn chain_from(inside: &[Frame], from: usize) -> Vec<String> {
     let outward = inside.get(from..).unwrap_or_default();
     let own = outward.iter().filter(|frame| is_in_app(frame));
     let names = |frame: &Frame| qualified(&frame.file, &frame.function);
@@ -260,7 +292,8 @@ fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
     }
 }
 
-fn report_frames(stack: &[Frame]) -> Vec<ReportFrame> {
+/// A stack as the report shows it.
+pub(crate) fn report_frames(stack: &[Frame]) -> Vec<ReportFrame> {
     stack.iter().map(report_frame).collect()
 }
 

@@ -176,7 +176,8 @@ fn the_whole_report_of_the_run_is_as_it_was() {
     {
       "agent": "healthy",
       "event_loops": "degraded",
-      "processes": "critical"
+      "processes": "critical",
+      "resources": "healthy"
     }
     "#);
 }

@@ -88,15 +88,15 @@ impl Recording {
     pub fn tasks_alive(&self) -> u64 {
         let used = self.head(Table::TaskSites).used.load(Acquire) as usize;
         let sites = self.0.task_sites.iter().take(used);
-        sites.map(TaskSiteSlot::alive).sum()
+        sites.map(TaskSiteSlot::alive).fold(0, u64::saturating_add)
     }
 }
 
 impl TaskSiteSlot {
     fn alive(&self) -> u64 {
         let ended = [&self.done, &self.failed, &self.cancelled];
-        let ended: u64 = ended.iter().map(|counter| counter.load(Relaxed)).sum();
-        self.spawned.load(Relaxed).saturating_sub(ended)
+        let ended = ended.into_iter().map(|counter| counter.load(Relaxed));
+        ended.fold(self.spawned.load(Relaxed), u64::saturating_sub)
     }
 }
 

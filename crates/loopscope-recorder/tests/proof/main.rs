@@ -6,9 +6,11 @@
 mod child;
 mod corpus;
 mod everything;
+mod filled;
 mod hostile;
 mod killed;
 mod model;
+mod model_tables;
 mod places;
 mod versions;
 
