@@ -3,6 +3,7 @@ import asyncio
 import copy
 import inspect
 import pickle
+import sys
 import threading
 import time
 import typing
@@ -104,7 +105,9 @@ def check_looks():
     assert weakref.ref(function)() is function
     function.attribute = 1
     assert function.attribute == 1
-    assert inspect.iscoroutinefunction(coroutine) and asyncio.iscoroutinefunction(coroutine)
+    assert inspect.iscoroutinefunction(coroutine)
+    # Deprecated from 3.14 on.
+    assert sys.version_info >= (3, 14) or asyncio.iscoroutinefunction(coroutine)
     assert inspect.isgeneratorfunction(generator) and inspect.isasyncgenfunction(async_generator)
     assert not inspect.iscoroutinefunction(function)
     assert not hasattr(function, "no_such_attribute")
