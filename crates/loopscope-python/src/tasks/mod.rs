@@ -15,7 +15,7 @@ mod table;
 pub(crate) use capture::{Effort, Limiter, Told};
 pub(crate) use state::{Samples, calibrate};
 
-use loopscope_recorder::clock::monotonic_nanos;
+use loopscope_recorder::clock::coarse_nanos;
 use loopscope_recorder::layout::LoopOwner;
 use loopscope_recorder::writer::{Exclusive, Recording, TaskOutcome, TaskSiteSpec, TaskSiteWriter};
 use pyo3::{Bound, Py, PyAny, Python};
@@ -82,7 +82,7 @@ pub(crate) fn begin(py: Python<'_>, own_folder: &Bound<'_, PyAny>, get_name: &Bo
         tasks.walker = Some(walker);
         tasks.own_folder = Some(own_folder.clone().unbind());
         tasks.get_name = Some(get_name.clone().unbind());
-        tasks.origins.get_or_insert_default();
+        tasks.origins.get_or_insert_with(Origins::new);
     });
 }
 
@@ -130,8 +130,9 @@ pub(crate) fn stepped(task: &Bound<'_, PyAny>) {
 pub(crate) fn gone(task: &Bound<'_, PyAny>) {
     match state::of(task) {
         // Its loop was closed over it, or it was lost: it will not end any more.
-        State::Pending | State::Cancelled => ended(task, TaskOutcome::Cancelled),
-        State::Returned => ended(task, TaskOutcome::Done),
+        State::Pending => ended(task, TaskOutcome::Cancelled),
+        // That was seen when its last step ended.
+        State::Returned | State::Cancelled => {}
         State::Failed => failures::gone(task),
     }
 }
@@ -183,7 +184,7 @@ impl Tasks {
         let (Some(_), Some(walker)) = (self.recording(), self.walker) else {
             return Lack::Nothing;
         };
-        let Some(origins) = &self.origins else {
+        let Some(origins) = &mut self.origins else {
             return Lack::Nothing;
         };
         let walked = asker.map_or_else(|| origins.walk(task.py(), &walker), Walked::Asker);
@@ -208,7 +209,7 @@ impl Tasks {
         let Some(table) = &mut self.table else {
             return;
         };
-        let (oldest, missed) = table.insert(address, site, monotonic_nanos());
+        let (oldest, missed) = table.insert(address, site, coarse_nanos());
         if let Some(site) = missed.and_then(|site| self.sites.get(site as usize)) {
             site.writer.ended(TaskOutcome::Cancelled);
         }

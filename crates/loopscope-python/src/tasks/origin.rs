@@ -18,14 +18,18 @@ use crate::hash::AddressMap;
 /// end get further ones looked at anew each time.
 const MOST_CODES: usize = 16 << 10;
 
+/// Code objects that are found without a search.
+const RECENT: usize = 64;
+
 /// Folders of packages whose frames are passed over.
 const PASSED_OVER: [&str; 2] = ["/site-packages/anyio/", "/dist-packages/anyio/"];
 
 /// Knows which code objects are to be passed over.
-#[derive(Default)]
 pub(crate) struct Origins {
     /// For each code object, whether it is passed over.
     codes: AddressMap<NonNull<PyObject>, bool>,
+    /// Those of them that were looked up last, each at a place that its address gives.
+    recent: [Option<(NonNull<PyObject>, bool)>; RECENT],
     kept: Vec<Py<PyAny>>,
 }
 
@@ -43,10 +47,31 @@ pub(crate) enum Walked {
 }
 
 impl Origins {
+    pub(crate) fn new() -> Self {
+        Self {
+            codes: AddressMap::default(),
+            recent: [None; RECENT],
+            kept: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn judgement(&mut self, code: NonNull<PyObject>) -> Option<bool> {
+        let place = (code.addr().get() >> 5) % RECENT;
+        if let Some(Some((known, is_passed_over))) = self.recent.get(place)
+            && *known == code
+        {
+            return Some(*is_passed_over);
+        }
+        let is_passed_over = *self.codes.get(&code)?;
+        self.recent[place] = Some((code, is_passed_over));
+        Some(is_passed_over)
+    }
+
     /// Walks to the first frame that is not passed over.
     #[inline]
-    pub(crate) fn walk(&self, py: Python<'_>, walker: &Walker) -> Walked {
-        let found = walker.walk(py, |place| match self.codes.get(&place.code) {
+    pub(crate) fn walk(&mut self, py: Python<'_>, walker: &Walker) -> Walked {
+        let found = walker.walk(py, |place| match self.judgement(place.code) {
             Some(true) => ControlFlow::Continue(()),
             Some(false) => ControlFlow::Break(Walked::Asker(place)),
             None => ControlFlow::Break(Walked::Unjudged(place)),

@@ -5,7 +5,7 @@
 
 use pyo3::{Py, PyAny};
 
-use crate::hash::AddressMap;
+use crate::hash::{AddressMap, AddressTable};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
@@ -15,7 +15,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Table {
     entries: Vec<Entry>,
     free: Vec<u32>,
-    by_address: AddressMap<usize, u32>,
+    by_address: AddressTable,
     /// For each site, its oldest and its youngest task alive.
     sites: Vec<(u32, u32)>,
     failed: AddressMap<usize, Failed>,
@@ -43,29 +43,29 @@ pub(crate) type Oldest = Option<u64>;
 impl Table {
     /// A task was created. Returns when its site's oldest was, and the site of a task that had this address
     /// before and whose end was missed.
+    #[inline]
     pub(crate) fn insert(
         &mut self,
         address: usize,
         site: u32,
         now_nanos: u64,
     ) -> (Oldest, Option<u32>) {
-        let missed = self.remove(address).map(|(site, _)| site);
         let index = self.take_entry(Entry {
             site,
             created_nanos: now_nanos,
             older: NONE,
             younger: NONE,
         });
-        self.by_address.insert(address, index);
+        let missed = self.by_address.insert(address, index);
+        let missed = missed.and_then(|index| self.release(index));
         self.append(site, index);
         (self.oldest(site), missed)
     }
 
     /// A task alive is no longer. Returns its site, and when the oldest of those left was created.
     pub(crate) fn remove(&mut self, address: usize) -> Option<(u32, Oldest)> {
-        let index = self.by_address.remove(&address)?;
-        let site = self.unlink(index)?;
-        self.free.push(index);
+        let index = self.by_address.remove(address)?;
+        let site = self.release(index)?;
         Some((site, self.oldest(site)))
     }
 
@@ -99,6 +99,13 @@ impl Table {
     fn oldest(&self, site: u32) -> Oldest {
         let (oldest, _) = self.sites.get(site as usize)?;
         Some(self.entries.get(*oldest as usize)?.created_nanos)
+    }
+
+    /// Frees an entry. Returns its site.
+    fn release(&mut self, index: u32) -> Option<u32> {
+        let site = self.unlink(index)?;
+        self.free.push(index);
+        Some(site)
     }
 
     fn take_entry(&mut self, entry: Entry) -> u32 {
