@@ -20,6 +20,7 @@ use loopscope_recorder::folder::{RuntimeFolder, named_candidates};
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
 
+use crate::introduce::introduce;
 use crate::{ending, interpose};
 
 /// What stands on the wiped page.
@@ -74,6 +75,16 @@ impl OnceSlot {
 #[inline]
 pub(crate) fn epoch() -> u64 {
     page().epoch.load(Relaxed)
+}
+
+/// The word that [`epoch`] reads.
+pub(crate) fn epoch_word() -> &'static AtomicU64 {
+    &page().epoch
+}
+
+/// The recording of this process; `None` where none could be had.
+pub(crate) fn recording() -> Option<Recording> {
+    RECORDING.get()
 }
 
 #[inline]
@@ -175,6 +186,7 @@ extern "C" fn load() {
         look_up_functions();
         PAGE.store(map_wiped_page(), Release);
         page().known.store(1, Relaxed);
+        introduce();
     });
 }
 

@@ -10,15 +10,15 @@ use std::mem::align_of;
 use std::path::Path;
 use std::slice;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::layout::{
     CALL_CAPACITY, CALLS_OFFSET, EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY,
-    EXECUTORS_OFFSET, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, Header, KEYS, KEYS_OFFSET,
-    LOOP_CAPACITY, LOOPS_OFFSET, POOL_CAPACITY, POOLS_OFFSET, TASK_SITE_CAPACITY,
-    TASK_SITES_OFFSET,
+    EXECUTORS_OFFSET, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, FORMAT_VERSION, Header, KEYS,
+    KEYS_OFFSET, LOOP_CAPACITY, LOOPS_OFFSET, MAGIC, POOL_CAPACITY, POOLS_OFFSET,
+    TASK_SITE_CAPACITY, TASK_SITES_OFFSET,
 };
 use crate::writer::{Keys, Parts, Recording};
 
@@ -38,26 +38,26 @@ pub(crate) fn map_forever(file: &File, path: &Path) -> io::Result<Recording> {
     // truncate it and so raise SIGBUS here; such a process can also kill us outright.
     let map = unsafe { MmapOptions::new().len(FILE_BYTES).map_mut(file) }?;
     let map: &'static mut MmapMut = Box::leak(Box::new(map));
-    let base = map.as_mut_ptr();
-    debug_assert_eq!(base.align_offset(align_of::<Header>()), 0);
-    // SAFETY: the mapping is page-aligned, never unmapped, at least `size_of::<Header>()` long, and all
-    // fields are atomics for which every bit pattern is valid. No `&mut` to these bytes is used again.
-    let header = unsafe { &*base.cast::<Header>() };
-    let table = Mapped(base);
-    let recording = Recording::of_parts(Parts {
-        path: path.into(),
-        header,
-        loops: table.at(LOOPS_OFFSET, LOOP_CAPACITY),
-        events: table.at(EVENTS_OFFSET, EVENT_CAPACITY),
-        keys: Keys::of_list(table.at(KEYS_OFFSET, KEYS as u32)),
-        task_sites: table.at(TASK_SITES_OFFSET, TASK_SITE_CAPACITY),
-        calls: table.at(CALLS_OFFSET, CALL_CAPACITY),
-        pools: table.at(POOLS_OFFSET, POOL_CAPACITY),
-        executors: table.at(EXECUTORS_OFFSET, EXECUTOR_CAPACITY),
-        facts: table.at(FACTS_OFFSET, FACT_CAPACITY),
-    });
+    let table = Mapped(map.as_mut_ptr());
+    // SAFETY: mapped above for ever, page-aligned. No `&mut` to these bytes is used again.
+    let recording = unsafe { table.view(path) };
     bring_in(table.at(0, (KEYS_OFFSET / size_of::<AtomicU64>()) as u32));
     Ok(recording)
+}
+
+/// A recording that another object of this process keeps mapped, by its first byte; see
+/// [`crate::handover`]. `None` for null, and for a recording of another format.
+///
+/// # Safety
+/// Null, or the first byte of a whole recording that stays mapped for ever.
+pub(crate) unsafe fn adopt(base: *const u8) -> Option<Recording> {
+    // SAFETY: by contract null or a header, all of whose fields are atomics.
+    let header = unsafe { base.cast::<Header>().as_ref() }?;
+    let is_same = header.magic.load(Acquire) == MAGIC
+        && header.version.load(Relaxed) == FORMAT_VERSION
+        && header.file_bytes.load(Relaxed) == FILE_BYTES as u64;
+    // SAFETY: by contract whole, and of this version.
+    is_same.then(|| unsafe { Mapped(base.cast_mut()).view(Path::new("")) })
 }
 
 /// Writes a word of each page as it is.
@@ -83,6 +83,28 @@ impl Atomics for crate::layout::ExecutorSlot {}
 impl Atomics for crate::layout::FactSlot {}
 
 impl Mapped {
+    /// The parts of a whole recording.
+    ///
+    /// # Safety
+    /// The mapping is page-aligned, stays for ever, and is viewed as atomics alone.
+    unsafe fn view(self, path: &Path) -> Recording {
+        debug_assert_eq!(self.0.align_offset(align_of::<Header>()), 0);
+        // SAFETY: by contract; a header is no longer than the mapping, and every bit pattern is valid.
+        let header = unsafe { &*self.0.cast::<Header>() };
+        Recording::of_parts(Parts {
+            path: path.into(),
+            header,
+            loops: self.at(LOOPS_OFFSET, LOOP_CAPACITY),
+            events: self.at(EVENTS_OFFSET, EVENT_CAPACITY),
+            keys: Keys::of_list(self.at(KEYS_OFFSET, KEYS as u32)),
+            task_sites: self.at(TASK_SITES_OFFSET, TASK_SITE_CAPACITY),
+            calls: self.at(CALLS_OFFSET, CALL_CAPACITY),
+            pools: self.at(POOLS_OFFSET, POOL_CAPACITY),
+            executors: self.at(EXECUTORS_OFFSET, EXECUTOR_CAPACITY),
+            facts: self.at(FACTS_OFFSET, FACT_CAPACITY),
+        })
+    }
+
     /// A table of the layout; one that would not lie inside the mapping is empty.
     fn at<Record: Atomics>(self, offset: usize, capacity: u32) -> &'static [Record] {
         let capacity = capacity as usize;

@@ -165,7 +165,26 @@ impl Recording {
         Self(Box::leak(Box::new(parts)))
     }
 
-    /// The file.
+    /// The recording that another object of this process keeps mapped, by the address that the other's
+    /// [`Self::address`] gave; see [`crate::handover`]. Unlike [`Self::join`] it needs no access to the file,
+    /// which a process that has changed its user no longer has.
+    ///
+    /// `None` for null, and for a recording of another format than this writer's.
+    ///
+    /// # Safety
+    /// Null, or the first byte of a whole recording that stays mapped for ever.
+    #[expect(unsafe_code, reason = "the memory is known by its address only")]
+    pub unsafe fn adopt(address: *const u8) -> Option<Self> {
+        // SAFETY: by contract.
+        unsafe { mapping::adopt(address) }
+    }
+
+    /// The first byte of the mapping.
+    pub fn address(&self) -> *const u8 {
+        std::ptr::from_ref(self.0.header).cast()
+    }
+
+    /// The file; empty for one that was adopted.
     pub fn path(&self) -> &'static Path {
         &self.0.path
     }
