@@ -7,6 +7,7 @@
 mod addresses;
 mod pages;
 mod process;
+mod slots;
 
 pub(crate) use addresses::{AddressMap, AddressSet};
 pub(crate) use pages::{Budget, PAGE_BYTES, PageCache};
