@@ -20,13 +20,19 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     .run()?;
     schema::run(true)?;
     licences_and_advisories(shell)?;
-    // The real programs come by themselves below, one after another and with interpreters prepared.
+    // Before the tests that read interpreters, which then find more of them.
+    let pythons = if quick {
+        Vec::new()
+    } else {
+        venv::prepare(shell)?
+    };
+    // The real programs come by themselves below, one after another.
     cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
     if quick {
         println!("left out: the real programs, since this is --quick");
         return Ok(());
     }
-    real_programs(shell)
+    real_programs(shell, &pythons)
 }
 
 fn licences_and_advisories(shell: &Shell) -> Result<()> {
@@ -51,9 +57,8 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
-fn real_programs(shell: &Shell) -> Result<()> {
-    let pythons = venv::prepare(shell)?;
-    let ends = match pythons.as_slice() {
+fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
+    let ends = match pythons {
         [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
         few => few.to_vec(),
     };

@@ -24,6 +24,8 @@ pub(crate) enum Through {
     WaitFor,
     /// A `TaskGroup`, asyncio's or anyio's.
     TaskGroup,
+    /// A future of another thread or loop, whose outcome is passed on.
+    Chain,
     /// A callback of the program's own that carries a future.
     Other,
     /// None that was found: the future itself says who awaits it.
@@ -43,8 +45,9 @@ pub(crate) enum Listener {
         parent: Option<u64>,
         future: Option<u64>,
     },
-    /// It tells the executor's future, which this future stands for.
-    Executor { source: Option<u64> },
+    /// It tells the future of another thread that this one was cancelled: this one passes on the outcome of
+    /// that.
+    Source { source: Option<u64> },
 }
 
 /// Listeners by the address of the function or group that makes them, for one function serves all children.
@@ -141,7 +144,10 @@ impl<M: Memory> ObjectReader<M> {
             found.map(|(_, value)| *value)
         };
         let (future, through) = match &*name {
-            "gather.<locals>._done_callback" => (value("outer"), Through::Gather),
+            // With an underscore in 3.9.
+            "gather.<locals>._done_callback" | "_gather.<locals>._done_callback" => {
+                (value("outer"), Through::Gather)
+            }
             "shield.<locals>._inner_done_callback" => (value("outer"), Through::Shield),
             "_wait.<locals>._on_completion" => {
                 let waits_for_all = match value("return_when") {
@@ -155,8 +161,15 @@ impl<M: Memory> ObjectReader<M> {
                 (value("waiter"), through)
             }
             "_chain_future.<locals>._call_check_cancel" => {
-                return Ok(Some(Listener::Executor {
+                return Ok(Some(Listener::Source {
                     source: value("source"),
+                }));
+            }
+            // The future of another thread is none of asyncio's.
+            "_chain_future.<locals>._call_set_state" => {
+                return Ok(value("destination").map(|future| Listener::Future {
+                    future,
+                    through: Through::Chain,
                 }));
             }
             "TaskGroup._spawn.<locals>.task_done" => {

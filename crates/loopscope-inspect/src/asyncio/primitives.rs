@@ -120,23 +120,35 @@ impl<M: Memory> ObjectReader<M> {
         {
             parts.push(self.value_text(value)?);
         }
-        if let Some(most) = self.object_attribute(object, "_maxsize")? {
-            parts.push(format!("maxsize {}", self.unsigned(most)?));
+        if let Some(most) = self.object_attribute(object, "_maxsize")?
+            && let most @ 1.. = self.unsigned(most)?
+        {
+            parts.push(format!("maxsize {most}"));
         }
         let counts = [
-            ("_queue", "queued"),
-            ("_waiters", "waiting"),
-            ("_getters", "getting"),
-            ("_putters", "putting"),
+            ("_queue", "queued", 0),
+            ("_waiters", "waiting", 0),
+            ("_getters", "getting", 1),
+            ("_putters", "putting", 1),
         ];
-        for (name, word) in counts {
-            if let Some(deque) = self.object_attribute(object, name)?
-                && self.kind_of(deque)? == Kind::Deque
+        for (name, word, least) in counts {
+            if let Some(queue) = self.object_attribute(object, name)?
+                && let Some(count) = self.item_count(queue)?
+                && count >= least
             {
-                parts.push(format!("{} {word}", self.deque_length(deque)?));
+                parts.push(format!("{count} {word}"));
             }
         }
         Ok((!parts.is_empty()).then(|| parts.join(", ")))
+    }
+
+    /// How many items a queue or list of waiters has. A `PriorityQueue` keeps a list.
+    fn item_count(&mut self, items: u64) -> ReadResult<Option<u64>> {
+        Ok(match self.kind_of(items)? {
+            Kind::Deque => Some(self.deque_length(items)?),
+            Kind::List => Some(self.list_length(items)? as u64),
+            _ => None,
+        })
     }
 
     /// An event has a `bool`, a semaphore a number.

@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let threads = resolver.threads();
     let (mut tasks, edges) = resolver.tasks();
     let is_cut = resolver.graph.is_cut();
-    mark_orphans(&walked, &loops, &resolver.loop_indexes, &mut tasks);
+    mark_orphans(&loops, &mut tasks);
     let mut problems = walked.problems;
     if is_cut {
         problems.push("who waits for whom is cut, for it is too much to list".to_owned());
@@ -277,6 +277,14 @@ impl<'walked> Resolver<'walked> {
     }
 
     fn wait(&mut self, task: &WalkedTask) -> (Wait, Vec<usize>) {
+        if task.words.waiter.is_some_and(|waiter| self.is_done(waiter)) {
+            let wait = Wait {
+                target: WaitTarget::NextStep,
+                primitive: None,
+                due_seconds: None,
+            };
+            return (wait, Vec::new());
+        }
         let sources = match task.words.waiter {
             Some(waiter) if self.graph.index_of(waiter).is_none() => self.graph.sources(waiter),
             _ => Sources::default(),
@@ -342,8 +350,9 @@ impl<'walked> Resolver<'walked> {
             detail: None,
         };
         let future = self.walked.futures.get(&waiter);
-        if let Some(future) = future.filter(|future| future.is_executor) {
-            return Some(named("executor", future.source));
+        let source = future.and_then(|future| future.source);
+        if source.is_some() && sources.tasks.is_empty() {
+            return Some(named("executor", source));
         }
         let kind = match sources.through? {
             Through::Gather => "gather",
@@ -351,14 +360,33 @@ impl<'walked> Resolver<'walked> {
             Through::WaitAll | Through::WaitAny => "wait",
             Through::WaitFor => "wait_for",
             Through::TaskGroup => "TaskGroup",
+            Through::Chain => "run_coroutine_threadsafe",
             Through::Other | Through::Stated => return None,
         };
         Some(named(kind, None))
     }
 
+    /// Whether what a task waits for has an outcome.
+    fn is_done(&self, waiter: u64) -> bool {
+        match self.graph.index_of(waiter) {
+            Some(index) => {
+                let task = self.walked.tasks.get(index.0);
+                task.is_some_and(|task| !task.is_pending())
+            }
+            None => self
+                .walked
+                .futures
+                .get(&waiter)
+                .is_some_and(|future| future.is_done),
+        }
+    }
+
     fn due_seconds(&self, task: &WalkedTask) -> Option<f64> {
         let due = &self.walked.due;
-        let of_waiter = task.words.waiter.and_then(|waiter| due.get(&waiter));
+        // What ends another task is not what this one's wait was given.
+        let waiter = task.words.waiter;
+        let waiter = waiter.filter(|waiter| self.graph.index_of(*waiter).is_none());
+        let of_waiter = waiter.and_then(|waiter| due.get(&waiter));
         let earliest = match (of_waiter, due.get(&task.address)) {
             (Some(one), Some(other)) => one.min(*other),
             (one, other) => *one.or(other)?,
@@ -408,45 +436,25 @@ fn task_places(outline: &Outline, first_frames: &AddressMap<u64>) -> Vec<(usize,
 }
 
 /// Says of tasks that nothing can finish why that is so.
-fn mark_orphans(
-    walked: &Walked,
-    loops: &[DumpedLoop],
-    loop_indexes: &AddressMap<LoopIndex>,
-    tasks: &mut [DumpedTask],
-) {
-    let is_closed = |index: LoopIndex| {
-        loops.get(index.0).map(|event_loop| event_loop.state) == Some(LoopState::Closed)
-    };
-    let by_address: AddressMap<Option<LoopIndex>> = walked
-        .tasks
+fn mark_orphans(loops: &[DumpedLoop], tasks: &mut [DumpedTask]) {
+    let states: Vec<Option<LoopState>> = tasks
         .iter()
-        .map(|task| (task.address, task.words.event_loop))
-        .chain(
-            walked
-                .futures
-                .iter()
-                .map(|(address, future)| (*address, future.event_loop)),
-        )
-        .map(|(address, event_loop)| {
-            let index = event_loop.and_then(|event_loop| loop_indexes.get(&event_loop));
-            (address, index.copied())
-        })
+        .map(|task| Some(loops.get(task.event_loop?.0)?.state))
         .collect();
-    for (task, words) in tasks
-        .iter_mut()
-        .zip(walked.tasks.iter().map(|task| &task.words))
-    {
+    let is_closed = |index: &TaskIndex| states.get(index.0) == Some(&Some(LoopState::Closed));
+    for (task, state) in tasks.iter_mut().zip(&states) {
         if task.state != TaskState::Pending {
             continue;
         }
-        let own = task.event_loop.and_then(|index| loops.get(index.0));
-        let waiter_loop = words
-            .waiter
-            .and_then(|waiter| by_address.get(&waiter).copied());
-        task.orphan = match own.map(|event_loop| event_loop.state) {
+        let waits_on_closed = match task.waits_for.as_ref().map(|wait| &wait.target) {
+            Some(WaitTarget::Task(one)) => is_closed(one),
+            Some(WaitTarget::Tasks(several)) => several.iter().any(is_closed),
+            _ => false,
+        };
+        task.orphan = match state {
             Some(LoopState::Closed) => Some(Orphan::LoopClosed),
             Some(LoopState::NotRunning) => Some(Orphan::LoopNotRunning),
-            _ if waiter_loop.flatten().is_some_and(is_closed) => Some(Orphan::WaitsOnClosedLoop),
+            _ if waits_on_closed => Some(Orphan::WaitsOnClosedLoop),
             _ => None,
         };
     }

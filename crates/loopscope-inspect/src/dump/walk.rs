@@ -11,7 +11,8 @@ use super::walked::{
     Link, Walked, WalkedFailure, WalkedFuture, WalkedLoop, WalkedTask, WalkedThread,
 };
 use crate::asyncio::{
-    AwaitChain, ChainFrame, FoundTasks, KnownListeners, Listener, LoopWords, QueueOffsets, Through,
+    AwaitChain, ChainFrame, FoundTasks, FutureState, KnownListeners, Listener, LoopWords,
+    QueueOffsets, Through,
 };
 use crate::codes::CodeCache;
 use crate::error::ReadResult;
@@ -360,16 +361,22 @@ impl<M: Memory + Clone> Walker<M> {
             let Some(listener) = self.reader.listener(callback, &mut known.listeners)? else {
                 continue;
             };
-            let mut link = |to, through| links.push(Link { from, to, through });
+            let link = |to, through| Link { from, to, through };
             match listener {
-                Listener::Task(task) => link(task, None),
-                Listener::Future { future, through } => link(future, Some(through)),
+                Listener::Task(task) => links.push(link(task, None)),
+                Listener::Future { future, through } => links.push(link(future, Some(through))),
                 Listener::Group { parent, future } => {
-                    for to in parent.into_iter().chain(future) {
-                        link(to, Some(Through::TaskGroup));
-                    }
+                    let through = Some(Through::TaskGroup);
+                    let told = parent.into_iter().chain(future);
+                    links.extend(told.map(|to| link(to, through)));
                 }
-                Listener::Executor { .. } => {}
+                Listener::Source { source } => {
+                    links.extend(source.map(|source| Link {
+                        from: source,
+                        to: from,
+                        through: Some(Through::Chain),
+                    }));
+                }
             }
         }
         for to in self.reader.awaiters(from)? {
@@ -390,6 +397,11 @@ impl<M: Memory + Clone> Walker<M> {
             }
             let future = self.walk_waiter(waiter, task.primitive.is_none(), known);
             if let Some(future) = soft(future, "what it waits for", &mut task.problem)? {
+                walked.links.extend(future.source.map(|source| Link {
+                    from: source,
+                    to: waiter,
+                    through: Some(Through::Chain),
+                }));
                 walked.futures.insert(waiter, future);
             }
         }
@@ -407,27 +419,29 @@ impl<M: Memory + Clone> Walker<M> {
             return Ok(None);
         }
         let type_name = self.type_name(waiter, known)?.unwrap_or_else(|| "?".into());
-        let event_loop = match kind.is_future() {
-            true => self.reader.future_loop(waiter)?,
-            false => None,
+        let (event_loop, is_done) = match kind.is_future() {
+            true => (
+                self.reader.future_loop(waiter)?,
+                self.reader.future_state(waiter)? != FutureState::Pending,
+            ),
+            false => (None, false),
         };
-        let mut future = WalkedFuture {
-            type_name,
-            event_loop,
-            source: None,
-            is_executor: false,
-        };
+        let mut source = None;
         if is_unnamed && kind.is_future() {
             for callback in self.reader.callbacks(waiter)? {
-                if let Some(Listener::Executor { source }) =
+                if let Some(Listener::Source { source: found }) =
                     self.reader.listener(callback, &mut known.listeners)?
                 {
-                    future.source = source;
-                    future.is_executor = true;
+                    source = found;
                 }
             }
         }
-        Ok(Some(future))
+        Ok(Some(WalkedFuture {
+            type_name,
+            event_loop,
+            is_done,
+            source,
+        }))
     }
 
     fn walk_details(&mut self, walked: &mut Walked, known: &mut Known) -> ReadResult<()> {

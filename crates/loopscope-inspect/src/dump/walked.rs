@@ -81,9 +81,10 @@ pub(super) struct WalkedFailure {
 pub(super) struct WalkedFuture {
     pub(super) type_name: Arc<str>,
     pub(super) event_loop: Option<u64>,
-    /// The future of another thread that it stands for.
+    /// Whether it has an outcome, so that the task that waits for it is about to be woken.
+    pub(super) is_done: bool,
+    /// The future of another thread whose outcome it passes on.
     pub(super) source: Option<u64>,
-    pub(super) is_executor: bool,
 }
 
 /// When one future or task is done, another gets on.

@@ -75,6 +75,7 @@ fn read_everything(memory: &FakeMemory, layout: Layout, address: u64) {
     let _ = reader.current_task(&thread, address);
     let _ = reader.task_name(address);
     let _ = reader.task_frame(address);
+    let _ = reader.fit_tasks(&[address, address + 8]);
     let _ = reader.thread_name(&thread);
     let _ = reader.callback_position(address, &mut QueueOffsets::default());
     let mut codes = CodeCache::default();

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use super::*;
 use crate::layout::Layout;
@@ -48,31 +49,26 @@ impl Target {
     }
 }
 
-impl Drop for Target {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Each interpreter with its own loop.
-fn targets() -> impl Iterator<Item = Target> {
-    pythons::all()
-        .iter()
-        .map(|python| Target::start(python, &[]))
-}
-
-/// Each interpreter that has uvloop, with that.
-fn uvloop_targets() -> impl Iterator<Item = Target> {
-    pythons::all()
-        .iter()
-        .filter(|python| python.has_uvloop)
-        .map(|python| Target::start(python, &["uvloop"]))
+/// Each interpreter with its own loop, and with uvloop where it has that. Started once for all tests; they
+/// end when this program does, since their input ends then.
+fn targets() -> &'static [Target] {
+    static TARGETS: OnceLock<Vec<Target>> = OnceLock::new();
+    TARGETS.get_or_init(|| {
+        let starts = |python: &Python| {
+            let with_uvloop = python.has_uvloop.then_some(["uvloop"].as_slice());
+            [Some([].as_slice()), with_uvloop]
+        };
+        pythons::all()
+            .iter()
+            .flat_map(|python| starts(python).map(|arguments| (python, arguments)))
+            .filter_map(|(python, arguments)| Some(Target::start(python, arguments?)))
+            .collect()
+    })
 }
 
 #[test]
 fn the_tables_hold_on_every_interpreter() {
-    for target in targets().chain(uvloop_targets()) {
+    for target in targets() {
         let layout = target.interpreter.layout;
         let mut reader = target.reader(layout);
         assert_eq!(
@@ -245,7 +241,7 @@ fn tasks_of_a_size_that_fits_no_known_order_are_left_unread() {
 
 #[test]
 fn without_native_tasks_the_tables_stand() {
-    let target = Target::start(&pythons::all()[0], &[]);
+    let target = &targets()[0];
     let mut reader = target.reader(target.interpreter.layout);
     assert_eq!(reader.fit_tasks(&[]), Ok(TaskFit::Table));
     assert_eq!(reader.fit_tasks(&[8, 4096, u64::MAX]), Ok(TaskFit::Table));

@@ -21,6 +21,16 @@ pub(crate) struct Python {
     pub(crate) has_uvloop: bool,
 }
 
+impl Python {
+    /// Whether it can import a package.
+    #[allow(dead_code, reason = "only some of the test binaries ask")]
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        let script = format!("import importlib.util as u; assert u.find_spec({name:?})");
+        let output = Command::new(&self.path).args(["-c", &script]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
 const DESCRIBE: &str = "
 import importlib.util, platform, sys
 known = importlib.util.find_spec('uvloop') is not None
@@ -74,15 +84,28 @@ fn candidates() -> Vec<PathBuf> {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
     let mut found: Vec<PathBuf> = inside(root().join(".venv"), "bin/python");
     found.extend(inside(home.join(".pyenv/versions"), "bin/python3"));
-    let unpacked = std::env::var_os("LOOPSCOPE_INTERPRETERS")
-        .map_or_else(|| root().join("target/interpreters"), PathBuf::from);
     let folders = ["/usr/bin".into(), "/usr/local/bin".into()];
-    for folder in inside(unpacked, "usr/bin").into_iter().chain(folders) {
+    for folder in inside(unpacked_suites(), "usr/bin")
+        .into_iter()
+        .chain(folders)
+    {
         found.extend(entries(&folder).into_iter().filter(|path| is_python(path)));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     found.extend(std::env::split_paths(&path).map(|folder| folder.join("python3")));
     found
+}
+
+/// The folder that has the suites whose interpreters were unpacked.
+fn unpacked_suites() -> PathBuf {
+    std::env::var_os("LOOPSCOPE_INTERPRETERS")
+        .map_or_else(|| root().join("target/interpreters"), PathBuf::from)
+}
+
+/// An interpreter that was unpacked, by its name.
+#[allow(dead_code, reason = "not every test program asks for one")]
+pub(crate) fn unpacked(name: &str) -> Option<PathBuf> {
+    Some(unpacked_suites().join("bin").join(name)).filter(|path| path.exists())
 }
 
 /// `python3`, `python3.12`; not `python3-config`.

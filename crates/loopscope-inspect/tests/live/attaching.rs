@@ -1,5 +1,6 @@
 //! Processes that can be attached to, and those that cannot.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -90,6 +91,52 @@ fn an_interpreter_that_starts_is_refused_until_it_is_up() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_program_of_another_interpreter_is_named_as_such() {
+    let Some(pypy) = pythons::unpacked("pypy3.11") else {
+        println!("skipped: no PyPy in target/interpreters");
+        return;
+    };
+    let mut child = Command::new(pypy)
+        .args(["-c", "print('ready', flush=True); input()"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = child.stdout.as_mut().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    let outcome = Inspector::attach(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        matches!(outcome, Err(AttachError::OtherInterpreter { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn an_interpreter_that_the_loader_was_told_to_run_is_found() {
+    let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
+    if !loader.exists() {
+        println!("skipped: no loader at {}", loader.display());
+        return;
+    }
+    for python in pythons::all() {
+        // What is started by a script is run by a loader in all tests.
+        if std::fs::read_to_string(&python.path).is_ok() {
+            continue;
+        }
+        let name = "sleep_in_chain.py";
+        let mut command = Command::new(loader);
+        command.arg(&python.path).arg(source(name));
+        let program = Program::spawn(python, name, &mut command);
+        let fetch = program.frame("fetch", false);
+        let sample = program.look_until(&mut program.attach(), &fetch);
+        assert_eq!(sample.frames[0], fetch);
     }
 }
 

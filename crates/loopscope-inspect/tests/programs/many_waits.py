@@ -1,5 +1,6 @@
 """Tasks of many kinds that have ended, wait or are about to start; then tells where they are and stands still."""
 import asyncio
+import os
 import sys
 
 
@@ -55,12 +56,16 @@ async def main():
         make(wait_for(event_loop.create_future())),
         OwnTask(event.wait(), loop=event_loop),
     ]
+    if sys.version_info >= (3, 12):
+        ended.append(asyncio.Task(succeed(), loop=event_loop, eager_start=True))
+        waiting.append(asyncio.Task(event.wait(), loop=event_loop, eager_start=True))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     fresh = [make(succeed())]
     tasks = ended + waiting + fresh
     print("ready", *map(id, tasks), flush=True)
     sys.stdin.readline()
+    os._exit(0)
 
 
 if "uvloop" in sys.argv:
