@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use loopscope_engine::dump::DumpFindingKind;
+use nix::sys::ptrace;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::command::run;
@@ -20,6 +21,32 @@ fn a_stopped_process_is_dumped_said_to_be_stopped_and_stays_so() {
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
     assert!(status.contains("State:\tT (stopped)"), "{status}");
     assert!(status.contains("TracerPid:\t0"), "{status}");
+}
+
+#[test]
+fn a_process_that_a_debugger_has_is_read_while_it_runs() {
+    let service = Target::service(&["service"]);
+    let pid = nix::unistd::Pid::from_raw(service.id() as i32);
+    ptrace::seize(pid, ptrace::Options::empty()).unwrap();
+    let refused = run(&[&service.pid()]);
+    let next = format!("`loopscope dump {} --mode live`", service.id());
+    refused.refused(69, "is traced by process", &next);
+    let report = run(&[&service.pid(), "--json", "--mode", "live"]).report();
+    assert_eq!(report.process.traced_by, Some(std::process::id()));
+    assert_eq!(report.counts.tasks_pending, 13);
+    assert_eq!(report.reading.unwrap().approximate.len(), 1);
+}
+
+#[test]
+fn each_mode_says_the_same_of_a_process_that_waits() {
+    let service = Target::service(&["service"]);
+    for (mode, is_exact) in [("stop", true), ("snapshot", true), ("live", false)] {
+        let report = run(&[&service.pid(), "--json", "--mode", mode]).report();
+        assert_eq!(report.counts.tasks_pending, 13, "{mode}");
+        let reading = report.reading.unwrap();
+        assert_eq!(reading.pause_seconds.is_some(), is_exact, "{mode}");
+        assert_eq!(reading.approximate.is_empty(), is_exact, "{mode}");
+    }
 }
 
 #[test]

@@ -63,6 +63,13 @@ pub(crate) fn fixture() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dump_service.py")
 }
 
+/// The line of the service that ends in `# MARK`.
+pub(crate) fn marked(mark: &str) -> u32 {
+    let source = std::fs::read_to_string(fixture()).unwrap();
+    let is_it = |line: &str| line.ends_with(&format!("# {mark}"));
+    source.lines().position(is_it).unwrap() as u32 + 1
+}
+
 /// The interpreters that `cargo xtask test` prepared, or the `python3` of the `PATH`.
 pub(crate) fn pythons() -> Vec<String> {
     let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
