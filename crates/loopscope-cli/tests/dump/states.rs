@@ -1,12 +1,13 @@
 //! Processes in unusual states: stopped, and in a pid namespace of their own.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use loopscope_engine::dump::DumpFindingKind;
 use nix::sys::ptrace;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::command::run;
+use crate::command::{dump, finish, program, run};
 use crate::target::{Target, fixture, python};
 
 #[test]
@@ -50,6 +51,32 @@ fn each_mode_says_the_same_of_a_process_that_waits() {
 }
 
 #[test]
+fn a_recording_tells_exactly_for_how_long_a_loop_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = folder.path().join("runtime");
+    let mut command = Command::new(program());
+    command.args(["run", "--listen", "off", "--", &python()]);
+    command.arg(fixture()).arg("gil");
+    command
+        .env("LOOPSCOPE_RUNTIME_DIR", &runtime)
+        .stderr(Stdio::null());
+    let supervisor = Target::ready(command);
+    let pid = supervisor.child_pid();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut command = dump(&[&pid, "--json"]);
+        command.env("LOOPSCOPE_RUNTIME_DIR", &runtime);
+        let report = finish(command).report();
+        let found = &report.loops[0];
+        if found.busy_is_exact && found.busy_seconds.is_some_and(|seconds| seconds > 0.1) {
+            assert_eq!(report.findings[0].kind, DumpFindingKind::LoopStalled);
+            break;
+        }
+        assert!(Instant::now() < deadline, "{report:#?}");
+    }
+}
+
+#[test]
 fn a_process_of_another_pid_namespace_is_shown_with_both_ids() {
     let mut command = Command::new("unshare");
     let namespaces = [
@@ -73,11 +100,10 @@ fn a_process_of_another_pid_namespace_is_shown_with_both_ids() {
         return;
     }
     let outer = Target::ready(command);
-    let children = format!("/proc/{0}/task/{0}/children", outer.id());
-    let inner = std::fs::read_to_string(children).unwrap();
-    let shown = run(&[inner.trim()]).shown();
+    let inner = outer.child_pid();
+    let shown = run(&[&inner]).shown();
     assert!(
-        shown.contains(&format!("pid {} (1 inside its container)", inner.trim())),
+        shown.contains(&format!("pid {} (1 inside its container)", &inner)),
         "{shown}"
     );
     assert!(shown.contains("13 pending"), "{shown}");
