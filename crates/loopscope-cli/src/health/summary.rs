@@ -83,6 +83,7 @@ fn figures(figures: &Monitoring) -> String {
             .unwrap_or_default();
         parts.push(format::count(stalls, "stall", "stalls") + &longest);
     }
+    parts.extend(tasks(figures));
     parts.extend(
         figures
             .memory_mb
@@ -99,6 +100,14 @@ fn figures(figures: &Monitoring) -> String {
             .map(|fds| format::count(fds, "open file", "open files")),
     );
     parts.join(" · ")
+}
+
+/// Tasks alive, with those that failed where any did.
+fn tasks(figures: &Monitoring) -> Option<String> {
+    let alive = format::count(figures.pending_tasks?, "task", "tasks");
+    let failed = figures.failed_tasks.filter(|&failed| failed > 0);
+    let failed = failed.map(|failed| format!(" ({failed} failed)"));
+    Some(alive + &failed.unwrap_or_default())
 }
 
 fn freshness(seen: &Seen) -> String {

@@ -47,6 +47,53 @@ impl Engine {
                 started,
                 ended,
             } => self.end_busy(*key, *started, *ended),
+            Fact::AdapterSeen { process, adapter } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.adapter = Some(adapter.clone());
+                }
+            }
+            Fact::TaskSiteReading {
+                process,
+                slot,
+                reading,
+            } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.read_site(*slot, reading);
+                }
+            }
+            Fact::CallReading {
+                process,
+                slot,
+                reading,
+            } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.read_call(*slot, reading);
+                }
+            }
+            Fact::PoolReading {
+                process,
+                slot,
+                reading,
+            } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.read_pool(*slot, reading, at);
+                }
+            }
+            Fact::ExecutorReading {
+                process,
+                slot,
+                reading,
+            } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.read_executor(*slot, reading);
+                }
+            }
+            Fact::GcReading { process, reading } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.gc.reading = Some(*reading);
+                }
+            }
+            Fact::Happened { process, event } => self.take_event(*process, event, at),
             Fact::Lost {
                 what,
                 count,
@@ -93,6 +140,11 @@ impl Engine {
         if process.ended.is_some() {
             return;
         }
+        let was_killed = matches!(ending, Ending::Signaled(_) | Ending::Vanished);
+        self.end_work(key, was_killed, at);
+        let Some(process) = self.model.processes.get_mut(&key) else {
+            return;
+        };
         process.ended = Some((at, ending));
         process.stopped_since = None;
         self.stopped.remove(&key);

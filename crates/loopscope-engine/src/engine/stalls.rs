@@ -140,6 +140,7 @@ impl Engine {
             from: period.counted_from,
             until,
             stopped: process.stopped_within(period.counted_from, until),
+            gc_paused: process.work.gc.paused_within(period.counted_from, until),
             observer_late: self.late_within(period.counted_from, until),
             uninspectable: process.info.uninspectable.as_deref(),
             config: &self.config,
@@ -194,8 +195,13 @@ impl Engine {
     }
 
     fn loop_subject(&self, key: LoopKey) -> Option<Subject> {
+        self.subject_on(IncidentKind::LoopStall, key)
+    }
+
+    /// What an incident of this kind on a loop is about.
+    pub(super) fn subject_on(&self, kind: IncidentKind, key: LoopKey) -> Option<Subject> {
         let known = self.model.loops.get(&key)?;
-        let subject = self.process_subject(IncidentKind::LoopStall, key.process);
+        let subject = self.process_subject(kind, key.process);
         let loop_ref = LoopRef {
             id: known.id.clone(),
             name: known.info.name.clone(),

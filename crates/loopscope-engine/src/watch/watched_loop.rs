@@ -91,6 +91,11 @@ impl WatchedLoop {
         self.looked_at == Some(started) || (is_known && !self.is_bare)
     }
 
+    /// The thread that it runs on, as it is known here.
+    pub(super) fn thread_id(&self) -> u32 {
+        self.thread_id
+    }
+
     /// When it is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
         self.due

@@ -12,8 +12,10 @@ use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader
 
 use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
+use super::limits::Limits;
 use super::sampling::Sampler;
 use super::schedule::Schedule;
+use super::tables::{Seen, WatchedTables};
 use super::watched_loop::{Surroundings, WatchedLoop};
 use crate::observation::{
     Ending, Fact, LoopKey, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
@@ -41,6 +43,8 @@ pub(super) struct WatchedProcess {
     desk: AttachDesk,
     loops: BTreeMap<(u32, u32), WatchedLoop>,
     counters: Counters,
+    tables: WatchedTables,
+    limits: Limits,
     announced: bool,
     stopped: bool,
     glance_due: Nanos,
@@ -106,6 +110,8 @@ impl WatchedProcess {
             desk: desk.clone(),
             loops: BTreeMap::new(),
             counters: Counters::default(),
+            tables: WatchedTables::default(),
+            limits: Limits::default(),
             announced: false,
             stopped: false,
             glance_due: now,
@@ -150,7 +156,7 @@ impl WatchedProcess {
                 return Some(ending);
             }
         }
-        if self.read(now, out).is_err() {
+        if self.read(false, now, out).is_err() {
             // Cut short under us: nothing can be said any more, as if it had vanished.
             return Some(Ending::Vanished);
         }
@@ -160,7 +166,8 @@ impl WatchedProcess {
             if let Attach::Done { sampler, .. } = &mut self.attach {
                 sampler.rest();
             }
-            out.extend(resources_of(self.key));
+            self.limits.read(self.key.pid, now);
+            out.extend(resources_of(self.key, &self.limits));
         }
         ending
     }
@@ -171,7 +178,7 @@ impl WatchedProcess {
             // It ended before it could be looked into; its loops are told all the same.
             self.finish_attach(None, ProcessRuntime::Native, None, out);
         }
-        let _ = self.is_attached(now, out) && self.read(now, out).is_ok();
+        let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
         self.ending()
     }
 
@@ -216,7 +223,7 @@ impl WatchedProcess {
         None
     }
 
-    fn read(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
+    fn read(&mut self, is_last: bool, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
         let (counters, states) = self.reader.read_loops()?;
         self.tell_losses(&counters, out);
         // A loop is introduced before anything is told of it, and a stall's exact end before the reading
@@ -226,7 +233,10 @@ impl WatchedProcess {
                 watched.introduce(state, around, now, out);
             });
         }
-        if counters.events_begun != self.counters.events_begun {
+        let has_stalled = counters.events_begun != self.counters.events_begun;
+        // What the collector did comes before the stall that it explains.
+        self.read_tables(&states, is_last || has_stalled, now, out)?;
+        if has_stalled {
             self.tell_stalls(out)?;
         }
         self.counters = counters;
@@ -236,6 +246,33 @@ impl WatchedProcess {
             });
         }
         Ok(())
+    }
+
+    fn read_tables(
+        &mut self,
+        states: &[LoopState],
+        at_once: bool,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) -> Result<(), ReadError> {
+        let is_foreign = self.reader.description().is_foreign;
+        let loops = &self.loops;
+        let thread_here = |thread_id: u32| {
+            let mut told = states.iter().filter(|state| state.thread_id == thread_id);
+            let known = told.find_map(|state| loops.get(&(state.slot, state.generation)));
+            known.map_or(0, WatchedLoop::thread_id)
+        };
+        let seen = Seen {
+            process: self.key,
+            thread: &|thread_id| {
+                if is_foreign {
+                    thread_here(thread_id)
+                } else {
+                    thread_id
+                }
+            },
+        };
+        self.tables.read(&mut self.reader, &seen, at_once, now, out)
     }
 
     /// Brings a loop together with what a look at it needs.
@@ -430,18 +467,20 @@ fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
     (ProcessRuntime::Python, Some(format!("{error}{hint}")))
 }
 
-pub(super) fn resources_of(process: ProcessKey) -> Option<Fact> {
+pub(super) fn resources_of(process: ProcessKey, limits: &Limits) -> Option<Fact> {
     let facts = kernel::process_facts(process.pid)?;
     let resources = Resources {
         rss_bytes: facts.rss_bytes?,
         cpu_nanos: facts.cpu_nanos,
         open_fds: facts.open_fds,
         threads: facts.threads,
+        memory_limit_bytes: limits.memory_bytes,
+        fd_limit: limits.descriptors,
     };
     Some(Fact::ProcessResources { process, resources })
 }
 
-fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
+pub(super) fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
     if count > 0 {
         out.push(Fact::Lost {
             what: what.to_owned(),

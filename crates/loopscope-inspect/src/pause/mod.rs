@@ -25,6 +25,11 @@
 //! A process that is the target's parent sees the target's stops in its own `wait` calls, whatever their
 //! options: one that waits for its child to end must look whether it has, and wait on where it has not.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "no snapshot is made on other machines")
+)]
+
 mod call_site;
 mod injection;
 mod registers;

@@ -1,0 +1,131 @@
+"""Begins to watch this interpreter."""
+
+import sys
+
+from . import _native
+
+# What is watched already.
+_watched = set()
+
+
+def begin() -> None:
+    """Watches what can be watched by now: calls at once, others when their packages have been imported.
+
+    Does nothing where the process has no recording. May be called any number of times.
+    """
+    if not _native.begin():
+        return
+    _once("calls", _native.watch_calls)
+    _once("the collector", _watch_collector)
+    threads = sys.modules.get("concurrent.futures.thread")
+    if getattr(threads, "ThreadPoolExecutor", None) is not None:
+        _once("executors", lambda: _watch_executors(threads))
+    asyncio = sys.modules.get("asyncio")
+    # A package that is still being imported is waited for.
+    if getattr(asyncio, "run", None) is not None:
+        _once("tasks", _watch_tasks)
+        _once("calls on loops", _watch_calls_on_loops)
+        _once("handlers of asyncio", lambda: _watch_handler(asyncio.base_events.BaseEventLoop))
+    uvloop = sys.modules.get("uvloop")
+    if getattr(uvloop, "Loop", None) is not None:
+        _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
+
+
+def _once(what, watch) -> None:
+    """Watches this unless it is watched already. One that fails keeps no other from being watched."""
+    if what in _watched:
+        return
+    _watched.add(what)
+    try:
+        watch()
+    except Exception:
+        _native.count_fault()
+
+
+def _watch_calls_on_loops() -> None:
+    import asyncio
+
+    _native.watch_calls(asyncio._get_running_loop, asyncio.CancelledError)
+
+
+def _watch_collector() -> None:
+    import gc
+
+    gc.callbacks.append(_native.collector_callback)
+    _native.watch_collector()
+
+
+def _watch_executors(threads) -> None:
+    from . import _executors
+
+    _executors.watch(threads)
+    _native.watch_executors()
+
+
+def _watch_handler(loop_type) -> None:
+    """Sees what is told to the exception handlers of these loops."""
+    loop_type.call_exception_handler = _native.watch_handler(loop_type.call_exception_handler)
+
+
+class _Loop:
+    """As much of a loop as a future needs that nobody waits for."""
+
+    def __init__(self):
+        self.callbacks = []
+
+    def get_debug(self):
+        return False
+
+    def call_soon(self, callback, *arguments, context=None):
+        self.callbacks.append((callback, arguments))
+
+    def call_exception_handler(self, context):
+        pass
+
+
+def _watch_tasks() -> None:
+    import _asyncio
+    import asyncio
+
+    loop = _Loop()
+    coroutine, step, wake = _steps(_asyncio, loop)
+    folder = asyncio.__file__.rpartition("/")[0]
+    samples = [*_samples(_asyncio.Future, loop), coroutine]
+    _native.watch_tasks(_asyncio.Task, step, wake, samples, folder)
+
+
+def _steps(implementation, loop):
+    """A coroutine that has begun, what steps a task, and what wakes it up."""
+
+    async def wait(future):
+        await future
+
+    running = implementation._get_running_loop()
+    if sys.version_info >= (3, 14):
+        implementation._set_running_loop(loop)
+    try:
+        future = implementation.Future(loop=loop)
+        # A name of its own, since the next number is the program's.
+        coroutine = wait(future)
+        task = implementation.Task(coroutine, loop=loop, name="loopscope")
+        step, _ = loop.callbacks.pop()
+        step()
+        wake = future._callbacks[0][0]
+        future.set_result(None)
+        wake(future)
+        assert task.done()
+    finally:
+        if sys.version_info >= (3, 14):
+            implementation._set_running_loop(running)
+    return coroutine, step, wake
+
+
+def _samples(future_type, loop):
+    """Futures in known states, and the exception of the last one."""
+    pending, cancelled, returned, failed = (future_type(loop=loop) for _ in range(4))
+    cancelled.cancel()
+    returned.set_result(None)
+    exception = Exception()
+    failed.set_exception(exception)
+    failed.exception()
+    return pending, cancelled, returned, failed, exception
