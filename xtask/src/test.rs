@@ -67,7 +67,7 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
         .filter(|one| !ends.contains(one))
         .cloned()
         .collect();
-    let all = joined(&pythons);
+    let all = joined(pythons);
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;

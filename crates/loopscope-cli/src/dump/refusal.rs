@@ -6,7 +6,7 @@ use loopscope_inspect::{AttachError, DumpError};
 
 use super::namespaces;
 use super::permission;
-use super::surroundings::Status;
+use super::surroundings::{Status, process_of};
 use crate::exit_codes::{NO_PROCESS, NOT_PERMITTED, UNAVAILABLE};
 use crate::screen::Text;
 
@@ -110,7 +110,7 @@ impl Refusal {
             ),
             DumpError::Traced { tracer, .. } => Self::new(
                 UNAVAILABLE,
-                format!("{error} ({})", program(*tracer)),
+                traced(pid, process_of(*tracer)),
                 format!("read it while it runs: `loopscope dump {pid} --mode live`"),
             ),
             DumpError::NoSnapshot { .. } => Self::new(
@@ -206,6 +206,14 @@ fn watched(pid: u32) -> String {
         Some(program) => format!("loopscope run -- {} …", base(program)),
         None => "loopscope run -- COMMAND".to_owned(),
     }
+}
+
+/// The tracer is said to the kernel by its thread.
+fn traced(pid: u32, tracer: u32) -> String {
+    format!(
+        "process {pid} is traced by process {tracer} ({})",
+        program(tracer)
+    )
 }
 
 fn program(pid: u32) -> String {

@@ -95,8 +95,19 @@ pub(super) fn process(pid: u32, status: &Status) -> DumpProcess {
         user: status.uid.and_then(user_name),
         is_of_other_user: status.uid.is_some_and(|uid| uid != geteuid().as_raw()),
         is_stopped: matches!(status.state, 'T' | 't'),
-        traced_by: Some(status.tracer).filter(|tracer| *tracer != 0),
+        traced_by: Some(status.tracer)
+            .filter(|tracer| *tracer != 0)
+            .map(process_of),
         rss_bytes: facts.and_then(|facts| facts.rss_bytes),
+    }
+}
+
+/// The process that a thread belongs to; the id itself where that cannot be told.
+pub(super) fn process_of(tid: u32) -> u32 {
+    let status = Status::read(&tid.to_string()).unwrap_or_default();
+    match status.thread_group {
+        0 => tid,
+        pid => pid,
     }
 }
 

@@ -9,12 +9,12 @@ use loopscope_engine::dump::{
 use rustix::process::geteuid;
 
 use crate::command::{dump, finish, parsed, plain, program, run};
-use crate::target::{Target, fixture, pythons};
+use crate::target::{Target, fixture, marked, pythons};
 
 #[test]
 fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
     let service = Target::service(&["service"]);
-    let report = run(&[&service.pid(), "--json"]).report();
+    let report = until(&service, is_idle);
     let shown = run(&[&service.pid()]).shown();
     if knows_ended_tasks(&report) {
         for expected in [
@@ -29,7 +29,7 @@ fn a_service_is_shown_with_its_loop_its_tasks_and_its_threads() {
         &format!("pid {}", service.id()),
         "13 pending",
         ": idle\n",
-        "5 tasks waiting at fixtures/dump_service.py:27 in consume: Queue.get",
+        &format!("5 tasks waiting at {}: Queue.get", consumers()),
         "consumer-0, consumer-1, ",
         "MainThread (",
         "in epoll_wait, runs a loop",
@@ -62,11 +62,10 @@ fn a_service_on_uvloop_is_read_as_well() {
 
 #[track_caller]
 fn check_service(service: &Target) -> DumpReport {
-    let report = run(&[&service.pid(), "--json"]).report();
+    let report = until(service, is_idle);
     assert_eq!(report.process.pid, service.id());
     let ended = usize::from(knows_ended_tasks(&report));
     assert_eq!((report.loops.len(), report.tasks.len()), (1, 13 + ended));
-    assert_eq!(report.loops[0].state, DumpLoopState::Idle);
     assert_eq!(report.problems, Vec::<String>::new());
     let task = |name: &str| {
         let found = report
@@ -107,7 +106,10 @@ fn ten_thousand_tasks_are_one_entry() {
     let service = Target::service(&["crowd", "10000"]);
     let shown = run(&[&service.pid()]).shown();
     assert!(
-        shown.contains("10,000 tasks waiting at fixtures/dump_service.py:27 in consume: Queue.get"),
+        shown.contains(&format!(
+            "10,000 tasks waiting at {}: Queue.get",
+            consumers()
+        )),
         "{shown}"
     );
     assert!(shown.lines().count() < 40, "{shown}");
@@ -149,13 +151,19 @@ fn a_loop_that_is_blocked_in_c_code_with_the_lock_is_shown_with_its_line() {
     assert_eq!(finding.gil, Some(DumpGil::Own), "{finding:?}");
     let culprit = finding.culprit.as_ref().unwrap();
     assert!(culprit.file.ends_with("dump_service.py"), "{finding:?}");
-    assert_eq!((culprit.line, &*culprit.function), (55, "block"));
+    assert_eq!(
+        (culprit.line, &*culprit.function),
+        (marked("BLAME"), "block")
+    );
     assert_eq!(finding.call.as_deref(), Some("re.match"));
     assert!(report.loops[0].busy_seconds.unwrap() >= 0.1);
     let shown = run(&[&service.pid()]).shown();
     let wrong = shown.split("What is wrong").nth(1).unwrap();
     assert!(
-        wrong.contains("dump_service.py:55 in block: re.match"),
+        wrong.contains(&format!(
+            "dump_service.py:{} in block: re.match",
+            marked("BLAME")
+        )),
         "{shown}"
     );
 }
@@ -240,6 +248,15 @@ fn the_help_names_the_exit_codes() {
         shown.contains("66 no such process") && shown.contains("--mode"),
         "{shown}"
     );
+}
+
+fn consumers() -> String {
+    format!("fixtures/dump_service.py:{} in consume", marked("CONSUMER"))
+}
+
+/// The loop's last callback, which said that it is ready, is over.
+fn is_idle(report: &DumpReport) -> bool {
+    report.loops[0].state == DumpLoopState::Idle
 }
 
 /// Dumps until the report says what is looked for.

@@ -1,8 +1,11 @@
-//! Processes to dump. Dropping one kills it.
+//! Processes to dump. Dropping one kills it and its children.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A running process.
 pub(crate) struct Target {
@@ -34,7 +37,9 @@ impl Target {
 
     /// A command that is ready at once.
     pub(crate) fn started(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // A group of its own, so that dropping can reach every descendant.
+        let child = command.process_group(0).spawn();
         Self {
             child: child.unwrap(),
         }
@@ -42,6 +47,13 @@ impl Target {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The id of its only child.
+    pub(crate) fn child_pid(&self) -> String {
+        let children = format!("/proc/{0}/task/{0}/children", self.id());
+        let pids = std::fs::read_to_string(children).unwrap();
+        pids.trim().to_owned()
     }
 
     /// Its id as an argument.
@@ -52,8 +64,8 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
+        // Failing means that nobody of the group is left, which is what is wanted.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
@@ -61,6 +73,13 @@ impl Drop for Target {
 /// The service.
 pub(crate) fn fixture() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dump_service.py")
+}
+
+/// The line of the service that ends in `# MARK`.
+pub(crate) fn marked(mark: &str) -> u32 {
+    let source = std::fs::read_to_string(fixture()).unwrap();
+    let is_it = |line: &str| line.ends_with(&format!("# {mark}"));
+    source.lines().position(is_it).unwrap() as u32 + 1
 }
 
 /// The interpreters that `cargo xtask test` prepared, or the `python3` of the `PATH`.

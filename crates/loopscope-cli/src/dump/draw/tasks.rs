@@ -57,7 +57,7 @@ impl Drawing<'_> {
         } else {
             let names = self.task_names(&group.task_indexes, EXAMPLES);
             text.push_str(&self.layout.item("      ", &names));
-            text.push_str(&self.shared_parent(&members));
+            text.push_str(&self.parents(&members));
         }
         text
     }
@@ -83,17 +83,19 @@ impl Drawing<'_> {
         self.layout.item("  ", &head)
     }
 
-    fn shared_parent(&self, members: &[&DumpTask]) -> String {
-        let first = members.first().map(|task| task.awaited_by.as_slice());
-        let Some(parents) = first.filter(|parents| !parents.is_empty()) else {
-            return String::new();
-        };
-        if members.iter().any(|task| task.awaited_by != parents) {
+    /// Who awaits the tasks of a crowd, where somebody does.
+    fn parents(&self, members: &[&DumpTask]) -> String {
+        let mut parents: Vec<usize> = members
+            .iter()
+            .flat_map(|task| task.awaited_by.iter().copied())
+            .collect();
+        parents.sort_unstable();
+        parents.dedup();
+        if parents.is_empty() {
             return String::new();
         }
-        let names = self.task_names(parents, MOST_NAMED);
-        self.layout
-            .item("      ", &format!("all awaited by {names}"))
+        let names = self.task_names(&parents, MOST_NAMED);
+        self.layout.item("      awaited by ", &names)
     }
 
     /// What is one task's own. Of a single task its head has said the most of it.

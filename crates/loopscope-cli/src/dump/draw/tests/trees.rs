@@ -65,13 +65,13 @@ fn the_tree_cuts_a_circle_where_it_closes() {
     dump.tasks.push(waiting("itself", 4));
     insta::assert_snapshot!(tree(&dump), @r"
     Tasks, each above what it waits for
+      itself  waiting at app.py:10 in itself
+      └─ itself, above: a circle
       outside  waiting at app.py:10 in outside
       └─ a  waiting at app.py:10 in a
          └─ b  waiting at app.py:10 in b
             └─ c  waiting at app.py:10 in c
                └─ a, above: a circle
-      itself  waiting at app.py:10 in itself
-      └─ itself, above: a circle
     ");
 }
 
