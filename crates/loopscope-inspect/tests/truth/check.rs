@@ -4,7 +4,9 @@ use loopscope_inspect::DumpMode;
 
 use crate::compare::{differences, fail_with};
 use crate::pythons::{self, Python};
-use crate::told::{can_import, start, tell};
+use crate::told::{start, tell};
+
+pub(crate) const MODES: [DumpMode; 3] = [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live];
 
 /// Checks a program on all interpreters.
 pub(crate) fn check_all(name: &str, arguments: &[&str]) {
@@ -21,7 +23,7 @@ pub(crate) fn check_all(name: &str, arguments: &[&str]) {
 pub(crate) fn check_with(package: &str, name: &str, arguments: &[&str]) {
     let mut found = Vec::new();
     for python in pythons::all() {
-        if can_import(python, package) {
+        if python.has_package(package) {
             found.extend(check(python, &[], name, arguments));
         } else {
             println!("SKIPPED: Python {:?} has no {package}", python.version);
@@ -41,7 +43,7 @@ pub(crate) fn check(
     let mut program = start(python, options, name, arguments);
     let mut inspector = program.attach();
     let mut found = Vec::new();
-    for mode in [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live] {
+    for mode in MODES {
         let before = inspector.dump(mode).unwrap();
         let told = tell(&mut program);
         let after = inspector.dump(mode).unwrap();

@@ -251,13 +251,13 @@ impl Found<'_> {
         addresses.iter().map(name).collect()
     }
 
-    /// Told by the state of the loop.
     fn orphan(&mut self, told: &ToldTask, dumped: &DumpedTask) {
         let mut loops = self.told.loops.iter();
         let event_loop = loops.find(|event_loop| event_loop.address == told.event_loop);
         let orphan = match (&told.state, event_loop.map(|event_loop| event_loop.state)) {
             (ToldState::Pending, Some(ToldLoopState::Closed)) => Some(Orphan::LoopClosed),
             (ToldState::Pending, Some(ToldLoopState::NotRunning)) => Some(Orphan::LoopNotRunning),
+            _ if told.waits_on_closed_loop => Some(Orphan::WaitsOnClosedLoop),
             _ => None,
         };
         self.same("orphan", &orphan, &dumped.orphan);
@@ -316,7 +316,8 @@ impl Found<'_> {
         self.same("problem", &None, &dumped.problem);
         self.same("name", &Some(&told.name), &dumped.name.as_ref());
         self.same("interpreter", &0, &dumped.interpreter);
-        self.same("holds the lock", &Some(false), &dumped.holds_gil);
+        let holds_gil = self.told.gil_holder == Some(told.tid);
+        self.same("holds the lock", &Some(holds_gil), &dumped.holds_gil);
         self.same(
             "running loop",
             &told.running_loop,

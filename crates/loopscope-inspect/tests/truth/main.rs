@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says on its own output what it runs"
 )]
 
+mod busy;
 mod check;
 mod compare;
 #[path = "../common/pythons.rs"]
@@ -15,6 +16,8 @@ mod pythons;
 #[path = "../live/support.rs"]
 mod support;
 mod told;
+mod unharmed;
 
+mod holding;
 mod loops;
 mod waits;

@@ -16,6 +16,9 @@ pub(crate) struct Told {
     pub(crate) threads: Vec<ToldThread>,
     /// Circles of tasks that wait for each other.
     pub(crate) deadlocks: Vec<Vec<u64>>,
+    /// The thread that has the interpreter's lock. While it has, the program cannot tell.
+    #[serde(skip)]
+    pub(crate) gil_holder: Option<u32>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -35,6 +38,8 @@ pub(crate) struct ToldTask {
     pub(crate) chain: Vec<ToldFrame>,
     pub(crate) waits_for: Option<ToldWait>,
     pub(crate) primitive: Option<ToldPrimitive>,
+    /// Whether it waits for a task of a loop that was closed.
+    pub(crate) waits_on_closed_loop: bool,
     /// When timers end its wait, on the clock of the loop.
     pub(crate) deadlines: Vec<f64>,
     /// The tasks that wait for it; `None` where that is a matter of opinion.
@@ -137,17 +142,6 @@ pub(crate) fn start(python: &Python, options: &[&str], name: &str, arguments: &[
         .env("PYTHONDONTWRITEBYTECODE", "1");
     println!("options {options:?}, arguments {arguments:?}");
     Program::spawn(python, &name, &mut command)
-}
-
-/// Whether an interpreter has a module.
-pub(crate) fn can_import(python: &Python, module: &str) -> bool {
-    let find =
-        format!("import importlib.util as u, sys; sys.exit(u.find_spec({module:?}) is None)");
-    let mut command = Command::new(&python.path);
-    command
-        .args(["-c", &find])
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// Lets a program tell.

@@ -41,6 +41,10 @@ async def wait_for_an_hour(later):
     await asyncio.wait_for(later.what, HOUR)
 
 
+async def shield_for_an_hour(later):
+    await asyncio.wait_for(asyncio.shield(later.what), HOUR)
+
+
 async def sleep():
     await asyncio.sleep(HOUR)
 
@@ -58,7 +62,14 @@ def circle(name, *functions):
     return tasks
 
 
-PRIMITIVES = {gather: "gather", shield: "shield", wait_all: "wait", wait_first: "wait", wait_for_an_hour: "wait_for"}
+PRIMITIVES = {
+    gather: "gather",
+    shield: "shield",
+    wait_all: "wait",
+    wait_first: "wait",
+    wait_for_an_hour: "wait_for",
+    shield_for_an_hour: "wait_for",
+}
 SEVERAL = {gather, wait_all, wait_first}
 
 
@@ -67,6 +78,7 @@ def start():
     tell.circles.append(circle("five", wait_for, gather, shield, wait_all, wait_for))
     # The time-out will end it.
     circle("with a time-out", wait_for, wait_for_an_hour)
+    circle("with a time-out and a shield", wait_for, shield_for_an_hour)
     # The other task will end it.
     first, second = Later(), Later()
     waiting = make(wait_first(first), "waits for one of two", primitive="wait")
@@ -75,12 +87,23 @@ def start():
     first.put([waited_for, other])
     second.put(waiting)
     tell.known[waiting]["tasks"] = [waited_for, other]
+    start_gather_of_which_one_would_end()
     # It waits for those that wait for each other, and is not one of them.
     later = Later()
     later.put(tell.circles[0][0])
     make(wait_for(later), "waits for a circle", tasks=[tell.circles[0][0]])
     if sys.version_info >= (3, 11):
         start_task_group()
+
+
+def start_gather_of_which_one_would_end():
+    gathered, back = Later(), Later()
+    gathering = make(gather(gathered), "gathers one that would end", primitive="gather")
+    waiting = make(wait_for(back), "waits for a gather", tasks=[gathering])
+    gathered.put([waiting, make(sleep(), "would end", primitive="sleep")])
+    back.put(gathering)
+    tell.known[gathering]["tasks"] = gathered.what
+    tell.circles.append([gathering, waiting])
 
 
 def start_task_group():

@@ -103,16 +103,28 @@ def is_part(thing):
     return type(thing) in ATTRIBUTES or type(thing).__name__ in WRAPPERS or is_compiled(thing)
 
 
-def running_chain(coroutine, innermost):
-    """The coroutines among a thread's frames from a task's first one inward, outermost first."""
+def running_chain(coroutine, innermost, of_others):
+    """The coroutines among a thread's frames from a task's first one inward, outermost first. Further in may
+    be another task, which the task steps itself."""
+    firsts = [first_frame(other) for other in of_others]
     chain = []
     while innermost is not None:
         if innermost.f_code.co_flags & COROUTINE_FLAGS:
             chain.append(frame(innermost.f_code, innermost.f_lineno))
-        if innermost is coroutine.cr_frame:
+        if innermost is first_frame(coroutine):
             break
+        if any(innermost is first for first in firsts):
+            chain.clear()
         innermost = innermost.f_back
     return chain[::-1]
+
+
+def first_frame(coroutine):
+    return getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+
+
+def is_running(coroutine):
+    return getattr(coroutine, "cr_running", False) or getattr(coroutine, "gi_running", False)
 
 
 def type_name(thing):

@@ -13,11 +13,20 @@ else:
     library = asyncio
 
 HOUR = 3600
-in_place = threading.Barrier(6)
+in_place = threading.Barrier(7)
+is_closed = threading.Event()
+# A task of the closed loop, and the future by which another loop waits for it.
+crossed, futures = [], []
+# A compiled loop does not show that it was closed.
+ACROSS = {"primitive": "run_coroutine_threadsafe", "waits_on_closed_loop": library is asyncio}
 
 
 async def sleep(seconds=HOUR):
     await asyncio.sleep(seconds)
+
+
+async def await_it(future):
+    await asyncio.wrap_future(future)
 
 
 async def wait_for_ever():
@@ -39,6 +48,8 @@ def new_loop():
 def run_idle():
     event_loop = new_loop()
     event_loop.run_until_complete(start_tasks("an idle loop"))
+    is_closed.wait()
+    make_of(event_loop, await_it(futures[0]), "waits on a closed loop", tasks=crossed, **ACROSS)
     event_loop.call_soon(in_place.wait)
     event_loop.run_forever()
 
@@ -62,6 +73,20 @@ def run_blocked_in_task():
     event_loop.run_forever()
 
 
+def run_blocked_in_eager_task():
+    event_loop = new_loop()
+    make_of(event_loop, step_eagerly(), "steps another")
+    event_loop.run_forever()
+
+
+async def step_eagerly():
+    make(block_in_task(), "is stepped by another", eager_task)
+
+
+def eager_task(coroutine, name):
+    return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), name=name, eager_start=True)
+
+
 def leave():
     event_loop = new_loop()
     event_loop.run_until_complete(start_tasks("a loop that left"))
@@ -72,7 +97,14 @@ def leave():
 def close():
     event_loop = new_loop()
     event_loop.run_until_complete(start_tasks("a closed loop"))
+    crossing = asyncio.run_coroutine_threadsafe(sleep(), event_loop)
+    before = asyncio.all_tasks(event_loop)
+    event_loop.run_until_complete(asyncio.sleep(0))
+    event_loop.run_until_complete(asyncio.sleep(0))
+    crossed.extend(know(task, primitive="sleep") for task in asyncio.all_tasks(event_loop) - before)
+    futures.append(crossing)
     event_loop.close()
+    is_closed.set()
     in_place.wait()
     time.sleep(HOUR)
 
@@ -90,7 +122,8 @@ async def block_in_task():
     block()
 
 
-for function in [run_idle, run_blocked_in_callback, run_blocked_in_task, leave, close]:
+last = run_blocked_in_eager_task if sys.version_info >= (3, 12) else in_place.wait
+for function in [run_idle, run_blocked_in_callback, run_blocked_in_task, leave, close, last]:
     threading.Thread(target=function, name=function.__name__, daemon=True).start()
 in_place.wait()
 never_run = library.new_event_loop()

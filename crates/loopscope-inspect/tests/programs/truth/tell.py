@@ -2,6 +2,7 @@
 what a program knows because it made them so. Started with `serve` from a thread that has no loop.
 """
 import asyncio
+import itertools
 import json
 import sys
 import threading
@@ -24,8 +25,8 @@ circles = []
 def know(task, tasks=None, primitive=None, on=None, **rest):
     """Declares what cannot be seen: the tasks that `task` waits for through whatever stands between, and
     the primitive that it waits in, with the object where there is one. The rest: what the primitive says
-    of itself as `detail`, whether the task `is_cancelling`, a `group` of tasks that it will wait for, and whether it is a matter of
-    opinion, `is_open`, who waits for it."""
+    of itself as `detail`, whether the task `is_cancelling` or `waits_on_closed_loop`, a `group` of tasks that it will wait for, and
+    whether it is a matter of opinion, `is_open`, who waits for it."""
     known[task] = dict(tasks=tasks, primitive=primitive, on=on, **rest)
     return task
 
@@ -46,12 +47,13 @@ def know_callback(event_loop):
     callbacks.append(event_loop)
 
 
-def serve():
-    """Says `ready` once all stands still, then tells once for each line of the standard input."""
+def serve(times=None):
+    """Says `ready` once all stands still, then tells once for each line of the standard input, or for so many
+    of them."""
     # Names are not asked for yet, since the interpreter makes some of them only then.
     settled(lambda task: None)
     print("ready", flush=True)
-    for _ in sys.stdin:  # mark: serve
+    for _ in itertools.islice(iter(sys.stdin.readline, ""), times):
         print(settled(lambda task: task.get_name()), flush=True)
 
 
@@ -123,6 +125,7 @@ def told(task, ends):
         "chain": chain_of(task, state["kind"]),
         "waits_for": waits_for(task, state["kind"], facts.get("tasks")),
         "primitive": primitive(facts),
+        "waits_on_closed_loop": facts.get("waits_on_closed_loop", False),
         "deadlines": ends_of_wait(task, ends),
     }
 
@@ -136,8 +139,7 @@ def primitive(facts):
 
 def state_of(task):
     if not task.done():
-        is_current = asyncio.current_task(task.get_loop()) is task
-        return {"kind": "running" if is_current else "pending"}
+        return {"kind": "running" if inside.is_running(task.get_coro()) else "pending"}
     if task.cancelled():
         return {"kind": "cancelled"}
     error = task.exception()
@@ -146,7 +148,8 @@ def state_of(task):
 
 def chain_of(task, state):
     if state == "running":
-        return inside.running_chain(task.get_coro(), innermost_frame(task.get_loop()))
+        of_others = [other.get_coro() for other in registered() if other is not task]
+        return inside.running_chain(task.get_coro(), innermost_frame(task.get_loop()), of_others)
     return inside.suspended_chain(task.get_coro()) if state == "pending" else []
 
 
@@ -218,7 +221,7 @@ def loop_state(event_loop, task):
     if event_loop.is_running():
         return "running" if task or event_loop in callbacks else "idle"
     # Of a compiled loop it is not to be seen from outside whether it was closed.
-    is_visible = hasattr(event_loop, "_closed")
+    is_visible = isinstance(event_loop, asyncio.BaseEventLoop)
     return "closed" if is_visible and event_loop.is_closed() else "not_running"
 
 
