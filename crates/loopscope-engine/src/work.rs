@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     observation::{
-        AdapterInfo, CallReading, ExecutorReading, GcReading, PoolReading, TaskSiteReading,
+        AdapterInfo, CallReading, ExecutorReading, Fact, GcReading, PoolReading, TaskSiteReading,
     },
     time::Nanos,
     trend::Trend,
@@ -94,36 +94,40 @@ impl Default for Work {
 }
 
 impl Work {
-    pub(crate) fn read_site(&mut self, slot: u32, reading: &TaskSiteReading) {
-        if has_room(&self.sites, slot) {
-            let site = self.sites.entry(slot).or_insert_with(Site::new);
-            site.reading = reading.clone();
+    /// Takes in a reading; other facts are none of its business.
+    pub(crate) fn take(&mut self, fact: &Fact, at: Nanos) {
+        match fact {
+            Fact::AdapterSeen { adapter, .. } => self.adapter = Some(adapter.clone()),
+            Fact::TaskSiteReading { slot, reading, .. } => {
+                if let Some(site) = slot_of(&mut self.sites, *slot, Site::new) {
+                    site.reading = reading.clone();
+                }
+            }
+            Fact::CallReading { slot, reading, .. } => {
+                if let Some(call) = slot_of(&mut self.calls, *slot, Call::new) {
+                    call.reading = reading.clone();
+                }
+            }
+            Fact::PoolReading { slot, reading, .. } => self.read_pool(*slot, reading, at),
+            Fact::ExecutorReading { slot, reading, .. } => {
+                if let Some(executor) = slot_of(&mut self.executors, *slot, Default::default) {
+                    *executor = reading.clone();
+                }
+            }
+            Fact::GcReading { reading, .. } => self.gc.reading = Some(*reading),
+            _ => {}
         }
     }
 
-    pub(crate) fn read_call(&mut self, slot: u32, reading: &CallReading) {
-        if has_room(&self.calls, slot) {
-            let call = self.calls.entry(slot).or_insert_with(Call::new);
-            call.reading = reading.clone();
-        }
-    }
-
-    pub(crate) fn read_pool(&mut self, slot: u32, reading: &PoolReading, at: Nanos) {
-        if !has_room(&self.pools, slot) {
-            return;
-        }
+    fn read_pool(&mut self, slot: u32, reading: &PoolReading, at: Nanos) {
         let is_known = self.pools.contains_key(&slot);
-        let pool = self.pools.entry(slot).or_default();
+        let Some(pool) = slot_of(&mut self.pools, slot, Pool::default) else {
+            return;
+        };
         if is_known && reading.timeouts > pool.reading.timeouts {
             pool.timed_out = Some(at);
         }
         pool.reading = reading.clone();
-    }
-
-    pub(crate) fn read_executor(&mut self, slot: u32, reading: &ExecutorReading) {
-        if has_room(&self.executors, slot) {
-            self.executors.insert(slot, reading.clone());
-        }
     }
 
     /// Takes the samples that are due.
@@ -138,8 +142,16 @@ impl Work {
     }
 }
 
-fn has_room<State>(slots: &BTreeMap<u32, State>, slot: u32) -> bool {
-    slots.len() < MAX_SLOTS || slots.contains_key(&slot)
+/// A slot's state; `None` where there is no room for one more.
+fn slot_of<State>(
+    slots: &mut BTreeMap<u32, State>,
+    slot: u32,
+    new: impl FnOnce() -> State,
+) -> Option<&mut State> {
+    if slots.len() >= MAX_SLOTS && !slots.contains_key(&slot) {
+        return None;
+    }
+    Some(slots.entry(slot).or_insert_with(new))
 }
 
 impl Site {

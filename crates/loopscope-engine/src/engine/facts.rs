@@ -47,52 +47,6 @@ impl Engine {
                 started,
                 ended,
             } => self.end_busy(*key, *started, *ended),
-            Fact::AdapterSeen { process, adapter } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.adapter = Some(adapter.clone());
-                }
-            }
-            Fact::TaskSiteReading {
-                process,
-                slot,
-                reading,
-            } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.read_site(*slot, reading);
-                }
-            }
-            Fact::CallReading {
-                process,
-                slot,
-                reading,
-            } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.read_call(*slot, reading);
-                }
-            }
-            Fact::PoolReading {
-                process,
-                slot,
-                reading,
-            } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.read_pool(*slot, reading, at);
-                }
-            }
-            Fact::ExecutorReading {
-                process,
-                slot,
-                reading,
-            } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.read_executor(*slot, reading);
-                }
-            }
-            Fact::GcReading { process, reading } => {
-                if let Some(work) = self.work_of(*process) {
-                    work.gc.reading = Some(*reading);
-                }
-            }
             Fact::Happened { process, event } => self.take_event(*process, event, at),
             Fact::Lost {
                 what,
@@ -100,6 +54,16 @@ impl Engine {
                 detail,
             } => self.lose(what, *count, detail.as_deref(), at),
             Fact::ObserverLate { by } => self.be_late(*by, at),
+            Fact::AdapterSeen { process, .. }
+            | Fact::TaskSiteReading { process, .. }
+            | Fact::CallReading { process, .. }
+            | Fact::PoolReading { process, .. }
+            | Fact::ExecutorReading { process, .. }
+            | Fact::GcReading { process, .. } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.take(fact, at);
+                }
+            }
         }
     }
 

@@ -1,9 +1,13 @@
 //! Failed tasks: heard of, taken back, or reported once nobody took them.
 
+use std::sync::Arc;
+
 use super::Engine;
 use crate::{
-    observation::{Event, Owner, ProcessKey},
-    report::IncidentKind,
+    diagnosis::{Diagnosis, Subject},
+    incidents::OccurrenceId,
+    observation::{Event, Owner, ProcessKey, TaskSite},
+    report::{IncidentKind, Severity},
     rules,
     time::Nanos,
     work::{Failure, FaultKey, Untaken},
@@ -127,10 +131,7 @@ impl Engine {
         at: Nanos,
     ) {
         let event = &failure.event;
-        let site = self.model.processes.get(&key).and_then(|process| {
-            let site = process.work.sites.get(&event.slot?)?;
-            Some(site.reading.site.clone())
-        });
+        let site = self.site_of(key, event);
         let owner = site.as_ref().map_or(Owner::Nobody, |site| site.owner);
         let on = self
             .loop_of_event(key, event)
@@ -138,43 +139,54 @@ impl Engine {
         let severity = self.severity_of_failures(key, on, event.count, at);
         let diagnosis = rules::describe_task_failure(event, site.as_deref());
         let fault: FaultKey = (on, diagnosis.chain.clone());
-        let work = self.work_of(key);
-        let known = work.and_then(|work| work.failures.untaken.get_mut(&fault));
+        let known = self
+            .work_of(key)
+            .and_then(|work| work.failures.untaken.get_mut(&fault));
         if let Some(untaken) = known {
             if may_be_taken {
                 untaken.add(failure);
             }
-            let occurrence = untaken.occurrence;
-            self.book
-                .repeat(occurrence, event.count.into(), diagnosis, at);
+            let (occurrence, times) = (untaken.occurrence, u64::from(event.count));
+            self.book.repeat(occurrence, times, diagnosis, at);
             return self.book.raise(occurrence, severity, at);
         }
-        let subject = self.subject_of(
-            IncidentKind::TaskFailure,
-            key,
-            on.map_or(Owner::Nobody, Owner::Loop),
-        );
+        let on = on.map_or(Owner::Nobody, Owner::Loop);
+        let subject = self.subject_of(IncidentKind::TaskFailure, key, on);
         let since = event.until().min(at);
-        let occurrence = self
-            .book
-            .open(subject, severity, diagnosis.clone(), since, at);
-        if let Some(more) = u64::from(event.count)
-            .checked_sub(1)
-            .filter(|more| *more > 0)
-        {
-            self.book.repeat(occurrence, more, diagnosis, at);
-        }
+        let occurrence = self.open_times(subject, severity, diagnosis, since, at, event.count);
         if !may_be_taken {
             return self.book.close(occurrence, None, since);
         }
-        let mut untaken = Untaken {
-            occurrence,
-            failures: std::collections::BTreeMap::new(),
-        };
+        let mut untaken = Untaken::new(occurrence);
         untaken.add(failure);
         if let Some(work) = self.work_of(key) {
             work.failures.untaken.insert(fault, untaken);
         }
+    }
+
+    fn site_of(&self, key: ProcessKey, event: &Event) -> Option<Arc<TaskSite>> {
+        let process = self.model.processes.get(&key)?;
+        let site = process.work.sites.get(&event.slot?)?;
+        Some(site.reading.site.clone())
+    }
+
+    /// Opens an occurrence that stands for so many.
+    pub(super) fn open_times(
+        &mut self,
+        subject: Subject,
+        severity: Severity,
+        diagnosis: Diagnosis,
+        since: Nanos,
+        at: Nanos,
+        times: u32,
+    ) -> OccurrenceId {
+        let more = u64::from(times).saturating_sub(1);
+        let again = (more > 0).then(|| diagnosis.clone());
+        let occurrence = self.book.open(subject, severity, diagnosis, since, at);
+        if let Some(diagnosis) = again {
+            self.book.repeat(occurrence, more, diagnosis, at);
+        }
+        occurrence
     }
 
     /// A process that was killed takes its failures with it: what waited for somebody waits no more. One

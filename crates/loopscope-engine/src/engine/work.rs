@@ -145,15 +145,7 @@ impl Engine {
         let subject = self.subject_of(happening.kind, key, on.map_or(Owner::Nobody, Owner::Loop));
         let until = event.until().min(at);
         let since = event.started.min(until);
-        let occurrence = self
-            .book
-            .open(subject, severity, diagnosis.clone(), since, at);
-        if let Some(more) = u64::from(event.count)
-            .checked_sub(1)
-            .filter(|more| *more > 0)
-        {
-            self.book.repeat(occurrence, more, diagnosis, at);
-        }
+        let occurrence = self.open_times(subject, severity, diagnosis, since, at, event.count);
         self.book.close(occurrence, None, until);
     }
 

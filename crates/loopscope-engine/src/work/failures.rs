@@ -129,6 +129,13 @@ impl Failures {
 }
 
 impl Untaken {
+    pub(crate) fn new(occurrence: OccurrenceId) -> Self {
+        Self {
+            occurrence,
+            failures: BTreeMap::new(),
+        }
+    }
+
     /// Adds a failure that may still be taken.
     pub(crate) fn add(&mut self, failure: &Failure) {
         let event = &failure.event;

@@ -11,11 +11,14 @@ use proptest::{collection::vec, option, prelude::*};
 
 use super::{loop_key, process, time};
 
-const MILLI: u64 = 1_000_000;
-
 /// Small figures, so that they meet, and now and then any.
 fn figure() -> impl Strategy<Value = u64> {
     prop_oneof![9 => 0..30_u64, 1 => any::<u64>()]
+}
+
+/// A length of at most eleven days: a number of more digits does not read back the same.
+fn length() -> impl Strategy<Value = u64> {
+    prop_oneof![9 => 0..30_u64, 1 => 0..1_u64 << 50]
 }
 
 fn owner() -> impl Strategy<Value = Owner> {
@@ -74,32 +77,27 @@ fn call_kind() -> impl Strategy<Value = CallKind> {
 
 fn call() -> impl Strategy<Value = CallReading> {
     let groups = prop::sample::select(vec!["agno", "psycopg", "Größe 7", ""]);
-    (
-        groups,
-        call_kind(),
-        [(); 5].map(|()| figure()),
-        option::of(time()),
+    let figures = [(); 4].map(|()| figure());
+    (groups, call_kind(), figures, length(), option::of(time())).prop_map(
+        |(group, kind, [started, finished, failed, blocking], total, oldest_started)| {
+            let call = CallName {
+                kind,
+                group: group.into(),
+                name: "Agent.run".into(),
+            };
+            CallReading {
+                call: Arc::new(call),
+                started,
+                finished,
+                failed,
+                blocking,
+                total_nanos: total,
+                p50_nanos: Some(total),
+                oldest_started,
+                ..CallReading::default()
+            }
+        },
     )
-        .prop_map(
-            |(group, kind, [started, finished, failed, blocking, total], oldest_started)| {
-                let call = CallName {
-                    kind,
-                    group: group.into(),
-                    name: "Agent.run".into(),
-                };
-                CallReading {
-                    call: Arc::new(call),
-                    started,
-                    finished,
-                    failed,
-                    blocking,
-                    total_nanos: total.saturating_mul(MILLI),
-                    p50_nanos: Some(total),
-                    oldest_started,
-                    ..CallReading::default()
-                }
-            },
-        )
 }
 
 fn pool() -> impl Strategy<Value = PoolReading> {

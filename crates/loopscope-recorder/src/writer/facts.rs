@@ -73,7 +73,7 @@ impl FactRecord<'_> {
 impl Recording {
     /// Writes a fact over the oldest one. False, and counted, where another writer holds that record.
     ///
-    /// Threads: any. About a microsecond; 4 KiB of stack, no allocation, no system call. Fork: see
+    /// Threads: any. A few microseconds; 4 KiB of stack, no allocation, no system call. Fork: see
     /// [`super`].
     pub fn push_fact(&self, fact: &FactRecord<'_>) -> bool {
         let words = words_of(fact);

@@ -55,7 +55,7 @@ pub struct TaskSiteWriter<S: Sharing = Shared> {
 
 impl Recording {
     /// The counter of a place that creates tasks: the same one for the same place. Keep it: the call scans
-    /// the table's keys, one to two microseconds where the table is full.
+    /// the table's keys, a few microseconds where the table is full.
     ///
     /// Where there is no room, the site is counted without its loop, and then together with all others
     /// that found none; that is counted as dropped. `None` never happens with a table of this version.
