@@ -1,6 +1,7 @@
 """Begins to watch this interpreter."""
 
 import sys
+import weakref
 
 from . import _native
 
@@ -91,7 +92,15 @@ def _watch_tasks() -> None:
     coroutine, step, wake = _steps(_asyncio, loop)
     folder = asyncio.__file__.rpartition("/")[0]
     samples = [*_samples(_asyncio.Future, loop), coroutine]
-    _native.watch_tasks(_asyncio.Task, step, wake, samples, folder)
+    if _native.watch_tasks(_asyncio.Task, step, wake, samples, folder):
+        _quicken_registry(_asyncio)
+
+
+def _quicken_registry(implementation) -> None:
+    """Pays for what watching tasks costs, where tasks are kept in a set that is written in Python."""
+    tasks = getattr(implementation, "_scheduled_tasks", getattr(implementation, "_all_tasks", None))
+    if sys.version_info < (3, 14) and type(tasks) is weakref.WeakSet:
+        _native.quicken_registry(tasks)
 
 
 def _steps(implementation, loop):
