@@ -11,6 +11,7 @@ mod pythons;
 mod schema;
 mod test;
 mod venv;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Builds the Python wheel, with the command in it, into target/wheels
+    Wheel,
     /// Measures what watching costs and how fast it tells
     Bench {
         /// Fewer and shorter rounds: a look, not a measurement
@@ -57,6 +60,7 @@ fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Test { quick } => test::run(&shell, quick),
         Task::Schema { check } => schema::run(check),
+        Task::Wheel => wheel::build(&shell),
         Task::Bench { quick, only } => bench::run(&shell, quick, &only),
     }
 }

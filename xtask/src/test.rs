@@ -53,6 +53,9 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell) -> Result<()> {
     let pythons = venv::prepare(shell)?;
+    cmd!(shell, "cargo test -p loopscope-cli --test agent")
+        .env("LOOPSCOPE_TEST_PYTHONS", joined(&pythons))
+        .run()?;
     let ends = match pythons.as_slice() {
         [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
         few => few.to_vec(),

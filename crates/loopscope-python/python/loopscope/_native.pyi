@@ -3,6 +3,21 @@
 from collections.abc import Callable
 from typing import Any, final
 
+__all__ = [
+    "CallSite",
+    "ExecutorSite",
+    "RunningCall",
+    "begin",
+    "collector_callback",
+    "count_fault",
+    "quicken_registry",
+    "watch_calls",
+    "watch_collector",
+    "watch_executors",
+    "watch_handler",
+    "watch_tasks",
+]
+
 def begin() -> bool: ...
 def watch_tasks(
     task: type[Any],
