@@ -45,6 +45,12 @@ pub(crate) fn watch_tasks<'py>(
     Ok(is_watching)
 }
 
+/// Gives the set of all tasks an `add` of ours, which costs less than its own.
+#[pyfunction]
+pub(crate) fn quicken_registry(set: &Bound<'_, PyAny>) -> PyResult<()> {
+    tasks::registry::install(set)
+}
+
 /// Calls are tracked from now on. With asyncio imported, `running_loop` and `cancelled` are its
 /// `_get_running_loop` and its `CancelledError`.
 #[pyfunction]

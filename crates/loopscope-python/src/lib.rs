@@ -39,8 +39,8 @@ pub(crate) fn quietly(work: impl FnOnce()) {
 mod _native {
     #[pymodule_export]
     use crate::api::{
-        begin, count_fault, watch_calls, watch_collector, watch_executors, watch_handler,
-        watch_tasks,
+        begin, count_fault, quicken_registry, watch_calls, watch_collector, watch_executors,
+        watch_handler, watch_tasks,
     };
     #[pymodule_export]
     use crate::calls::running::{CallSite, RunningCall};

@@ -1,11 +1,14 @@
 """Begins to watch this interpreter."""
 
 import sys
+import weakref
+from types import ModuleType
+from typing import Any, Callable, List, Optional, Set, Tuple
 
 from . import _native
 
 # What is watched already.
-_watched = set()
+_watched: Set[str] = set()
 
 
 def begin() -> None:
@@ -17,21 +20,27 @@ def begin() -> None:
         return
     _once("calls", _native.watch_calls)
     _once("the collector", _watch_collector)
-    threads = sys.modules.get("concurrent.futures.thread")
-    if getattr(threads, "ThreadPoolExecutor", None) is not None:
+    threads = _imported("concurrent.futures.thread", "ThreadPoolExecutor")
+    if threads is not None:
         _once("executors", lambda: _watch_executors(threads))
-    asyncio = sys.modules.get("asyncio")
-    # A package that is still being imported is waited for.
-    if getattr(asyncio, "run", None) is not None:
+    asyncio = _imported("asyncio", "run")
+    if asyncio is not None:
+        loop_type = asyncio.base_events.BaseEventLoop
         _once("tasks", _watch_tasks)
         _once("calls on loops", _watch_calls_on_loops)
-        _once("handlers of asyncio", lambda: _watch_handler(asyncio.base_events.BaseEventLoop))
-    uvloop = sys.modules.get("uvloop")
-    if getattr(uvloop, "Loop", None) is not None:
+        _once("handlers of asyncio", lambda: _watch_handler(loop_type))
+    uvloop = _imported("uvloop", "Loop")
+    if uvloop is not None:
         _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
 
 
-def _once(what, watch) -> None:
+def _imported(name: str, has: str) -> Optional[ModuleType]:
+    """A module that has been imported; one that is still being imported lacks what it has at its end."""
+    module = sys.modules.get(name)
+    return module if getattr(module, has, None) is not None else None
+
+
+def _once(what: str, watch: Callable[[], object]) -> None:
     """Watches this unless it is watched already. One that fails keeps no other from being watched."""
     if what in _watched:
         return
@@ -55,49 +64,57 @@ def _watch_collector() -> None:
     _native.watch_collector()
 
 
-def _watch_executors(threads) -> None:
+def _watch_executors(threads: ModuleType) -> None:
     from . import _executors
 
     _executors.watch(threads)
     _native.watch_executors()
 
 
-def _watch_handler(loop_type) -> None:
+def _watch_handler(loop_type: Any) -> None:
     """Sees what is told to the exception handlers of these loops."""
     loop_type.call_exception_handler = _native.watch_handler(loop_type.call_exception_handler)
+
+
+def _watch_tasks() -> None:
+    import asyncio
+
+    implementation: Any = sys.modules["_asyncio"]
+    loop = _Loop()
+    coroutine, step, wake = _steps(implementation, loop)
+    folder = asyncio.__file__.rpartition("/")[0]
+    samples = [*_samples(implementation.Future, loop), coroutine]
+    if _native.watch_tasks(implementation.Task, step, wake, samples, folder):
+        _quicken_registry(implementation)
+
+
+def _quicken_registry(implementation: Any) -> None:
+    """Pays for what watching tasks costs, where tasks are kept in a set that is written in Python."""
+    tasks = getattr(implementation, "_scheduled_tasks", getattr(implementation, "_all_tasks", None))
+    if sys.version_info < (3, 14) and type(tasks) is weakref.WeakSet:
+        _native.quicken_registry(tasks)
 
 
 class _Loop:
     """As much of a loop as a future needs that nobody waits for."""
 
-    def __init__(self):
-        self.callbacks = []
+    def __init__(self) -> None:
+        self.callbacks: List[Any] = []
 
-    def get_debug(self):
+    def get_debug(self) -> bool:
         return False
 
-    def call_soon(self, callback, *arguments, context=None):
+    def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> None:
         self.callbacks.append((callback, arguments))
 
-    def call_exception_handler(self, context):
+    def call_exception_handler(self, context: Any) -> None:
         pass
 
 
-def _watch_tasks() -> None:
-    import _asyncio
-    import asyncio
-
-    loop = _Loop()
-    coroutine, step, wake = _steps(_asyncio, loop)
-    folder = asyncio.__file__.rpartition("/")[0]
-    samples = [*_samples(_asyncio.Future, loop), coroutine]
-    _native.watch_tasks(_asyncio.Task, step, wake, samples, folder)
-
-
-def _steps(implementation, loop):
+def _steps(implementation: Any, loop: _Loop) -> Tuple[Any, Any, Any]:
     """A coroutine that has begun, what steps a task, and what wakes it up."""
 
-    async def wait(future):
+    async def wait(future: Any) -> None:
         await future
 
     running = implementation._get_running_loop()
@@ -120,7 +137,7 @@ def _steps(implementation, loop):
     return coroutine, step, wake
 
 
-def _samples(future_type, loop):
+def _samples(future_type: Any, loop: _Loop) -> Tuple[Any, ...]:
     """Futures in known states, and the exception of the last one."""
     pending, cancelled, returned, failed = (future_type(loop=loop) for _ in range(4))
     cancelled.cancel()

@@ -38,7 +38,8 @@ class CallTracker:
         self._running: List[_native.RunningCall] = []
 
     def __call__(self, function: _Function) -> _Function:
-        return _tracked(function, self)
+        tracked: _Function = _tracked(function, self)
+        return tracked
 
     def __enter__(self) -> "CallTracker":
         self._running.append(self._block().begin())

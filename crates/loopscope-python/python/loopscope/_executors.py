@@ -83,7 +83,7 @@ def _work_item(original: Any, current: threading.local) -> Any:
             executor = getattr(current, "executor", None)
             self._loopscope = None if executor is None else _submitted(executor)
 
-        def run(self, *args: Any) -> None:
+        def run(self, *args: Any) -> Any:
             followed = self._loopscope
             if followed is None:
                 return super().run(*args)

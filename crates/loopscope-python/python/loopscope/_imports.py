@@ -6,6 +6,11 @@ module imports nothing of it, and costs a program that imports nothing to be wat
 
 import sys
 
+# Taken for true by type checkers alone: `typing` takes longer to import than all of this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
 # Packages after whose import something is watched.
 WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop"))
 
@@ -14,19 +19,19 @@ class Finder:
     """Leaves the finding to others, and looks on while what they found is run."""
 
     # Where this package itself is found, if not where every other one is.
-    packages = None
+    packages: "Optional[str]" = None
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):
+    def find_spec(cls, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         if name == "loopscope" and cls.packages is not None:
-            path_finder = sys.modules["_frozen_importlib_external"].PathFinder
-            return path_finder.find_spec(name, [cls.packages], target)
+            machinery: "Any" = sys.modules["_frozen_importlib_external"]
+            return machinery.PathFinder.find_spec(name, [cls.packages], target)
         if name in WATCHED:
             return cls._found_by_others(name, path, target)
         return None
 
     @classmethod
-    def _found_by_others(cls, name, path, target):
+    def _found_by_others(cls, name: str, path: "Any", target: "Any") -> "Any":
         for finder in list(sys.meta_path):
             find_spec = getattr(finder, "find_spec", None)
             if find_spec is None or getattr(finder, "is_loopscope", False):
@@ -40,7 +45,7 @@ class Finder:
     is_loopscope = True
 
 
-def install(packages=None):
+def install(packages: "Optional[str]" = None) -> None:
     """Looks on from now on. `packages` is the folder that this package lies in, if it is on no path."""
     for finder in sys.meta_path:
         if getattr(finder, "is_loopscope", False):
@@ -51,7 +56,7 @@ def install(packages=None):
         imported()
 
 
-def imported():
+def imported() -> None:
     """Watches what can be watched by now. Never fails: the program runs on without being watched."""
     try:
         from loopscope import _agent
@@ -61,12 +66,12 @@ def imported():
         pass
 
 
-def _look_on(loader):
+def _look_on(loader: "Any") -> None:
     run = getattr(loader, "exec_module", None)
     if run is None or isinstance(loader, type):
         return
 
-    def exec_module(module):
+    def exec_module(module: "Any") -> None:
         del loader.exec_module
         run(module)
         imported()

@@ -3,6 +3,21 @@
 from collections.abc import Callable
 from typing import Any, final
 
+__all__ = [
+    "CallSite",
+    "ExecutorSite",
+    "RunningCall",
+    "begin",
+    "collector_callback",
+    "count_fault",
+    "quicken_registry",
+    "watch_calls",
+    "watch_collector",
+    "watch_executors",
+    "watch_handler",
+    "watch_tasks",
+]
+
 def begin() -> bool: ...
 def watch_tasks(
     task: type[Any],
@@ -11,6 +26,7 @@ def watch_tasks(
     samples: list[object],
     folder: str,
 ) -> bool: ...
+def quicken_registry(set: object) -> None: ...
 def watch_calls(running_loop: object | None = None, cancelled: object | None = None) -> None: ...
 def watch_handler(function: Callable[..., Any]) -> Any: ...
 def count_fault() -> None: ...

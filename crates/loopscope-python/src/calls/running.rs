@@ -12,6 +12,7 @@ use pyo3::types::PyTraceback;
 
 use super::function::{Onlooker, is_cancellation, new_tracked};
 use super::{Begun, Call, Ended};
+use crate::gil::GilCell;
 
 /// A name that calls are counted under.
 #[pyclass(frozen, module = "loopscope._native")]
@@ -29,7 +30,7 @@ impl CallSite {
     fn begin(&self, py: Python<'_>) -> RunningCall {
         RunningCall {
             call: Arc::clone(&self.0),
-            begun: std::sync::Mutex::new(self.0.begin(py, false)),
+            begun: GilCell::new(self.0.begin(py, false)),
         }
     }
 
@@ -43,22 +44,22 @@ impl CallSite {
 #[pyclass(frozen, module = "loopscope._native")]
 pub(crate) struct RunningCall {
     call: Arc<Call>,
-    begun: std::sync::Mutex<Option<Begun>>,
+    begun: GilCell<Option<Begun>>,
 }
 
 #[pymethods]
 impl RunningCall {
     /// It ended well.
     fn returned(&self, py: Python<'_>) {
-        if let Some(begun) = self.take() {
+        if let Some(begun) = self.take(py) {
             self.call.returned(py, begun);
         }
     }
 
     /// It ended with this exception.
     fn raised(&self, exception: &Bound<'_, PyAny>) {
-        let Some(begun) = self.take() else { return };
         let py = exception.py();
+        let Some(begun) = self.take(py) else { return };
         if exception.is_instance_of::<PyGeneratorExit>() || is_cancellation(exception) {
             self.call.cancelled(py, begun);
             return;
@@ -76,16 +77,19 @@ impl RunningCall {
 }
 
 impl RunningCall {
-    fn take(&self) -> Option<Begun> {
-        self.begun.lock().ok()?.take()
+    fn take(&self, py: Python<'_>) -> Option<Begun> {
+        self.begun.with(py, Option::take).flatten()
     }
 }
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
-        if let Some(begun) = self.take() {
-            Python::try_attach(|py| self.call.cancelled(py, begun));
-        }
+        let end = |py: Python<'_>| {
+            if let Some(begun) = self.take(py) {
+                self.call.cancelled(py, begun);
+            }
+        };
+        Python::try_attach(end);
     }
 }
 

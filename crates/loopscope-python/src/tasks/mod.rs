@@ -8,6 +8,7 @@ mod failures;
 pub(crate) mod handlers;
 pub(crate) mod hooks;
 mod origin;
+pub(crate) mod registry;
 mod sites;
 mod state;
 mod table;
