@@ -10,7 +10,10 @@ mod glance;
 mod observer;
 mod sampling;
 mod schedule;
+#[cfg(test)]
+mod testing;
 mod watched_loop;
+mod watched_loops;
 mod watched_process;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@ use loopscope_recorder::reader::LoopState;
 
 use super::sampling::{self, Expected, LoopNature, Sampler};
 use super::schedule::Schedule;
+use super::watched_loops::Place;
 use crate::observation::{
     Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime,
 };
@@ -55,19 +56,26 @@ pub(super) struct Surroundings<'a> {
     pub(super) runtime: ProcessRuntime,
     pub(super) schedule: Schedule,
     pub(super) sampler: &'a mut Sampler,
-    /// Reads the loop's busy period anew, to see that it did not change during the look.
-    pub(super) reread: &'a mut dyn FnMut() -> Option<Nanos>,
+    /// A thread of the recording as it is known here.
+    pub(super) thread_here: &'a dyn Fn(u32) -> Option<u32>,
+    /// Reads a loop's busy period anew, to see that it did not change during the look.
+    pub(super) reread: &'a mut dyn FnMut(Place) -> Option<Nanos>,
     /// Whether the program that wrote the recording still runs in the process.
     pub(super) is_current: &'a mut dyn FnMut() -> bool,
 }
 
 impl WatchedLoop {
-    pub(super) fn new(key: LoopKey, state: &LoopState, thread_id: u32, now: Nanos) -> Self {
+    pub(super) fn new(
+        key: LoopKey,
+        state: &LoopState,
+        around: &Surroundings<'_>,
+        now: Nanos,
+    ) -> Self {
         Self {
             key,
             announced: None,
             is_bare: false,
-            thread_id,
+            thread_id: (around.thread_here)(state.thread_id).unwrap_or(0),
             object: None,
             kind: state.kind,
             info: None,
@@ -167,7 +175,10 @@ impl WatchedLoop {
         let busy_since = state.busy_since_nanos.map(Nanos);
         self.tell(state, now, out);
         self.due = match busy_since {
-            _ if !state.is_live => self.finish(out),
+            _ if !state.is_live => {
+                self.finish(out);
+                Nanos(u64::MAX)
+            }
             None => around.schedule.after_idle(now),
             Some(since) => {
                 if self.info.is_some() && now >= self.due {
@@ -222,7 +233,7 @@ impl WatchedLoop {
         let Some(mut sample) = around.sampler.sample(self.thread_id, self.expected()) else {
             return;
         };
-        if (around.reread)() != Some(since) {
+        if (around.reread)(self.place()) != Some(since) {
             return;
         }
         if self.kind != Some(PollKind::Epoll) && sample.inside_loop != InsideLoop::Yes {
@@ -240,6 +251,10 @@ impl WatchedLoop {
         });
     }
 
+    fn place(&self) -> Place {
+        (self.key.slot, self.key.generation)
+    }
+
     fn expected(&self) -> Expected {
         let runtime = self.info.as_ref().map(|info| info.runtime);
         Expected {
@@ -248,12 +263,11 @@ impl WatchedLoop {
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {
-        self.over = true;
-        if self.info.is_some() {
+    /// It is gone; says so once.
+    pub(super) fn finish(&mut self, out: &mut Vec<Fact>) {
+        if !std::mem::replace(&mut self.over, true) && self.info.is_some() {
             out.push(Fact::LoopGone { key: self.key });
         }
-        Nanos(u64::MAX)
     }
 
     /// Whether to wait before calling it a loop, or to leave what was said of it before. In a Python
@@ -270,7 +284,7 @@ impl WatchedLoop {
         nature: Option<&LoopNature>,
         around: &mut Surroundings<'_>,
     ) {
-        let waited = state.busy_since_nanos.is_none() && (around.reread)().is_none();
+        let waited = state.busy_since_nanos.is_none() && (around.reread)(self.place()).is_none();
         if waited && self.object.is_none() {
             self.object = nature.and_then(|nature| nature.object);
         }
