@@ -42,6 +42,12 @@ impl Engine {
                 started,
                 ended,
             } => self.end_busy(*key, *started, *ended),
+            Fact::BusyBefore {
+                key,
+                started,
+                ended,
+                looks,
+            } => self.be_busy_before(*key, (*started, *ended), looks, at),
             Fact::Lost {
                 what,
                 count,

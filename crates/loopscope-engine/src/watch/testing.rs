@@ -8,13 +8,14 @@ use super::schedule::Schedule;
 use super::watched_loop::Surroundings;
 use super::watched_loops::WatchedLoops;
 use crate::observation::{Fact, ProcessKey, ProcessRuntime};
+use crate::testing::millis;
 use crate::time::Nanos;
 
 /// Above the largest pid that Linux gives out.
 const NOBODY: u32 = 4_194_304 + 7;
 
-/// A loop that has turned for a while and waits in its poll. Times in these tests are plain numbers,
-/// taken for milliseconds.
+/// The main thread's loop, which has turned for a while and waits in its poll. Times in these tests are
+/// milliseconds.
 pub(super) fn idle(slot: u32, generation: u32) -> LoopState {
     LoopState {
         slot,
@@ -40,7 +41,7 @@ pub(super) fn idle(slot: u32, generation: u32) -> LoopState {
 /// The same, away from its poll.
 pub(super) fn busy(slot: u32, generation: u32, since: u64) -> LoopState {
     LoopState {
-        busy_since_nanos: Some(since),
+        busy_since_nanos: Some(millis(since).0),
         ..idle(slot, generation)
     }
 }
@@ -51,8 +52,8 @@ pub(super) fn stall(slot: u32, generation: u32, started: u64, ended: u64) -> Sta
         slot,
         generation,
         thread_id: NOBODY,
-        started_nanos: started,
-        ended_nanos: ended,
+        started_nanos: millis(started).0,
+        ended_nanos: millis(ended).0,
         iteration: 100,
     }
 }
@@ -93,13 +94,13 @@ impl Bench {
         };
         let mut around = Surroundings {
             runtime: self.runtime,
-            schedule: Schedule::new(Nanos(100)),
+            schedule: Schedule::new(millis(100)),
             sampler: &mut self.sampler,
             thread_here: &Some,
             reread: &mut { busy_since },
             is_current: &mut || true,
         };
-        let now = Nanos(now);
+        let now = millis(now);
         self.loops
             .introduce(states, stalls, &mut around, now, &mut facts);
         self.loops

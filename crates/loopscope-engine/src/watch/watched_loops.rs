@@ -62,8 +62,8 @@ impl WatchedLoops {
         out: &mut Vec<Fact>,
     ) {
         for event in stalls {
-            if let Some(watched) = self.by_place.get(&place_of(event)) {
-                out.extend(self.ended(watched, event));
+            if let Some(watched) = self.by_place.get_mut(&place_of(event)) {
+                watched.end_busy(event, out);
             }
         }
         for state in states {
@@ -82,7 +82,7 @@ impl WatchedLoops {
         for state in states {
             for (place, mut watched) in self.take_earlier(state) {
                 let of_this = stalls.iter().filter(|event| place_of(event) == place);
-                out.extend(of_this.filter_map(|event| self.ended(&watched, event)));
+                of_this.for_each(|event| watched.end_busy(event, out));
                 watched.finish(out);
             }
         }
@@ -95,15 +95,6 @@ impl WatchedLoops {
         self.by_place
             .entry(place)
             .or_insert_with(|| WatchedLoop::new(key, state, around, now))
-    }
-
-    fn ended(&self, watched: &WatchedLoop, event: &StallEvent) -> Option<Fact> {
-        let started = Nanos(event.started_nanos);
-        watched.can_vouch_for(started).then(|| Fact::BusyEnded {
-            key: self.key(place_of(event)),
-            started,
-            ended: Nanos(event.ended_nanos),
-        })
     }
 
     /// Takes out the earlier loops of a slot.
@@ -136,9 +127,11 @@ mod tests {
     /// What was told of the ends of loops and of their busy periods, as `GENERATION what`.
     fn endings(facts: &[Fact]) -> Vec<String> {
         let ending = |fact: &Fact| match fact {
-            Fact::BusyEnded { key, ended, .. } => {
-                Some(format!("{} free at {}", key.generation, ended.0))
-            }
+            Fact::BusyEnded { key, ended, .. } => Some(format!(
+                "{} free at {}",
+                key.generation,
+                ended.0 / 1_000_000
+            )),
             Fact::LoopGone { key } => Some(format!("{} gone", key.generation)),
             Fact::LoopSeen { key, .. } => Some(format!("{} seen", key.generation)),
             _ => None,

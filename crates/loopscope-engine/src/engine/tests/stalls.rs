@@ -3,10 +3,12 @@
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
     observation::{
-        Ending, Fact, Gil, InsideLoop, LoopInfo, LoopKey, LoopRuntime, ProcessRuntime, Sample,
+        Ending, Fact, Gil, InsideLoop, LoopInfo, LoopKey, LoopRuntime, ProcessRuntime, RunState,
+        Sample,
     },
-    report::{Severity, StallCause},
+    report::{Incident, Severity, StallCause},
     testing::{Bench, millis, running, sleeping_in_handler},
+    time::Nanos,
 };
 
 fn without_frames() -> Sample {
@@ -330,4 +332,37 @@ fn a_loop_in_another_slot_or_seen_again_ends_no_stall() {
     bench.see_loop(other, LoopRuntime::Asyncio, 4101);
     assert_eq!(bench.changes(), [Opened]);
     assert_eq!(bench.only(250).closed_at, None);
+}
+
+/// A native loop's busy period from 1.0 s to 1.2 s, told at 20 s, when it became known to be a loop.
+fn told_late(looks: Vec<(Nanos, Sample)>) -> Vec<Incident> {
+    let mut bench = Bench::of(ProcessRuntime::Native, LoopRuntime::Epoll);
+    let before = Fact::BusyBefore {
+        key: bench.key,
+        started: millis(1_000),
+        ended: millis(1_200),
+        looks,
+    };
+    bench.at(20_000, before.clone());
+    bench.at(20_001, before);
+    bench.incidents(20_002)
+}
+
+#[test]
+fn a_stall_from_before_its_thread_was_known_for_a_loop_is_told_with_its_own_times() {
+    let incidents = told_late(vec![(millis(1_110), without_frames())]);
+    let told: Vec<_> = incidents
+        .iter()
+        .map(|one| (one.duration_seconds, one.severity, one.count))
+        .collect();
+    assert_eq!(told, [(0.2, Severity::Degraded, 1)]);
+}
+
+#[test]
+fn a_thread_that_was_parked_before_it_was_known_for_a_loop_did_not_stall() {
+    let mut parked = without_frames();
+    parked.thread.run_state = RunState::Sleeping;
+    parked.thread.syscall = Some(202);
+    assert_eq!(told_late(vec![(millis(1_110), parked)]), []);
+    assert_eq!(told_late(Vec::new()), []);
 }
