@@ -138,6 +138,19 @@ impl Model {
         newest.map(|(key, _)| *key)
     }
 
+    /// The living loops that had a loop's slot before it.
+    pub(crate) fn living_loops_before(&self, key: LoopKey) -> Vec<LoopKey> {
+        let first = LoopKey {
+            generation: 0,
+            ..key
+        };
+        let before = self.loops.range(first..key);
+        before
+            .filter(|(_, known)| known.ended.is_none())
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
     /// Drops what ended longer ago than the configuration keeps it, except the main process.
     pub(crate) fn forget_ended(&mut self, now: Nanos, config: &Config) {
         let keep = config.ended_retention;

@@ -178,6 +178,18 @@ pub enum Fact {
         /// What.
         event: Box<Event>,
     },
+    /// A busy period over the stall threshold ended before its thread was known to be a loop; told once it
+    /// is known.
+    BusyBefore {
+        /// Which loop.
+        key: LoopKey,
+        /// When the loop left its poll.
+        started: Nanos,
+        /// When it entered the next one.
+        ended: Nanos,
+        /// The looks that were taken of it, and when.
+        looks: Vec<(Nanos, Sample)>,
+    },
     /// Something was lost on the way: ring records overwritten unread, tables full, processes out of reach.
     Lost {
         /// What, in words for a surface: `stall records`, `loops`, `processes`.

@@ -218,6 +218,15 @@ fn fact() -> impl Strategy<Value = Fact> {
         started,
         ended,
     });
+    let looks = vec((time(), sample()), 0..3);
+    let before = (loop_key(), time(), time(), looks).prop_map(|(key, started, ended, looks)| {
+        Fact::BusyBefore {
+            key,
+            started,
+            ended,
+            looks,
+        }
+    });
     let lost = prop::sample::select(vec!["processes", "loops", "stall records"]).prop_map(|what| {
         Fact::Lost {
             what: what.into(),
@@ -236,6 +245,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => loop_key().prop_map(|key| Fact::LoopGone { key }),
         20 => sampled,
         8 => ended,
+        2 => before,
         1 => lost,
         14 => work::fact(),
         1 => time().prop_map(|by| Fact::ObserverLate { by }),

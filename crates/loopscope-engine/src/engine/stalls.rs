@@ -49,6 +49,25 @@ impl Engine {
         self.take_steps(key, steps, ended);
     }
 
+    /// A busy period from before the loop was known to be one.
+    pub(super) fn be_busy_before(
+        &mut self,
+        key: LoopKey,
+        (started, ended): (Nanos, Nanos),
+        looks: &[(Nanos, Sample)],
+        at: Nanos,
+    ) {
+        let Some(rules) = self.rules(key) else { return };
+        let Some(known) = self.model.loops.get_mut(&key) else {
+            return;
+        };
+        let steps = known
+            .stalls
+            .busy_before(started, ended.min(at), looks, &rules);
+        self.agent.samples += looks.len() as u64;
+        self.take_steps(key, steps, ended);
+    }
+
     pub(super) fn take_steps(&mut self, key: LoopKey, steps: Vec<Step>, at: Nanos) {
         for step in steps {
             match step {

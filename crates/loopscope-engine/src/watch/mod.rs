@@ -12,7 +12,10 @@ mod observer;
 mod sampling;
 mod schedule;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod watched_loop;
+mod watched_loops;
 mod watched_process;
 
 use std::collections::{BTreeMap, BTreeSet};
