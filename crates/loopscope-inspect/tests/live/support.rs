@@ -74,7 +74,13 @@ impl Program {
 
     /// Tells the program to go on, and waits for what it says then.
     pub(crate) fn go_on(&mut self) -> String {
-        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.ask("")
+    }
+
+    /// Gives the program a line, and waits for what it says then.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let input = self.child.stdin.as_mut().unwrap();
+        writeln!(input, "{line}").unwrap();
         self.read_line()
     }
 

@@ -1,20 +1,23 @@
-//! Holds dumps against what the targets say of themselves from inside.
-//!
-//! Each program of `tests/programs` that these tests run comes to rest, answers with what it knows of its
-//! own tasks, threads and loops, and is dumped from outside; the two must be the same. Every interpreter
-//! that is found is run; a package that an interpreter lacks is said to be skipped.
+//! What a dump says of real programs, compared with what they say of themselves.
 
-#[path = "../common/pythons.rs"]
-mod pythons;
-#[path = "../live/support.rs"]
-#[expect(
-    dead_code,
-    reason = "the tests of looks use more of it than those of dumps"
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says on its own output what it runs"
 )]
-mod support;
 
 mod busy;
+mod check;
 mod compare;
+#[path = "../common/pythons.rs"]
+mod pythons;
+#[expect(dead_code, reason = "most of it serves the tests of single threads")]
+#[path = "../live/support.rs"]
+mod support;
+mod told;
+mod unharmed;
+
+mod holding;
 mod loops;
-mod target;
 mod waits;

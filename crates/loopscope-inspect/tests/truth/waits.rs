@@ -1,51 +1,31 @@
-//! Every way to wait.
+//! All ways of waiting, task by task.
 
-use loopscope_inspect::{DumpMode, LoopState};
-
-use crate::compare::assert_true;
+use crate::check::{check, check_all, check_with};
+use crate::compare::fail_with;
 use crate::pythons;
-use crate::target::Target;
-
-const MODES: [DumpMode; 3] = [DumpMode::Live, DumpMode::Stop, DumpMode::Snapshot];
 
 #[test]
-fn each_way_to_wait_on_asyncios_own_loop_is_told_as_it_is() {
-    for python in pythons::all() {
-        let target = Target::start(python, "every_wait.py", &["asyncio"]);
-        for mode in MODES {
-            let dump = target.dump(mode);
-            assert_true(&dump, &target.truth);
-            assert_eq!(dump.loops.len(), 1);
-            assert_eq!(dump.loops[0].state, LoopState::Idle, "{mode:?}");
-            assert_eq!(dump.deadlocks, Vec::<Vec<_>>::new());
-        }
-    }
+fn every_way_of_waiting_is_told_apart_on_asyncio() {
+    check_all("waits.py", &["asyncio"]);
 }
 
 #[test]
-fn each_way_to_wait_on_uvloop_is_told_as_it_is() {
-    for python in pythons::all() {
-        if !python.has_uvloop {
-            println!("SKIPPED: {} has no uvloop", python.path.display());
-            continue;
-        }
-        let target = Target::start(python, "every_wait.py", &["uvloop"]);
-        for mode in MODES {
-            assert_true(&target.dump(mode), &target.truth);
-        }
-    }
+fn every_way_of_waiting_is_told_apart_on_uvloop() {
+    check_with("uvloop", "waits.py", &["uvloop"]);
 }
 
 #[test]
-fn each_way_to_wait_of_anyio_is_told_as_it_is() {
-    for python in pythons::all() {
-        if !python.has_package("anyio") {
-            println!("SKIPPED: {} has no anyio", python.path.display());
-            continue;
-        }
-        let target = Target::start(python, "anyio_waits.py", &[]);
-        for mode in MODES {
-            assert_true(&target.dump(mode), &target.truth);
-        }
-    }
+fn a_debug_allocator_and_a_debugged_loop_change_nothing() {
+    let check_one = |python| check(python, &["-X", "dev"], "waits.py", &["asyncio"]);
+    fail_with(
+        &pythons::all()
+            .iter()
+            .flat_map(check_one)
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn the_ways_of_anyio_are_told_apart() {
+    check_with("anyio", "anyio_waits.py", &[]);
 }

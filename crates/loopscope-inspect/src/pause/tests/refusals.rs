@@ -247,7 +247,7 @@ fn a_filter_of_system_calls_does_not_kill_for_a_snapshot() {
             Err(error) => panic!("{error:?}"),
         }
         target.assert_unharmed();
-        assert_eq!(children(target.pid()), []);
+        assert_eq!(children(target.pid()), Vec::<u32>::new());
         let filter = kernel::thread_status(target.pid(), target.pid(), "Seccomp");
         assert_eq!(filter.as_deref(), Some("2"));
     }
