@@ -1,43 +1,70 @@
-//! Builds the pulse and hands its path to the program, which carries it inside.
+//! Builds the pulse and the Python agent, and hands their paths to the program, which carries them inside.
 //!
-//! A nested build, because the pulse is an object of its own with a profile of its own. It has a target
-//! folder of its own too, so that it never waits for the lock of the build it runs in.
+//! Nested builds, because each is an object of its own with a profile of its own. They have a target folder
+//! of their own too, so that they never wait for the lock of the build they run in.
 
-use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, io};
 
-fn main() {
+/// What the objects are made from.
+const SOURCES: [&str; 3] = ["loopscope-pulse", "loopscope-recorder", "loopscope-python"];
+
+/// The Python files that the program carries, under `loopscope-python/python`.
+const PYTHON_FOLDERS: [(&str, &str); 2] =
+    [("inject", "inject"), ("loopscope", "package/loopscope")];
+
+fn main() -> io::Result<()> {
     let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let crates = own.parent().unwrap_or(Path::new("."));
-    for source in ["loopscope-pulse", "loopscope-recorder"] {
-        println!(
-            "cargo::rerun-if-changed={}",
-            crates.join(source).join("src").display()
-        );
-        println!(
-            "cargo::rerun-if-changed={}",
-            crates.join(source).join("Cargo.toml").display()
-        );
+    let crates = own.parent().unwrap_or(Path::new(".")).to_path_buf();
+    for source in SOURCES {
+        for part in ["src", "Cargo.toml"] {
+            println!(
+                "cargo::rerun-if-changed={}",
+                crates.join(source).join(part).display()
+            );
+        }
     }
-    let target = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("pulse");
+    let pulse = build(&crates, "loopscope-pulse");
+    println!(
+        "cargo::rustc-env=LOOPSCOPE_PULSE_OBJECT={}",
+        pulse.display()
+    );
+    let agent = build(&crates, "loopscope-python");
+    let listed = out_dir().join("agent_files.rs");
+    fs::write(
+        listed,
+        list_files(&crates.join("loopscope-python/python"), &agent)?,
+    )
+}
+
+fn out_dir() -> PathBuf {
+    PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default())
+}
+
+/// Builds a package; returns the path of its object.
+fn build(crates: &Path, package: &str) -> PathBuf {
+    let target = out_dir().join("pulse");
     let triple = env::var("TARGET").unwrap_or_default();
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     build
         .args([
             "build",
             "--package",
-            "loopscope-pulse",
+            package,
             "--profile",
             "pulse",
             "--locked",
         ])
         .args(["--target", &triple])
         .arg("--manifest-path")
-        .arg(crates.join("loopscope-pulse/Cargo.toml"))
+        .arg(crates.join(package).join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target);
-    // Settings of the build around it (clippy's wrapper, coverage flags) are not meant for the pulse.
+        .arg(&target)
+        // The agent's interface is the stable one: no interpreter has a say in the build.
+        .env("PYO3_NO_PYTHON", "1");
+    // Settings of the build around it (clippy's wrapper, coverage flags) are not meant for these.
     for name in [
         "RUSTC_WORKSPACE_WRAPPER",
         "RUSTC_WRAPPER",
@@ -47,10 +74,33 @@ fn main() {
         build.env_remove(name);
     }
     let built = build.status().is_ok_and(|status| status.success());
-    assert!(built, "the pulse could not be built: {build:?}");
-    let object = target.join(triple).join("pulse/libloopscope_pulse.so");
-    println!(
-        "cargo::rustc-env=LOOPSCOPE_PULSE_OBJECT={}",
-        object.display()
-    );
+    assert!(built, "{package} could not be built: {build:?}");
+    let name = package.replace('-', "_");
+    target.join(triple).join(format!("pulse/lib{name}.so"))
+}
+
+/// A list of the agent's files, as Rust source: where each belongs, and its bytes.
+fn list_files(python: &Path, agent: &Path) -> io::Result<String> {
+    let mut list = String::from("const FILES: &[(&str, &[u8])] = &[\n");
+    let mut add = |name: &str, path: &Path| {
+        list.push_str(&format!(
+            "    ({name:?}, include_bytes!({:?})),\n",
+            path.display().to_string()
+        ));
+    };
+    for (folder, placed) in PYTHON_FOLDERS {
+        let folder = python.join(folder);
+        println!("cargo::rerun-if-changed={}", folder.display());
+        let mut files = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        files.sort_by_key(fs::DirEntry::file_name);
+        for file in files.iter().filter(|file| file.path().is_file()) {
+            add(
+                &format!("{placed}/{}", file.file_name().to_string_lossy()),
+                &file.path(),
+            );
+        }
+    }
+    add("package/loopscope/_native.abi3.so", agent);
+    list.push_str("];\n");
+    Ok(list)
 }

@@ -12,6 +12,7 @@ mod schema;
 mod suites;
 mod test;
 mod venv;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -37,12 +38,14 @@ enum Task {
     },
     /// Unpacks the interpreters of other Debian suites that tests run on, and lists all that they run on
     Interpreters,
-    /// Writes schema/report.schema.json
+    /// Writes the JSON Schemas in schema/
     Schema {
-        /// Fail if the file is stale instead of writing it
+        /// Fail if a file is stale instead of writing it
         #[arg(long)]
         check: bool,
     },
+    /// Builds the Python wheel, with the command in it, into target/wheels
+    Wheel,
     /// Measures what watching costs and how fast it tells
     Bench {
         /// Fewer and shorter rounds: a look, not a measurement
@@ -61,6 +64,7 @@ fn main() -> Result<()> {
         Task::Test { quick } => test::run(&shell, quick),
         Task::Interpreters => venv::prepare(&shell).map(drop),
         Task::Schema { check } => schema::run(check),
+        Task::Wheel => wheel::build(&shell),
         Task::Bench { quick, only } => bench::run(&shell, quick, &only),
     }
 }

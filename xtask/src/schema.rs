@@ -1,14 +1,18 @@
-//! The committed JSON Schema of the report, generated from the types that are serialised.
+//! The committed JSON Schemas of reports and dumps, generated from the types that are serialised.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-use loopscope_engine::schema::report_schema_text;
+use loopscope_engine::schema::{dump_schema_text, report_schema_text};
 
-/// Writes the schema, or with `check` fails where the committed one differs.
+/// Writes the schemas, or with `check` fails where a committed one differs.
 pub(crate) fn run(check: bool) -> Result<()> {
-    let path = crate::root().join("schema/report.schema.json");
-    let fresh = report_schema_text();
+    one("schema/report.schema.json", &report_schema_text(), check)?;
+    one("schema/dump.schema.json", &dump_schema_text(), check)
+}
+
+fn one(name: &str, fresh: &str, check: bool) -> Result<()> {
+    let path = crate::root().join(name);
     if check {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         if committed != fresh {

@@ -58,6 +58,9 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
+    cmd!(shell, "cargo test -p loopscope-cli --test agent")
+        .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
+        .run()?;
     let ends = match pythons {
         [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
         few => few.to_vec(),
@@ -67,6 +70,10 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
         .filter(|one| !ends.contains(one))
         .cloned()
         .collect();
+    let all = joined(pythons);
+    cmd!(shell, "cargo test -p loopscope-cli --test dump")
+        .env("LOOPSCOPE_TEST_PYTHONS", all)
+        .run()?;
     truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());

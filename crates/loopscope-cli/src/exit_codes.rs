@@ -18,8 +18,15 @@ pub(crate) const UNREACHABLE: u8 = 3;
 /// The command line is wrong (`EX_USAGE` of sysexits.h). Not 2, which would read as critical.
 pub(crate) const USAGE: u8 = 64;
 
-/// What was asked for cannot be had: a missing program, an unreadable file (`EX_UNAVAILABLE`).
+/// There is no such process, or it ended meanwhile (`EX_NOINPUT`).
+pub(crate) const NO_PROCESS: u8 = 66;
+
+/// What was asked for cannot be had: a missing program, an unreadable file, a process of a kind that
+/// cannot be read (`EX_UNAVAILABLE`).
 pub(crate) const UNAVAILABLE: u8 = 69;
+
+/// The kernel does not let this user do it (`EX_NOPERM`).
+pub(crate) const NOT_PERMITTED: u8 = 77;
 
 /// The target exists but cannot be executed, as a shell says it.
 pub(crate) const NOT_EXECUTABLE: u8 = 126;

@@ -1,12 +1,14 @@
 //! The `loopscope` program: reads the command line and hands over to the command.
 
 mod demo;
+mod dump;
 mod exit_codes;
 mod health;
 mod messages;
 mod postmortem;
 mod recordings;
 mod run;
+mod screen;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Dump(dump::DumpArgs),
     Health(health::HealthArgs),
     Demo(demo::DemoArgs),
     Recordings(recordings::RecordingsArgs),
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Run(args) => run::run(args),
+            Command::Dump(args) => dump::run(args),
             Command::Health(args) => health::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Recordings(args) => recordings::run(args),

@@ -14,10 +14,12 @@ mod files;
 mod http;
 mod node;
 mod services;
+mod tracked;
 mod waiting;
 
 pub(crate) use causes::for_cause;
 pub(crate) use evidence::Evidence;
+pub(crate) use tracked::for_tracked_call;
 
 use evidence::Language;
 
@@ -128,9 +130,37 @@ fn by_calls<'a>(
     })
 }
 
+/// Calls that return at once whatever they are given: where one of them is the only call on the line, the
+/// line is at work on something else, the body of its loop most often.
+const RETURN_AT_ONCE: &[&str] = &[
+    "enumerate",
+    "filter",
+    "getattr",
+    "hasattr",
+    "id",
+    "isinstance",
+    "iter",
+    "len",
+    "map",
+    "next",
+    "range",
+    "reversed",
+    "super",
+    "type",
+    "zip",
+    ".add",
+    ".append",
+    ".get",
+    ".items",
+    ".keys",
+    ".setdefault",
+    ".values",
+];
+
 /// The call to name: the one that the entry is about, else the only one on the line, else the entry.
 fn named_call<'a>(evidence: &Evidence<'a>, entry: Option<&'static Entry>) -> Option<&'a str> {
-    let mut calls = evidence.culprit_calls();
+    let may_last = |call: &&str| !RETURN_AT_ONCE.iter().any(|known| is_call(known, call));
+    let mut calls = evidence.culprit_calls().filter(may_last);
     let is_meant = |call: &&str| entry.is_some_and(|entry| entry.names_call(call));
     if let Some(call) = evidence.culprit_calls().find(is_meant) {
         return Some(call);
@@ -156,12 +186,7 @@ impl Entry {
     }
 
     fn names_call(&self, call: &str) -> bool {
-        self.calls
-            .iter()
-            .any(|pattern| match pattern.strip_prefix('.') {
-                Some(method) => call.contains('.') && last_segment(call) == method,
-                None => call == *pattern,
-            })
+        self.calls.iter().any(|pattern| is_call(pattern, call))
     }
 
     fn fits(&self, evidence: &Evidence) -> bool {
@@ -177,6 +202,14 @@ impl Entry {
             verify: Some(VERIFY.to_owned()),
             rule: self.rule.map(str::to_owned),
         }
+    }
+}
+
+/// Whether a call is the one of a pattern: a whole name, or `.name` for a method of anything.
+fn is_call(pattern: &str, call: &str) -> bool {
+    match pattern.strip_prefix('.') {
+        Some(method) => call.contains('.') && last_segment(call) == method,
+        None => call == pattern,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{Frame, Gil, RunState},
-    report::{CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    observation::{Frame, Gil, RunState, ThreadState},
+    report::{Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Case<'a> {
     pub(crate) until: Nanos,
     /// How long the process was stopped within the period.
     pub(crate) stopped: Nanos,
+    /// How long the garbage collector paused the process within the period.
+    pub(crate) gc_paused: Nanos,
     /// How late the observer itself looked within the period.
     pub(crate) observer_late: Nanos,
     /// Why the process's stacks cannot be read.
@@ -52,6 +54,9 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
     if is_starved(case) {
         return bystander(StallCause::CpuStarved, looks);
     }
+    if is_gc_pause(case) {
+        return gc_pause(case);
+    }
     let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
     if let Some(holder) = lock::holder(looks, case.from, case.config.single_callback_share) {
         return lock_wait(&holder, looks);
@@ -63,6 +68,54 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
     }
 }
 
+/// What one look at a thread that is kept from its loop tells. No more than a place: whether it stood there
+/// all the while takes several looks.
+pub(crate) struct OneLook {
+    /// The line to blame, where it is the application's own.
+    pub(crate) culprit: Option<Culprit>,
+    /// That line, or else the innermost one inside the loop.
+    pub(crate) at: Option<Frame>,
+    /// The call on that line.
+    pub(crate) call: Option<String>,
+    /// What to do about it.
+    pub(crate) advice: Advice,
+}
+
+/// Reads one stack, innermost first.
+pub(crate) fn of_one_look(stack: &[Frame], thread: &ThreadState) -> OneLook {
+    one_look(stack, |inside, depth| {
+        advice::for_call(&Evidence::new(inside, depth, thread, &[]))
+    })
+}
+
+/// Reads the stack of the thread whose lock is waited for.
+pub(crate) fn of_lock_holder(stack: &[Frame]) -> OneLook {
+    one_look(stack, advice::for_lock_holder)
+}
+
+/// Whether a thread stands between its poll and the first callback.
+pub(crate) fn is_after_poll(stack: &[Frame]) -> bool {
+    lock::is_after_poll(stack)
+}
+
+fn one_look(
+    stack: &[Frame],
+    advise: impl FnOnce(&[Frame], usize) -> (Option<String>, Advice),
+) -> OneLook {
+    let found = blame_frames(stack);
+    let inside = inside_loop(stack);
+    let advised = found
+        .as_ref()
+        .map(|found| advise(inside, found.depth_in(inside)));
+    let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    OneLook {
+        culprit: found.as_ref().and_then(Blame::culprit),
+        at: found.map(Blame::into_frame),
+        call,
+        advice,
+    }
+}
+
 fn is_suspended(case: &Case) -> bool {
     let length = case.until.since(case.from).0;
     let stopped = |look: &&Look| look.thread.run_state == RunState::Stopped;
@@ -70,6 +123,23 @@ fn is_suspended(case: &Case) -> bool {
     let seen_stopped = stacks::weight(looks.iter().filter(stopped));
     (length > 0 && case.stopped.0 >= length.div_ceil(2))
         || seen_stopped * 2 > stacks::weight(looks.iter())
+}
+
+/// The collector runs on whichever thread happens to cross its threshold and keeps all others waiting.
+fn is_gc_pause(case: &Case) -> bool {
+    let length = case.until.since(case.from).0;
+    length > 0 && case.gc_paused.0 >= length.div_ceil(2)
+}
+
+/// Where the collector was started from is chance: it is shown, and it neither groups nor gets blamed.
+fn gc_pause(case: &Case) -> Diagnosis {
+    let paused = crate::summary::duration(case.gc_paused);
+    Diagnosis {
+        note: Some(format!("the garbage collector paused it for {paused}")),
+        gil_held: Some(true),
+        culprit: None,
+        ..bystander(StallCause::GcPause, case.looks.as_slice())
+    }
 }
 
 fn is_starved(case: &Case) -> bool {
@@ -170,8 +240,8 @@ fn single_callback(run: &[&Look]) -> Diagnosis {
         frames: report_frames(&shown.stack),
         task: task_ref(shown),
         advice,
+        chain: chain(call.as_deref(), &shown.stack, found.as_ref()),
         call,
-        chain: chain(&shown.stack, found.as_ref()),
         ..Diagnosis::default()
     }
 }
@@ -191,9 +261,9 @@ fn lock_wait(holder: &lock::Holder, looks: &[Look]) -> Diagnosis {
         frames: report_frames(holder.frames),
         task: own.and_then(task_ref),
         advice,
-        call,
         lock_holder: Some(holder.thread_id),
-        chain: chain(holder.frames, found.as_ref()),
+        chain: chain(call.as_deref(), holder.frames, found.as_ref()),
+        call,
         ..Diagnosis::default()
     }
 }
@@ -244,11 +314,27 @@ fn gil_held(looks: &[&Look]) -> Option<bool> {
     (known > 0).then_some(own * 2 > known)
 }
 
-/// The functions that a fingerprint is made of: the application's own from the culprit outward, or the
-/// innermost ones of libraries where none of its own is on the stack.
-fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
+/// What a fingerprint is made of: the call to blame where it is known, since one function may make
+/// several that block, then the functions.
+fn chain(call: Option<&str>, stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
+    let call = call.map(|call| format!("call {call}"));
+    call.into_iter().chain(functions(stack, found)).collect()
+}
+
+/// The application's own functions from the culprit outward, or the innermost ones of libraries where
+/// none of its own is on the stack.
+fn functions(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
     let inside = inside_loop(stack);
     let from = found.map_or(0, |found| found.depth_in(inside));
+    chain_from(inside, from)
+}
+
+/// The same for a stack that no loop's driver is on.
+pub(crate) fn chain_of(stack: &[Frame]) -> Vec<String> {
+    chain_from(stack, 0)
+}
+
+fn chain_from(inside: &[Frame], from: usize) -> Vec<String> {
     let outward = inside.get(from..).unwrap_or_default();
     let own = outward.iter().filter(|frame| is_in_app(frame));
     let names = |frame: &Frame| qualified(&frame.file, &frame.function);
@@ -260,7 +346,8 @@ fn chain(stack: &[Frame], found: Option<&Blame>) -> Vec<String> {
     }
 }
 
-fn report_frames(stack: &[Frame]) -> Vec<ReportFrame> {
+/// A stack as the report shows it.
+pub(crate) fn report_frames(stack: &[Frame]) -> Vec<ReportFrame> {
     stack.iter().map(report_frame).collect()
 }
 

@@ -26,8 +26,8 @@ pub enum ChangeKind {
     Escalated,
     /// More is known of it: the line to blame, or its count reached a power of ten.
     Updated,
-    /// Its occurrence ended. Said for the first occurrence and for each one that had been critical; the
-    /// others of a repeated fault end silently.
+    /// Its occurrence ended. Said for the first occurrence, for each one that had been critical, and for
+    /// each of a fault that lasts by its nature; the other occurrences of a repeated stall end silently.
     Closed,
 }
 

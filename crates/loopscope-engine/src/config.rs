@@ -4,6 +4,7 @@
 //! the engine does that.
 
 use crate::time::Nanos;
+pub use crate::trend::TrendRule;
 
 /// The thresholds of the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +25,8 @@ pub struct Config {
     /// Kubernetes liveness check with its default period of 10 s.
     pub livez_limit: Nanos,
     /// A stall is put down to a starved processor when the thread waited in the run queue for this share
-    /// of the time between the first and the last look. One half: more than it was given.
+    /// of the time between the first and the last look, and would have stayed under the threshold without
+    /// that. One quarter: less than that is what two busy threads on one processor take from each other.
     pub starved_share: f64,
     /// One callback is to blame when it was on for at least this share of the time looked at. One half:
     /// more than all others together.
@@ -41,6 +43,36 @@ pub struct Config {
     pub max_loops: usize,
     /// How long an ended process or loop stays in the report. 60 s, as `recent_window`.
     pub ended_retention: Nanos,
+    /// A failed task's exception that nobody has taken after this time counts as one that nobody takes. 5 s:
+    /// whoever awaits a task at all mostly does so at once.
+    pub task_failure_grace: Nanos,
+    /// So many failed tasks on one loop within the join window degrade the service; fewer are shown.
+    pub failed_tasks_degraded: u64,
+    /// A task that has been alive for less is not stuck. 5 min: longer than any request.
+    pub stuck_after: Nanos,
+    /// An executor that has had more to do than threads for this long is saturated. 1 s: shorter ones are
+    /// bursts, which a queue is for.
+    pub saturation_after: Nanos,
+    /// A pool that callers have been waiting for without a break for this long is exhausted. 1 s, as above.
+    pub pool_wait_after: Nanos,
+    /// So many failures of one tracked call within a minute, and half of its calls, degrade the service.
+    pub failed_calls_degraded: u64,
+    /// Resident memory of one process from here on is worth a look. 1 GiB.
+    pub memory_high_bytes: u64,
+    /// The share of what a process may have from which it is about to be killed.
+    pub memory_critical_share: f64,
+    /// The share of the descriptors that a process may have open from which it is worth a look.
+    pub descriptors_high_share: f64,
+    /// The same from which it is about to fail.
+    pub descriptors_critical_share: f64,
+    /// Growth of the tasks of one site within ten minutes. Three minutes of samples at least, and twenty
+    /// tasks: what grows slower than that has hours until it hurts.
+    pub task_leak: TrendRule,
+    /// Growth of a process's memory within half an hour. Ten minutes of samples at least, since warming up
+    /// takes minutes, and 64 MiB: caches that fill grow by less.
+    pub memory_growth: TrendRule,
+    /// Growth of a process's descriptors within half an hour.
+    pub descriptor_growth: TrendRule,
 }
 
 impl Default for Config {
@@ -51,13 +83,38 @@ impl Default for Config {
             recent_window: Nanos::from_millis(60_000),
             join_window: Nanos::from_millis(300_000),
             livez_limit: Nanos::from_millis(30_000),
-            starved_share: 0.5,
+            starved_share: 0.25,
             single_callback_share: 0.5,
             max_looks: 64,
             max_incidents: 1_000,
             max_processes: 4_096,
             max_loops: 16_384,
             ended_retention: Nanos::from_millis(60_000),
+            task_failure_grace: Nanos::from_millis(5_000),
+            failed_tasks_degraded: 5,
+            stuck_after: Nanos::from_millis(300_000),
+            saturation_after: Nanos::from_millis(1_000),
+            pool_wait_after: Nanos::from_millis(1_000),
+            failed_calls_degraded: 5,
+            memory_high_bytes: 1 << 30,
+            memory_critical_share: 0.9,
+            descriptors_high_share: 0.8,
+            descriptors_critical_share: 0.95,
+            task_leak: TrendRule {
+                min_span: Nanos::from_millis(180_000),
+                min_growth: 20.0,
+                min_share: 0.5,
+            },
+            memory_growth: TrendRule {
+                min_span: Nanos::from_millis(600_000),
+                min_growth: 64.0 * 1_048_576.0,
+                min_share: 0.1,
+            },
+            descriptor_growth: TrendRule {
+                min_span: Nanos::from_millis(300_000),
+                min_growth: 50.0,
+                min_share: 0.2,
+            },
         }
     }
 }

@@ -4,7 +4,9 @@
 //! into the book. Time comes in with each observation; nothing here reads a clock or does I/O.
 
 mod facts;
+mod failures;
 mod stalls;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +19,7 @@ use crate::{
     probes,
     report::{AgentHealth, Report},
     report_build,
+    rules::FindingKey,
     time::{Nanos, WallAnchor},
 };
 
@@ -48,6 +51,10 @@ pub struct Engine {
     unseen: BTreeMap<ProcessKey, OccurrenceId>,
     /// Incidents about losses that last.
     losses: BTreeMap<String, OccurrenceId>,
+    /// Incidents about faults that last.
+    findings: BTreeMap<FindingKey, OccurrenceId>,
+    /// When such faults were last looked for.
+    checked_at: Nanos,
 }
 
 impl Engine {
@@ -77,6 +84,8 @@ impl Engine {
             late: VecDeque::new(),
             unseen: BTreeMap::new(),
             losses: BTreeMap::new(),
+            findings: BTreeMap::new(),
+            checked_at: started,
         }
     }
 
@@ -85,6 +94,7 @@ impl Engine {
         self.now = self.now.max(observation.at);
         self.take_fact(&observation.fact, self.now);
         self.suspend_stopped(self.now);
+        self.check_work(self.now);
         self.book.escalate(self.now);
         self.sweep(self.now);
     }

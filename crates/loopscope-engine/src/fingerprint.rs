@@ -1,7 +1,7 @@
 //! What groups repeated occurrences of one fault: over runs, hosts and deploys.
 //!
-//! Kind, cause and the chain of the application's functions, never line numbers: those move with each
-//! deploy. The prefix is the version of this recipe; a changed recipe gets a new one.
+//! Kind, cause, the blocking call where it is known, and the chain of the application's functions, never
+//! line numbers: those move with each deploy. The prefix is the version of this recipe; a changed recipe gets a new one.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,6 +32,22 @@ pub(crate) fn qualified(file: &str, function: &str) -> String {
 fn kind_word(kind: IncidentKind) -> &'static str {
     match kind {
         IncidentKind::LoopStall => "loop_stall",
+        IncidentKind::TaskFailure => "task_failure",
+        IncidentKind::TaskLeak => "task_leak",
+        IncidentKind::TaskStuck => "task_stuck",
+        IncidentKind::CallbackFailure => "callback_failure",
+        IncidentKind::BlockingCall => "blocking_call",
+        IncidentKind::SlowCall => "slow_call",
+        IncidentKind::CallFailure => "call_failure",
+        IncidentKind::SlowQuery => "slow_query",
+        IncidentKind::ConnectionFailure => "connection_failure",
+        IncidentKind::ConnectionLeak => "connection_leak",
+        IncidentKind::PoolExhaustion => "pool_exhaustion",
+        IncidentKind::ExecutorSaturation => "executor_saturation",
+        IncidentKind::MemoryHigh => "memory_high",
+        IncidentKind::MemoryGrowth => "memory_growth",
+        IncidentKind::DescriptorHigh => "descriptor_high",
+        IncidentKind::DescriptorGrowth => "descriptor_growth",
         IncidentKind::ProcessDied => "process_died",
         IncidentKind::ObserverDegraded => "observer_degraded",
     }

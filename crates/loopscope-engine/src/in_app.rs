@@ -25,7 +25,11 @@ const LOOP_RUNNERS: &[&str] = &["run_forever", "run_until_complete"];
 
 /// Whether a frame is the application's own code.
 pub(crate) fn is_in_app(frame: &Frame) -> bool {
-    let file = &*frame.file;
+    is_in_app_file(&frame.file)
+}
+
+/// Whether code of a file is the application's own.
+pub(crate) fn is_in_app_file(file: &str) -> bool {
     if file.starts_with('<') {
         return TYPED_IN.iter().any(|typed| file.starts_with(typed));
     }

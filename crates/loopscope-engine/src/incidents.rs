@@ -73,6 +73,10 @@ impl Book {
         let print = fingerprint(subject.kind, diagnosis.cause, &diagnosis.chain);
         let escalates = subject.kind == IncidentKind::LoopStall;
         let mut occurrence = OpenOccurrence::new(since, print, severity, escalates);
+        // The end of a repeated stall is no news; that of a leak is, and that somebody handled a failure.
+        let is_stall = subject.kind == IncidentKind::LoopStall;
+        let lasts = subject.kind.lasts() || subject.kind == IncidentKind::TaskFailure;
+        occurrence.tells_end = lasts && !is_stall;
         self.attach(id, &mut occurrence, subject, diagnosis, at);
         self.open.insert(id, occurrence);
         id
@@ -106,12 +110,63 @@ impl Book {
         if occurrence.escalates && length >= self.blocked_threshold {
             incident.severity = Severity::Critical;
         }
-        let says_so = incident.count == 1 || occurrence.was_escalated;
+        let is_news = occurrence.tells_end && length > Nanos(0);
+        let says_so = incident.count == 1 || occurrence.was_escalated || is_news;
         if says_so {
             self.push(ChangeKind::Closed, occurrence.incident, ended, length);
         } else if is_power_of_ten(incident.count) {
             self.push(ChangeKind::Updated, occurrence.incident, ended, length);
         }
+    }
+
+    /// The same happened again while an occurrence of it lasts: `times` more.
+    pub(crate) fn repeat(&mut self, id: OccurrenceId, times: u64, diagnosis: Diagnosis, at: Nanos) {
+        let Some(occurrence) = self.open.get(&id) else {
+            return;
+        };
+        let number = occurrence.incident;
+        let length = at.since(occurrence.since);
+        let Some(incident) = self.incidents.get_mut(&number) else {
+            return;
+        };
+        let before = incident.count;
+        incident.count = before.saturating_add(times);
+        let passes_power = power_of_ten(before) < power_of_ten(incident.count);
+        incident.refine(diagnosis, at);
+        if passes_power {
+            self.push(ChangeKind::Updated, number, at, length);
+        }
+    }
+
+    /// An occurrence that lasts is worse than it was.
+    pub(crate) fn raise(&mut self, id: OccurrenceId, severity: Severity, at: Nanos) {
+        let Some(occurrence) = self.open.get_mut(&id) else {
+            return;
+        };
+        let number = occurrence.incident;
+        let Some(incident) = self.incidents.get_mut(&number) else {
+            return;
+        };
+        if severity <= incident.severity {
+            return;
+        }
+        incident.severity = severity;
+        occurrence.was_escalated |= severity == Severity::Critical;
+        let length = at.since(occurrence.since);
+        self.push(ChangeKind::Escalated, number, at, length);
+    }
+
+    /// The incident of this kind on a loop, or in a process, whose open or last occurrence overlaps a time.
+    pub(crate) fn overlapping(
+        &self,
+        is_it: impl Fn(&Subject) -> bool,
+        from: Nanos,
+        until: Nanos,
+    ) -> Option<&Stored> {
+        let newest_first = self.incidents.values().rev();
+        newest_first
+            .into_iter()
+            .find(|incident| is_it(&incident.subject) && incident.overlaps(from, until))
     }
 
     /// The exact end of an occurrence that was closed before is known now.
@@ -372,4 +427,8 @@ impl Book {
 
 fn is_power_of_ten(count: u64) -> bool {
     count >= 10 && 10_u64.checked_pow(count.ilog10()) == Some(count)
+}
+
+fn power_of_ten(count: u64) -> u32 {
+    count.checked_ilog10().unwrap_or(0)
 }

@@ -9,6 +9,7 @@
 
 pub mod change;
 pub mod config;
+pub mod dump;
 pub mod observation;
 pub mod report;
 pub mod schema;
@@ -26,12 +27,15 @@ mod looks;
 mod model;
 mod probes;
 mod report_build;
+mod rules;
 mod stall;
 mod summary;
 mod syscalls;
 #[cfg(test)]
 mod testing;
+mod trend;
 mod words;
+mod work;
 
 pub use change::{Change, ChangeKind, Probe, Probes};
 pub use config::Config;

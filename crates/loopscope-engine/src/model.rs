@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     config::Config,
-    observation::{Ending, LoopInfo, LoopKey, LoopReading, ProcessInfo, ProcessKey, Resources},
+    observation::{
+        Ending, LoopInfo, LoopKey, LoopReading, Owner, ProcessInfo, ProcessKey, Resources,
+    },
     stall::LoopStalls,
     time::Nanos,
+    work::Work,
 };
 
 /// Stops that are remembered for each process: those within one busy period, which are few.
@@ -38,6 +41,7 @@ pub(crate) struct Process {
     pub(crate) resources: Option<Resources>,
     pub(crate) cpu_percent: Option<f64>,
     pub(crate) ended: Option<(Nanos, Ending)>,
+    pub(crate) work: Work,
     resources_at: Nanos,
     /// The last times that it was stopped and runs again since.
     stops: VecDeque<(Nanos, Nanos)>,
@@ -120,6 +124,33 @@ impl Model {
             .collect()
     }
 
+    /// The loop that tasks or events belong to: of several that ran on one thread, the one that lives or was
+    /// seen last.
+    pub(crate) fn loop_of(&self, process: ProcessKey, owner: Owner) -> Option<LoopKey> {
+        let thread_id = match owner {
+            Owner::Nobody => return None,
+            Owner::Loop(key) => return self.loops.contains_key(&key).then_some(key),
+            Owner::Thread(thread_id) => thread_id,
+        };
+        let on_thread = self.loops.range(loop_range(process));
+        let on_thread = on_thread.filter(|(_, known)| known.info.thread_id == thread_id);
+        let newest = on_thread.max_by_key(|(_, known)| (known.ended.is_none(), known.seen_at));
+        newest.map(|(key, _)| *key)
+    }
+
+    /// The living loops that had a loop's slot before it.
+    pub(crate) fn living_loops_before(&self, key: LoopKey) -> Vec<LoopKey> {
+        let first = LoopKey {
+            generation: 0,
+            ..key
+        };
+        let before = self.loops.range(first..key);
+        before
+            .filter(|(_, known)| known.ended.is_none())
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
     /// Drops what ended longer ago than the configuration keeps it, except the main process.
     pub(crate) fn forget_ended(&mut self, now: Nanos, config: &Config) {
         let keep = config.ended_retention;
@@ -165,6 +196,7 @@ impl Process {
             resources: None,
             cpu_percent: None,
             ended: None,
+            work: Work::default(),
             resources_at: Nanos(0),
             stops: VecDeque::new(),
         }
@@ -181,6 +213,10 @@ impl Process {
         }
         self.resources = Some(resources);
         self.resources_at = at;
+        self.work.memory.push(at, resources.rss_bytes as f64);
+        if let Some(open) = resources.open_fds {
+            self.work.descriptors.push(at, open as f64);
+        }
     }
 
     /// It runs again after it was stopped.

@@ -4,11 +4,18 @@
 //! them. They serialise, so a run can be written down and its decisions replayed. They carry no
 //! judgement: a sample says where a thread stood, never that this is bad.
 
+mod work;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Nanos;
+
+pub use work::{
+    AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
+    GcReading, Owner, PoolName, PoolReading, TaskSite, TaskSiteReading,
+};
 
 /// One fact and when it was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +121,75 @@ pub enum Fact {
         /// When it entered the next one.
         ended: Nanos,
     },
+    /// An adapter writes down tasks and calls of a process, or more of them is known now.
+    AdapterSeen {
+        /// Which process.
+        process: ProcessKey,
+        /// What it writes down.
+        adapter: AdapterInfo,
+    },
+    /// A site that creates tasks was read.
+    TaskSiteReading {
+        /// In which process.
+        process: ProcessKey,
+        /// Its place in the recording: the same site throughout.
+        slot: u32,
+        /// What it said.
+        reading: TaskSiteReading,
+    },
+    /// A tracked call was read.
+    CallReading {
+        /// In which process.
+        process: ProcessKey,
+        /// Its place in the recording: the same call throughout.
+        slot: u32,
+        /// What it said.
+        reading: CallReading,
+    },
+    /// A pool was read.
+    PoolReading {
+        /// In which process.
+        process: ProcessKey,
+        /// Its place in the recording: the same pool throughout.
+        slot: u32,
+        /// What it said.
+        reading: PoolReading,
+    },
+    /// An executor was read.
+    ExecutorReading {
+        /// In which process.
+        process: ProcessKey,
+        /// Its place in the recording: the same executor throughout.
+        slot: u32,
+        /// What it said.
+        reading: ExecutorReading,
+    },
+    /// The garbage collector's gauges were read.
+    GcReading {
+        /// In which process.
+        process: ProcessKey,
+        /// What they said.
+        reading: GcReading,
+    },
+    /// Something happened once and was written down with its texts.
+    Happened {
+        /// In which process.
+        process: ProcessKey,
+        /// What.
+        event: Box<Event>,
+    },
+    /// A busy period over the stall threshold ended before its thread was known to be a loop; told once it
+    /// is known.
+    BusyBefore {
+        /// Which loop.
+        key: LoopKey,
+        /// When the loop left its poll.
+        started: Nanos,
+        /// When it entered the next one.
+        ended: Nanos,
+        /// The looks that were taken of it, and when.
+        looks: Vec<(Nanos, Sample)>,
+    },
     /// Something was lost on the way: ring records overwritten unread, tables full, processes out of reach.
     Lost {
         /// What, in words for a surface: `stall records`, `loops`, `processes`.
@@ -182,6 +258,12 @@ pub struct Resources {
     pub open_fds: Option<u64>,
     /// Threads.
     pub threads: u64,
+    /// The most resident memory that it may have, by its control group or the host.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
+    /// The most file descriptors that it may have open.
+    #[serde(default)]
+    pub fd_limit: Option<u64>,
 }
 
 /// What is known of a loop.

@@ -3,11 +3,18 @@
 //! One schema for every surface; `schema/report.schema.json` is generated from these types. Fields are
 //! only ever added; `schema_version` says when.
 
+mod work;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use work::{
+    CallHealth, DatabaseHealth, ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth,
+    TaskSiteHealth, TasksHealth,
+};
 
 /// The schema's version. 1: first release.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -42,7 +49,8 @@ pub struct Report {
     pub timestamp: Timestamp,
     /// Seconds since the watching began.
     pub uptime_seconds: f64,
-    /// The status of each part: `event_loops`, `processes`, `agent`. A part that is not watched is absent.
+    /// The status of each part: `event_loops`, `tasks`, `calls`, `database`, `executors`, `resources`,
+    /// `processes`, `agent`. A part that is not watched is absent.
     pub components: BTreeMap<String, Status>,
     /// Flat figures for dashboards and scripts.
     pub monitoring: Monitoring,
@@ -68,6 +76,15 @@ pub struct Monitoring {
     /// The longest stall since the watching began, in seconds; absent where there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest_stall_seconds: Option<f64>,
+    /// Tasks ever created, where they are watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_tasks: Option<u64>,
+    /// Tasks alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_tasks: Option<u64>,
+    /// Tasks that ended with an exception which nobody has taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_tasks: Option<u64>,
     /// Resident memory of all watched processes, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<f64>,
@@ -77,6 +94,10 @@ pub struct Monitoring {
     /// Open file descriptors of all watched processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_fds: Option<u64>,
+    /// Of every group of tracked calls, `agno` for one: `agno_total_calls`, those begun;
+    /// `agno_avg_duration`, seconds on average; `agno_blocking_calls`, those that kept a loop's thread.
+    #[serde(flatten)]
+    pub call_groups: BTreeMap<String, Figure>,
 }
 
 /// The figures behind the status.
@@ -86,6 +107,21 @@ pub struct DetailedHealth {
     pub event_loops: Vec<LoopHealth>,
     /// Each process.
     pub processes: Vec<ProcessHealth>,
+    /// Tasks by the place that creates them; absent where tasks are not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TasksHealth>,
+    /// Tracked calls; absent where calls are not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Vec<CallHealth>>,
+    /// Databases; absent where they are not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseHealth>,
+    /// Executors; absent where they are not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executors: Option<Vec<ExecutorHealth>>,
+    /// What each process takes from the system and may take.
+    #[serde(default)]
+    pub system: Vec<SystemHealth>,
     /// Loopscope itself.
     pub agent: AgentHealth,
 }
@@ -265,10 +301,60 @@ pub struct Incident {
 pub enum IncidentKind {
     /// A loop did not return to its poll in time.
     LoopStall,
+    /// A task ended with an exception that nobody took.
+    TaskFailure,
+    /// The tasks of one site become ever more.
+    TaskLeak,
+    /// A task has been alive far longer than the others of its site.
+    TaskStuck,
+    /// A callback raised into its loop.
+    CallbackFailure,
+    /// A synchronous call kept a loop's thread.
+    BlockingCall,
+    /// A tracked call took long.
+    SlowCall,
+    /// A tracked call ended with an error.
+    CallFailure,
+    /// A statement took long.
+    SlowQuery,
+    /// A connection could not be made.
+    ConnectionFailure,
+    /// A connection was never closed.
+    ConnectionLeak,
+    /// Callers wait for a connection because all of them are taken.
+    PoolExhaustion,
+    /// Work waits because all threads of an executor are at work.
+    ExecutorSaturation,
+    /// A process holds much memory.
+    MemoryHigh,
+    /// A process's memory becomes ever more.
+    MemoryGrowth,
+    /// A process has nearly as many files open as it may.
+    DescriptorHigh,
+    /// A process's open files become ever more.
+    DescriptorGrowth,
     /// A process was killed or vanished.
     ProcessDied,
     /// Loopscope itself cannot see all that it should.
     ObserverDegraded,
+}
+
+impl IncidentKind {
+    /// Whether an occurrence is a state that lasts, rather than something that happened.
+    pub fn lasts(self) -> bool {
+        matches!(
+            self,
+            Self::LoopStall
+                | Self::TaskLeak
+                | Self::TaskStuck
+                | Self::PoolExhaustion
+                | Self::ExecutorSaturation
+                | Self::MemoryHigh
+                | Self::MemoryGrowth
+                | Self::DescriptorHigh
+                | Self::DescriptorGrowth
+        )
+    }
 }
 
 /// How bad an incident is.

@@ -4,6 +4,7 @@
 //! the last observation reads as blocked now.
 
 mod details;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -44,42 +45,101 @@ pub(crate) fn report(engine: &Engine, now: Nanos, shows: impl Fn(&Stored) -> boo
         detailed_health: DetailedHealth {
             event_loops: details::event_loops(engine, now),
             processes: details::processes(engine),
+            tasks: work::tasks(engine, now),
+            calls: work::calls(engine),
+            database: work::database(engine, now),
+            executors: work::executors(engine, now),
+            system: work::system(engine),
             agent: details::agent(engine),
         },
     }
 }
 
+/// Each part's kinds of incident, and whether the part is watched at all.
+type Part = (&'static str, &'static [IncidentKind], fn(&Engine) -> bool);
+
+const PARTS: &[Part] = &[
+    ("event_loops", &[IncidentKind::LoopStall], |_| true),
+    (
+        "tasks",
+        &[
+            IncidentKind::TaskFailure,
+            IncidentKind::TaskLeak,
+            IncidentKind::TaskStuck,
+            IncidentKind::CallbackFailure,
+        ],
+        |engine| work::is_watched(engine, |adapter| adapter.tasks),
+    ),
+    (
+        "calls",
+        &[
+            IncidentKind::BlockingCall,
+            IncidentKind::SlowCall,
+            IncidentKind::CallFailure,
+        ],
+        |engine| work::is_watched(engine, |adapter| adapter.calls),
+    ),
+    (
+        "database",
+        &[
+            IncidentKind::SlowQuery,
+            IncidentKind::ConnectionFailure,
+            IncidentKind::ConnectionLeak,
+            IncidentKind::PoolExhaustion,
+        ],
+        |engine| work::is_watched(engine, |adapter| adapter.databases),
+    ),
+    ("executors", &[IncidentKind::ExecutorSaturation], |engine| {
+        work::is_watched(engine, |adapter| adapter.executors)
+    }),
+    (
+        "resources",
+        &[
+            IncidentKind::MemoryHigh,
+            IncidentKind::MemoryGrowth,
+            IncidentKind::DescriptorHigh,
+            IncidentKind::DescriptorGrowth,
+        ],
+        |engine| {
+            let mut processes = engine.model.processes.values();
+            processes.any(|process| process.resources.is_some())
+        },
+    ),
+    ("processes", &[IncidentKind::ProcessDied], |_| true),
+    ("agent", &[IncidentKind::ObserverDegraded], |_| true),
+];
+
 fn components(engine: &Engine, now: Nanos) -> BTreeMap<String, Status> {
-    let kinds = [
-        ("event_loops", IncidentKind::LoopStall),
-        ("processes", IncidentKind::ProcessDied),
-        ("agent", IncidentKind::ObserverDegraded),
-    ];
-    let status = |kind| status_of(engine, now, kind);
-    kinds
-        .into_iter()
-        .map(|(name, kind)| (name.to_owned(), status(kind)))
-        .collect()
+    let mut components = BTreeMap::new();
+    for (name, kinds, is_watched) in PARTS {
+        let known = status_of(engine, now, kinds);
+        if known.is_some() || is_watched(engine) {
+            let status = known.unwrap_or(Status::Healthy);
+            components.insert((*name).to_owned(), status);
+        }
+    }
+    components
 }
 
-fn status_of(engine: &Engine, now: Nanos, kind: IncidentKind) -> Status {
+/// The worst that the incidents of these kinds make it; `None` where there are none.
+fn status_of(engine: &Engine, now: Nanos, kinds: &[IncidentKind]) -> Option<Status> {
     let of_kind = engine
         .book
         .incidents()
-        .filter(|incident| incident.subject.kind == kind);
+        .filter(|incident| kinds.contains(&incident.subject.kind));
     of_kind
         .map(|incident| status_from(engine, incident, now))
         .max()
-        .unwrap_or(Status::Healthy)
 }
 
-/// Critical is about now: a loop that was blocked and is free again leaves the service degraded.
+/// Critical is about now: a loop that was blocked and is free again leaves the service degraded, and so
+/// does whatever else was critical and is over.
 fn status_from(engine: &Engine, incident: &Stored, now: Nanos) -> Status {
     let config = &engine.config;
-    let is_dead = incident.subject.kind == IncidentKind::ProcessDied
+    let is_critical_now = incident.subject.kind != IncidentKind::LoopStall
         && incident.severity == Severity::Critical
         && incident.is_open();
-    if is_dead || incident.is_blocked(now, config.blocked_threshold) {
+    if is_critical_now || incident.is_blocked(now, config.blocked_threshold) {
         Status::Critical
     } else if incident.severity > Severity::Info && incident.is_recent(now, config.recent_window) {
         Status::Degraded
@@ -131,7 +191,7 @@ fn monitoring(engine: &Engine, now: Nanos) -> Monitoring {
         .values()
         .filter(|known| known.ended.is_none())
         .count();
-    Monitoring {
+    let mut monitoring = Monitoring {
         processes_count: alive().count() as u64,
         event_loops_count: loops as u64,
         blocked_loops: blocked as u64,
@@ -143,7 +203,10 @@ fn monitoring(engine: &Engine, now: Nanos) -> Monitoring {
             .reduce(|a, b| a + b)
             .map(details::percent),
         open_fds: sum(resources().filter_map(|resources| resources.open_fds)),
-    }
+        ..Monitoring::default()
+    };
+    work::monitor(engine, &mut monitoring, now);
+    monitoring
 }
 
 /// The sum, or nothing where there is nothing to add up.

@@ -203,6 +203,28 @@ impl LoopStalls {
         steps
     }
 
+    /// A busy period ended before the thread was known to be a loop, with the looks at it.
+    pub(crate) fn busy_before(
+        &mut self,
+        started: Nanos,
+        ended: Nanos,
+        looks: &[(Nanos, Sample)],
+        rules: &Rules,
+    ) -> Vec<Step> {
+        let mut period = Period::new(started, self.counted_from(started, Some(ended)));
+        for (at, sample) in looks {
+            if rules.is_parked(sample) {
+                period.park(*at);
+            } else {
+                period.looks.push(*at, sample, rules.max_looks);
+            }
+        }
+        self.waiting.push_back(period);
+        let steps = self.busy_ended(started, ended, rules);
+        self.waiting.retain(|period| period.started != started);
+        steps
+    }
+
     /// The loop, or its process, is gone.
     pub(crate) fn gone(&mut self, at: Nanos) -> Option<Step> {
         let amendable = self.current.as_ref().and_then(Period::amendable);

@@ -38,7 +38,34 @@ fn told(incident: &Stored, now: Nanos, blocked: Nanos, ago: &str) -> String {
                 instead(found)
             )
         }
-        _ => format!("{}{ago}", found.note.as_deref().unwrap_or_default()),
+        (IncidentKind::ProcessDied | IncidentKind::ObserverDegraded, _) => {
+            format!("{}{ago}", found.note.as_deref().unwrap_or_default())
+        }
+        (kind, on) => {
+            let note = found.note.as_deref().unwrap_or_default();
+            let on = on.as_ref().map_or_else(String::new, |(_, loop_ref)| {
+                format!(
+                    ", on {}",
+                    subject(loop_ref, incident.subject.process_ref.pid)
+                )
+            });
+            let times = times(incident, kind, now);
+            format!("{note}{on}{times}{ago}{}", instead(found))
+        }
+    }
+}
+
+/// How long a fault has lasted, or how often something happened.
+fn times(incident: &Stored, kind: IncidentKind, now: Nanos) -> String {
+    let longest = duration(incident.longest_at(now));
+    match (kind.lasts(), incident.count) {
+        (true, _) if incident.is_open() => {
+            format!(", for {} by now", duration(incident.lasting_at(now)))
+        }
+        (true, 1) => format!(", for {longest}"),
+        (true, count) => format!(", {count} times, for {longest} at the longest"),
+        (false, 0 | 1) => String::new(),
+        (false, count) => format!(" ({count} times)"),
     }
 }
 
@@ -123,7 +150,11 @@ fn explanation(found: &Diagnosis) -> String {
                 .map_or_else(String::new, |note| format!(": {note}"));
             format!("{}, cause unknown{note}", found_at(found))
         }
-        Some(StallCause::BlockingCall | StallCause::GcPause) => found
+        Some(StallCause::GcPause) => {
+            let note = found.note.as_deref().unwrap_or_default();
+            format!(": {note}{}", found_at(found))
+        }
+        Some(StallCause::BlockingCall) => found
             .lock_holder
             .map_or_else(|| blocking(found), |holder| lock_wait(found, holder)),
     }

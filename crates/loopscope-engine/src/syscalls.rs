@@ -4,6 +4,10 @@
 //! `syscall_64.tbl`, aarch64 from its generic `unistd.h`. A run that was written down on one
 //! architecture is replayed on the same.
 
+mod names;
+
+pub(crate) use names::name;
+
 use crate::observation::{RunState, ThreadState};
 
 /// What a thread waits for.

@@ -1,5 +1,7 @@
 //! Builders for tests: frames, samples and a driver that feeds an engine and reads what came out.
 
+pub(crate) mod work;
+
 use crate::{
     Change, ChangeKind, Config, Engine,
     observation::{

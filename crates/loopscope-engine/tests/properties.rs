@@ -15,6 +15,9 @@ use loopscope_engine::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+#[path = "properties/work.rs"]
+mod work;
+
 const MILLI: u64 = 1_000_000;
 
 fn process() -> impl Strategy<Value = ProcessKey> {
@@ -197,8 +200,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         let resources = Resources {
             rss_bytes: figure,
             cpu_nanos: figure,
-            open_fds: None,
             threads: 1,
+            ..Resources::default()
         };
         Fact::ProcessResources { process, resources }
     });
@@ -214,6 +217,15 @@ fn fact() -> impl Strategy<Value = Fact> {
         key,
         started,
         ended,
+    });
+    let looks = vec((time(), sample()), 0..3);
+    let before = (loop_key(), time(), time(), looks).prop_map(|(key, started, ended, looks)| {
+        Fact::BusyBefore {
+            key,
+            started,
+            ended,
+            looks,
+        }
     });
     let lost = prop::sample::select(vec!["processes", "loops", "stall records"]).prop_map(|what| {
         Fact::Lost {
@@ -233,7 +245,9 @@ fn fact() -> impl Strategy<Value = Fact> {
         1 => loop_key().prop_map(|key| Fact::LoopGone { key }),
         20 => sampled,
         8 => ended,
+        2 => before,
         1 => lost,
+        14 => work::fact(),
         1 => time().prop_map(|by| Fact::ObserverLate { by }),
     ]
 }
@@ -267,7 +281,7 @@ fn open_stalls(report: &Report) -> BTreeMap<String, usize> {
     for incident in report
         .incidents
         .iter()
-        .filter(|incident| incident.closed_at.is_none())
+        .filter(|incident| incident.kind == IncidentKind::LoopStall && incident.closed_at.is_none())
     {
         if let Some(loop_ref) = &incident.r#loop {
             *open.entry(loop_ref.id.clone()).or_default() += 1;
@@ -293,6 +307,28 @@ fn check(incident: &Incident) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A fault that lasts is one open incident, however often it is heard of.
+fn assert_each_fault_is_open_once(report: &Report) -> Result<(), TestCaseError> {
+    let mut open = BTreeMap::new();
+    for incident in report.incidents.iter().filter(|i| i.closed_at.is_none()) {
+        let on = incident.r#loop.as_ref().map(|on| &on.id);
+        let which = (
+            incident.kind,
+            incident.process.pid,
+            on,
+            &incident.fingerprint,
+        );
+        *open.entry(which).or_insert(0) += 1;
+    }
+    let lasting = open.into_iter().filter(|((kind, ..), _)| {
+        matches!(kind, IncidentKind::TaskFailure | IncidentKind::MemoryHigh)
+    });
+    for (which, times) in lasting {
+        prop_assert!(times == 1, "{which:?} is open {times} times");
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -305,6 +341,7 @@ proptest! {
             for (loop_id, open) in open_stalls(&report) {
                 prop_assert!(open <= 1, "{loop_id} has {open} open stalls");
             }
+            assert_each_fault_is_open_once(&report)?;
         }
         let report = engine.final_report(Nanos::from_millis(13_000));
         for incident in &report.incidents {
@@ -343,6 +380,31 @@ proptest! {
         prop_assert_eq!(before.monitoring.total_stalls, after.monitoring.total_stalls);
         let opened = engine.take_changes().into_iter().filter(|c| c.kind == ChangeKind::Opened);
         prop_assert_eq!(opened.count(), 0);
+    }
+
+    #[test]
+    fn no_work_lasts_in_a_process_that_is_gone(observations in observations()) {
+        let mut engine = engine();
+        for observation in in_order(observations) {
+            engine.observe(&observation);
+        }
+        let at = work::long_after(Nanos::from_millis(13_000));
+        for (pid, image) in (1..4).flat_map(|pid| [(pid, 0), (pid, 1)]) {
+            let process = ProcessKey { pid, start_ticks: 7, image };
+            let fact = Fact::ProcessGone { process, ending: Ending::Closed };
+            engine.observe(&Observation { at, fact });
+        }
+        let open = engine.final_report(at).incidents.into_iter().filter(|i| i.closed_at.is_none());
+        let lasting = open.filter(|incident| {
+            // A loop may be heard of in a process that was gone before.
+            !matches!(
+                incident.kind,
+                IncidentKind::ProcessDied
+                    | IncidentKind::ObserverDegraded
+                    | IncidentKind::LoopStall
+            )
+        });
+        prop_assert_eq!(lasting.count(), 0);
     }
 
     #[test]

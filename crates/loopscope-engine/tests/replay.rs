@@ -48,9 +48,9 @@ fn pretty(value: &impl serde::Serialize) -> String {
 fn the_run_gives_the_incidents_that_it_gave_when_it_was_written_down() {
     let report = replay().final_report(Nanos::from_millis(20_000));
     insta::assert_snapshot!(sentences(&report), @r#"
-    Critical ls1:9bfb0687057c0b56 2023-11-14T22:13:27.2Z
+    Critical ls1:2fb7b919c282edc8 2023-11-14T22:13:27.2Z
       loop worker (pid 41, uvloop) stalled for 6.2 s at worker.py:30 in load_price: requests.get; write await client.get(...) instead
-    Degraded ls1:390e49c8b208aa0c 2023-11-14T22:13:31.31Z
+    Degraded ls1:f8a05397e595e3a7 2023-11-14T22:13:31.31Z
       loop main (pid 41, asyncio) stalled 3 times (longest 0.31 s) at app.py:42 in handler: time.sleep; write await asyncio.sleep(...) instead
     Critical ls1:72d7bd224a53e9f9 open
       the main process python3 (pid 41) was killed by signal 9
@@ -63,7 +63,7 @@ fn the_whole_report_of_the_run_is_as_it_was() {
     insta::assert_snapshot!(pretty(&report.incidents[0]), @r#"
     {
       "id": "incident-1",
-      "fingerprint": "ls1:9bfb0687057c0b56",
+      "fingerprint": "ls1:2fb7b919c282edc8",
       "kind": "loop_stall",
       "severity": "critical",
       "opened_at": "2023-11-14T22:13:21Z",
@@ -176,7 +176,8 @@ fn the_whole_report_of_the_run_is_as_it_was() {
     {
       "agent": "healthy",
       "event_loops": "degraded",
-      "processes": "critical"
+      "processes": "critical",
+      "resources": "healthy"
     }
     "#);
 }

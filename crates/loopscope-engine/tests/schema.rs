@@ -1,17 +1,37 @@
-//! The committed JSON Schema is the one that the types give.
+//! The committed JSON Schemas are those that the types give.
 
 use std::path::Path;
 
-use loopscope_engine::{report_schema, schema::report_schema_text};
+use loopscope_engine::report_schema;
+use loopscope_engine::schema::{dump_schema, dump_schema_text, report_schema_text};
 
 #[test]
-fn the_committed_schema_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/report.schema.json");
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == report_schema_text(),
-        "schema/report.schema.json is stale\nhint: run `cargo xtask schema` and commit it"
-    );
+fn the_committed_schemas_are_up_to_date() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema");
+    for (name, fresh) in [
+        ("report.schema.json", report_schema_text()),
+        ("dump.schema.json", dump_schema_text()),
+    ] {
+        let committed = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(
+            committed == fresh,
+            "schema/{name} is stale\nhint: run `cargo xtask schema` and commit it"
+        );
+    }
+}
+
+#[test]
+fn the_schema_of_a_dump_describes_its_parts() {
+    let definitions = &dump_schema()["$defs"];
+    for name in [
+        "DumpLoop",
+        "DumpTask",
+        "DumpTaskGroup",
+        "DumpThread",
+        "DumpFinding",
+    ] {
+        assert!(definitions[name]["properties"].is_object(), "{name}");
+    }
 }
 
 #[test]

@@ -8,9 +8,10 @@
 )]
 
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use loopscope_inspect::{Dump, DumpMode, Inspector};
+use rustix::time::{ClockId, clock_gettime};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -29,12 +30,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("attached in {:?}", started.elapsed());
     let mut last = None;
     for _ in 0..times {
-        let started = Instant::now();
+        let (started, worked) = (Instant::now(), processor_time());
         let dump = inspector.dump(mode)?;
         println!(
-            "{} tasks in {:?}, paused {:?}",
+            "{} tasks in {:?}, {:?} of work, paused {:?}",
             dump.tasks.len(),
             started.elapsed(),
+            processor_time() - worked,
             dump.pause
         );
         last = Some(dump);
@@ -43,6 +45,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         show(&dump);
     }
     Ok(())
+}
+
+/// The time that this thread was on a processor, which other load on the machine does not stretch.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 fn show(dump: &Dump) {

@@ -47,7 +47,7 @@ pub(crate) struct Code {
     pub(crate) is_method: bool,
     line_table: Box<[u8]>,
     line_format: LineFormat,
-    known_lines: HashMap<u64, u32>,
+    known_lines: AddressMap<u32>,
 }
 
 /// What tells one code object from a later one at its address.
@@ -141,7 +141,7 @@ impl CodeCache {
             is_method: reader.is_method_code(address).unwrap_or(false),
             line_table: line_table.into(),
             line_format: layout.line_format,
-            known_lines: HashMap::new(),
+            known_lines: AddressMap::default(),
         })
     }
 

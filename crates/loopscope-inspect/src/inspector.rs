@@ -1,6 +1,6 @@
 //! The way in: attach to a process once, then look at its threads as often as needed.
 
-use crate::dump::{self, Dump, DumpMode, Walker};
+use crate::dump::{self, Dump, DumpMode, WalkTarget, Walker};
 use crate::error::{AttachError, DumpError, ReadError, SampleError};
 use crate::kernel;
 use crate::layout::PythonVersion;
@@ -40,10 +40,15 @@ impl Inspector {
         // A first look finds the modules and reads the code of what runs, some milliseconds that the look
         // during a stall then saves. What it sees, or fails to see, does not matter yet.
         let _ = sampler.sample(pid);
+        let target = WalkTarget {
+            python_version: interpreter.version,
+            layout,
+            runtime,
+        };
         Ok(Self {
             pid,
             start_ticks,
-            walker: Walker::new(memory, &interpreter, ThreadIds::new(pid)),
+            walker: Walker::new(memory, &target, ThreadIds::new(pid)),
             interpreter,
             sampler,
         })

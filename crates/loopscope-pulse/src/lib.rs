@@ -9,7 +9,9 @@
 //! Where no recording can be made, it does nothing for the rest of the process.
 
 mod ending;
+mod handover;
 mod interpose;
+mod introduce;
 mod process;
 mod real;
 mod thread;

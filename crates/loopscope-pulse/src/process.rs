@@ -20,6 +20,7 @@ use loopscope_recorder::folder::{RuntimeFolder, named_candidates};
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
 
+use crate::introduce::introduce;
 use crate::{ending, interpose};
 
 /// What stands on the wiped page.
@@ -74,6 +75,16 @@ impl OnceSlot {
 #[inline]
 pub(crate) fn epoch() -> u64 {
     page().epoch.load(Relaxed)
+}
+
+/// The word that [`epoch`] reads.
+pub(crate) fn epoch_word() -> &'static AtomicU64 {
+    &page().epoch
+}
+
+/// The recording of this process; `None` where none could be had.
+pub(crate) fn recording() -> Option<Recording> {
+    RECORDING.get()
 }
 
 #[inline]
@@ -175,6 +186,7 @@ extern "C" fn load() {
         look_up_functions();
         PAGE.store(map_wiped_page(), Release);
         page().known.store(1, Relaxed);
+        introduce();
     });
 }
 
@@ -274,17 +286,23 @@ fn forked_handler() -> unsafe extern "C" fn() {
 impl Settings {
     fn read() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let stall_threshold_nanos = text(environment::STALL_THRESHOLD_MS)
-            .and_then(|value| value.parse::<u64>().ok())
-            .map_or(environment::DEFAULT_STALL_THRESHOLD_NANOS, |millis| {
-                millis.saturating_mul(1_000_000)
-            });
+        let nanos = |name, default| {
+            let given = text(name).and_then(|value| value.parse::<u64>().ok());
+            given.map_or(default, |millis| millis.saturating_mul(1_000_000))
+        };
         let spec = RecordingSpec {
             run_id: text(environment::RUN_ID)
                 .and_then(|value| u64::from_str_radix(&value, 16).ok())
                 .unwrap_or(0),
             service: text(environment::SERVICE).unwrap_or_default(),
-            stall_threshold_nanos,
+            stall_threshold_nanos: nanos(
+                environment::STALL_THRESHOLD_MS,
+                environment::DEFAULT_STALL_THRESHOLD_NANOS,
+            ),
+            slow_threshold_nanos: nanos(
+                environment::SLOW_CALL_THRESHOLD_MS,
+                environment::DEFAULT_SLOW_CALL_THRESHOLD_NANOS,
+            ),
         };
         let observer_pid = text(environment::OBSERVER_PID).and_then(|value| value.parse().ok());
         Self {

@@ -19,3 +19,14 @@ pub const STALL_THRESHOLD_MS: &str = "LOOPSCOPE_STALL_THRESHOLD_MS";
 
 /// The default of [`STALL_THRESHOLD_MS`], in nanoseconds.
 pub const DEFAULT_STALL_THRESHOLD_NANOS: u64 = 100_000_000;
+
+/// How an agent gets into programs that can take one: `SYMBOL:VARIABLE:FOLDER`. Where a program has the
+/// symbol, the pulse puts the folder first in the list that the variable holds, before the program's first
+/// line. Set by `loopscope run`.
+pub const INTRODUCE: &str = "LOOPSCOPE_INTRODUCE";
+
+/// Tracked calls from this many milliseconds on are slow. Default 2000.
+pub const SLOW_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_CALL_THRESHOLD_MS";
+
+/// The default of [`SLOW_CALL_THRESHOLD_MS`], in nanoseconds.
+pub const DEFAULT_SLOW_CALL_THRESHOLD_NANOS: u64 = 2_000_000_000;

@@ -1,14 +1,29 @@
 //! The recording's bytes: what stands where, and since which version.
 //!
-//! A recording is one file of fixed size: a header, a table of loop slots, a ring of events. Everything
-//! that changes after creation is an atomic of natural alignment, written by the observed process alone.
+//! A recording is one file of fixed size: a header, a table of loop slots, a ring of stalls, the tables of
+//! tasks, calls, pools and executors, a ring of facts. Everything that changes after creation is an atomic
+//! of natural alignment, written by the observed process alone.
 //! The structs here are the format; writer and reader both take their offsets from them.
 //!
 //! Byte order is the host's. A recording does not travel between machines; a reader that meets the other
 //! byte order sees a wrong magic and says so.
 
+mod facts;
+mod tables;
+
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::{AtomicU32, AtomicU64};
+
+pub use facts::{
+    FACT_CAPACITY, FACT_NAME_BYTES, FACT_NUMBERS, FACT_TEXT_BYTES, FACT_WORDS, FactKind, FactSlot,
+    LoopOwner, MESSAGE_BYTES,
+};
+pub use tables::{
+    CALL_CAPACITY, CALL_TEXT_BYTES, CallKind, CallSlot, ERROR_TEXT_BYTES, EXECUTOR_CAPACITY,
+    ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES, GROUP_TEXT_BYTES, GcGauges,
+    NAME_TEXT_BYTES, OVERFLOW_NAME, POOL_CAPACITY, PoolSlot, RecordState, TABLES,
+    TASK_SITE_CAPACITY, Table, TableHead, TaskSiteSlot,
+};
 
 /// First eight bytes of a finished header. Written last, so a header without it was never completed.
 pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
@@ -16,7 +31,9 @@ pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
 /// The format's version. A reader refuses a newer one and reads every older one.
 ///
 /// - 1: header, loop slots with a histogram of busy time, event ring with stalls.
-pub const FORMAT_VERSION: u32 = 1;
+/// - 2: tables of task sites, calls, pools and executors, the collector's gauges, who writes these, a
+///   ring of facts with texts. What version 1 had stands where it stood.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Loops that one process can have recorded at once. Beyond it loops are counted as dropped.
 pub const LOOP_CAPACITY: u32 = 256;
@@ -33,6 +50,9 @@ pub const EXECUTABLE_BYTES: usize = 256;
 
 /// Longest service name kept.
 pub const SERVICE_BYTES: usize = 64;
+
+/// Longest name of an adapter kept.
+pub const ADAPTER_BYTES: usize = 64;
 
 /// The header.
 #[repr(C, align(64))]
@@ -99,6 +119,48 @@ pub struct Header {
     pub agent_version: [AtomicU64; 2],
     /// The pid namespace that the ids are told in, by its inode; 0 where it is not known.
     pub pid_namespace: AtomicU64,
+    /// Tracked calls from this length on count as slow.
+    pub slow_threshold_nanos: AtomicU64,
+    /// Where the tables stand that version 1 did not have, see [`Table`].
+    pub tables: [TableHead; TABLES],
+    /// The garbage collector.
+    pub gc: GcGauges,
+    /// When an adapter began to write tasks and calls; 0 while there is none. Stored last of its four.
+    pub adapter_since_nanos: AtomicU64,
+    /// What the adapter watches, see [`Coverage`].
+    pub adapter_coverage: AtomicU64,
+    /// What failed inside the adapter and was swallowed there.
+    pub adapter_faults: AtomicU64,
+    /// The adapter's name and version: `asyncio 0.1.0 on CPython 3.12.1`.
+    pub adapter: [AtomicU64; ADAPTER_BYTES / 8],
+}
+
+/// What an adapter watches, as bits of [`Header::adapter_coverage`]. A figure that nobody writes is absent
+/// from a report, not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage(pub u64);
+
+impl Coverage {
+    /// Tasks.
+    pub const TASKS: Self = Self(1);
+    /// Tracked calls.
+    pub const CALLS: Self = Self(1 << 1);
+    /// Databases: connections, pools, queries.
+    pub const DATABASES: Self = Self(1 << 2);
+    /// Executors.
+    pub const EXECUTORS: Self = Self(1 << 3);
+    /// The garbage collector.
+    pub const GC: Self = Self(1 << 4);
+
+    /// These and those.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of these are watched.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// One loop. The first cache line is all that the hot path touches, with one bucket of the histogram.
@@ -206,11 +268,46 @@ pub const LOOPS_OFFSET: usize = 4096;
 /// Where the ring begins in a file of this version.
 pub const EVENTS_OFFSET: usize = LOOPS_OFFSET + LOOP_CAPACITY as usize * size_of::<LoopSlot>();
 
+/// Where the keys of the task sites begin; those of calls, pools and executors follow. Writers alone use
+/// them.
+pub const KEYS_OFFSET: usize = EVENTS_OFFSET + EVENT_CAPACITY as usize * size_of::<EventSlot>();
+
+/// How many keys there are.
+pub const KEYS: usize =
+    (TASK_SITE_CAPACITY + CALL_CAPACITY + POOL_CAPACITY + EXECUTOR_CAPACITY) as usize;
+
+/// Where the task sites begin in a file of this version.
+pub const TASK_SITES_OFFSET: usize = (KEYS_OFFSET + KEYS * 8).next_multiple_of(4096);
+
+/// Where the calls begin in a file of this version.
+pub const CALLS_OFFSET: usize =
+    TASK_SITES_OFFSET + TASK_SITE_CAPACITY as usize * size_of::<TaskSiteSlot>();
+
+/// Where the pools begin in a file of this version.
+pub const POOLS_OFFSET: usize = CALLS_OFFSET + CALL_CAPACITY as usize * size_of::<CallSlot>();
+
+/// Where the executors begin in a file of this version.
+pub const EXECUTORS_OFFSET: usize = POOLS_OFFSET + POOL_CAPACITY as usize * size_of::<PoolSlot>();
+
+/// Where the ring of facts begins in a file of this version.
+pub const FACTS_OFFSET: usize =
+    EXECUTORS_OFFSET + EXECUTOR_CAPACITY as usize * size_of::<ExecutorSlot>();
+
 /// The size of a file of this version.
-pub const FILE_BYTES: usize = EVENTS_OFFSET + EVENT_CAPACITY as usize * size_of::<EventSlot>();
+pub const FILE_BYTES: usize = FACTS_OFFSET + FACT_CAPACITY as usize * size_of::<FactSlot>();
 
 const _: () = {
     assert!(size_of::<Header>() <= LOOPS_OFFSET);
+    assert!(offset_of!(Header, tables).is_multiple_of(8));
+    assert!(size_of::<TableHead>() == 32);
+    assert!(size_of::<TaskSiteSlot>() == 512);
+    assert!(size_of::<CallSlot>() == 768);
+    assert!(offset_of!(CallSlot, histogram) == 128);
+    assert!(size_of::<PoolSlot>() == 512);
+    assert!(size_of::<ExecutorSlot>() == 256);
+    assert!(size_of::<FactSlot>() == 2048);
+    assert!(FACTS_OFFSET.is_multiple_of(64));
+    assert!(FILE_BYTES <= 4 << 20);
     assert!(size_of::<LoopSlot>() == 512);
     assert!(offset_of!(LoopSlot, stall_nanos) == 64);
     assert!(offset_of!(LoopSlot, histogram) == 128);
@@ -234,8 +331,8 @@ pub const fn bucket_limit_nanos(bucket: usize) -> Option<u64> {
     }
 }
 
-/// Checks an event record. It tells a torn record from a whole one; it is no defence against malice.
-pub fn checksum(sequence: u64, words: [u64; EVENT_WORDS]) -> u64 {
+/// Checks a record. It tells a torn record from a whole one; it is no defence against malice.
+pub fn checksum<const WORDS: usize>(sequence: u64, words: &[u64; WORDS]) -> u64 {
     words
         .iter()
         .fold(sequence ^ 0x9e37_79b9_7f4a_7c15, |sum, word| {
@@ -275,12 +372,12 @@ mod tests {
     #[test]
     fn a_changed_word_changes_the_checksum() {
         let words = [1, 2, 3, 4, 5];
-        let whole = checksum(8, words);
-        assert_ne!(whole, checksum(10, words));
+        let whole = checksum(8, &words);
+        assert_ne!(whole, checksum(10, &words));
         for index in 0..EVENT_WORDS {
             let mut torn = words;
             torn[index] ^= 1;
-            assert_ne!(whole, checksum(8, torn));
+            assert_ne!(whole, checksum(8, &torn));
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod environment;
 pub mod folder;
+pub mod handover;
 pub mod identity;
 pub mod layout;
 mod mapping;

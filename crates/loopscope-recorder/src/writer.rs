@@ -1,38 +1,66 @@
-//! The writing side: creates a recording and stamps loops into it.
+//! The writing side: creates a recording and stamps loops, tasks and calls into it.
 //!
-//! Creation does system calls and allocates. [`LoopWriter::enter_poll`] and [`LoopWriter::leave_poll`],
-//! the hot path, do neither: a handful of plain stores to memory that only this loop's thread writes.
-//! Nothing here waits for anybody, and nothing panics: a recording that cannot be made is an error
-//! value, and what finds no room is counted.
+//! Creation does system calls and allocates. The hot paths do neither: [`LoopWriter::enter_poll`] and
+//! [`LoopWriter::leave_poll`] are a handful of plain stores to memory that only this loop's thread writes,
+//! [`TaskSiteWriter`], [`CallWriter`] and their like a few atomic adds. Nothing here waits for anybody,
+//! and nothing panics: a recording that cannot be made is an error value, and what finds no room is
+//! counted.
 //!
-//! One writer per process: after a fork the child must create a recording of its own and drop what it
-//! inherited.
+//! Threads: every handle here is `Copy` and may be used from any thread, but for [`LoopWriter`].
+//!
+//! Fork: one recording per process. A forked child must drop the [`Recording`] that it inherited and every
+//! handle taken from it, since these still write into its parent's file, and create one of its own.
+//!
+//! Two objects in one process, such as the pulse and an adapter, share one recording: the second takes it
+//! by [`Recording::join`].
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+mod adapter;
+mod calls;
+mod counting;
+mod executors;
+mod facts;
+mod file;
+mod gc;
+mod interning;
+mod joining;
+mod loops;
+mod pools;
+mod ring;
+mod tasks;
+mod texts;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU64, fence};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::clock;
 use crate::folder::RuntimeFolder;
 use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
-    EVENT_CAPACITY, EVENT_WORDS, EVENTS_OFFSET, EventKind, EventSlot, FILE_BYTES, FORMAT_VERSION,
-    Header, LOOP_CAPACITY, LOOPS_OFFSET, LoopSlot, MAGIC, PollKind, SlotState, bucket_of, checksum,
+    CALL_CAPACITY, CALLS_OFFSET, CallSlot, EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY,
+    EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES,
+    FORMAT_VERSION, FactSlot, Header, LOOP_CAPACITY, LOOPS_OFFSET, LoopSlot, MAGIC, POOL_CAPACITY,
+    POOLS_OFFSET, PoolSlot, TASK_SITE_CAPACITY, TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
 };
 use crate::mapping;
 
-/// Images of one process that are looked for before giving up: far beyond any chain of `exec`.
-const MOST_IMAGES: u32 = 4096;
+pub use adapter::AdapterSpec;
+pub use calls::{CallEnd, CallOutcome, CallSpec, CallWriter};
+pub use counting::{Exclusive, Shared, Sharing};
+pub use executors::{ExecutorGauges, ExecutorWriter};
+pub use facts::{FactFrame, FactRecord};
+pub use gc::GcWriter;
+pub use joining::JoinError;
+pub use loops::{LoopSpec, LoopWriter};
+pub use pools::{PoolGauges, PoolSpec, PoolWriter};
+pub use tasks::{TaskOutcome, TaskSiteSpec, TaskSiteWriter};
 
-/// Signals that may cut in on the reservation, one after the other, before it is given up.
-const MOST_INTERRUPTIONS: u32 = 1000;
+use file::{create_file, failure, reserve};
+use texts::{store_text, tail};
 
 /// Why a recording cannot be made.
 #[derive(Debug, Error)]
@@ -65,6 +93,8 @@ pub struct RecordingSpec {
     pub service: String,
     /// Busy periods from this length on go to the ring.
     pub stall_threshold_nanos: u64,
+    /// Tracked calls from this length on count as slow.
+    pub slow_threshold_nanos: u64,
 }
 
 /// The recording of this process. It lives as long as the process: hot paths keep plain references.
@@ -73,11 +103,41 @@ pub struct RecordingSpec {
 #[derive(Clone, Copy)]
 pub struct Recording(&'static Parts);
 
-/// The three parts of a mapped recording.
+/// The parts of a mapped recording.
 pub(crate) struct Parts {
+    pub(crate) path: PathBuf,
     pub(crate) header: &'static Header,
     pub(crate) loops: &'static [LoopSlot],
     pub(crate) events: &'static [EventSlot],
+    pub(crate) keys: Keys,
+    pub(crate) task_sites: &'static [TaskSiteSlot],
+    pub(crate) calls: &'static [CallSlot],
+    pub(crate) pools: &'static [PoolSlot],
+    pub(crate) executors: &'static [ExecutorSlot],
+    pub(crate) facts: &'static [FactSlot],
+}
+
+/// The keys of the interned tables.
+pub(crate) struct Keys {
+    pub(crate) task_sites: &'static [AtomicU64],
+    pub(crate) calls: &'static [AtomicU64],
+    pub(crate) pools: &'static [AtomicU64],
+    pub(crate) executors: &'static [AtomicU64],
+}
+
+impl Keys {
+    /// Divides the list of all keys among the tables.
+    pub(crate) fn of_list(list: &'static [AtomicU64]) -> Self {
+        let (task_sites, rest) = list.split_at(TASK_SITE_CAPACITY as usize);
+        let (calls, rest) = rest.split_at(CALL_CAPACITY as usize);
+        let (pools, executors) = rest.split_at(POOL_CAPACITY as usize);
+        Self {
+            task_sites,
+            calls,
+            pools,
+            executors,
+        }
+    }
 }
 
 impl Recording {
@@ -91,7 +151,7 @@ impl Recording {
     pub fn create(folder: &RuntimeFolder, spec: &RecordingSpec) -> Result<Self, CreateError> {
         let process = ProcessIdentity::own().ok_or(CreateError::NoIdentity)?;
         let (file, path, image) = create_file(folder, process)?;
-        let mapped = reserve(&file).and_then(|()| mapping::map_forever(&file));
+        let mapped = reserve(&file).and_then(|()| mapping::map_forever(&file, &path));
         let recording = mapped.map_err(|source| {
             let _ = fs::remove_file(&path);
             failure(&path, source)
@@ -105,39 +165,32 @@ impl Recording {
         Self(Box::leak(Box::new(parts)))
     }
 
-    /// Takes a slot for a loop that the calling thread runs. `None`, and counted, when all are taken.
+    /// The recording that another object of this process keeps mapped, by the address that the other's
+    /// [`Self::address`] gave; see [`crate::handover`]. Unlike [`Self::join`] it needs no access to the file,
+    /// which a process that has changed its user no longer has.
     ///
-    /// May be called from any thread; costs a scan of the table.
-    pub fn claim_loop(&self, loop_spec: &LoopSpec) -> Option<LoopWriter> {
-        for (index, slot) in self.0.loops.iter().enumerate() {
-            let state = slot.state.load(Relaxed);
-            if !is_takeable(state) {
-                continue;
-            }
-            let generation = generation_of(state).wrapping_add(u32::from(state != 0));
-            let claimed = pack_state(generation, SlotState::Claimed);
-            if slot
-                .state
-                .compare_exchange(state, claimed, Acquire, Relaxed)
-                .is_err()
-            {
-                continue;
-            }
-            let loop_writer = LoopWriter {
-                recording: *self,
-                slot,
-                index: index as u32,
-                generation,
-            };
-            loop_writer.begin(loop_spec);
-            self.0
-                .header
-                .loops_used
-                .fetch_max(index as u64 + 1, Release);
-            return Some(loop_writer);
-        }
-        self.0.header.loops_dropped.fetch_add(1, Relaxed);
-        None
+    /// `None` for null, and for a recording of another format than this writer's.
+    ///
+    /// # Safety
+    /// Null, or the first byte of a whole recording that stays mapped for ever.
+    #[expect(unsafe_code, reason = "the memory is known by its address only")]
+    pub unsafe fn adopt(address: *const u8) -> Option<Self> {
+        // SAFETY: by contract.
+        unsafe { mapping::adopt(address) }
+    }
+
+    /// The first byte of the mapping.
+    pub fn address(&self) -> *const u8 {
+        std::ptr::from_ref(self.0.header).cast()
+    }
+
+    /// The file; empty for one that was adopted.
+    pub fn path(&self) -> &'static Path {
+        &self.0.path
+    }
+
+    fn head(&self, table: Table) -> &'static TableHead {
+        &self.0.header.tables[table as usize]
     }
 
     /// Says goodbye in order: a reader then knows that the process was not killed.
@@ -183,6 +236,9 @@ impl Recording {
         header
             .stall_threshold_nanos
             .store(spec.stall_threshold_nanos, Relaxed);
+        header
+            .slow_threshold_nanos
+            .store(spec.slow_threshold_nanos, Relaxed);
         self.describe_tables();
         self.describe_names(spec);
         header.magic.store(MAGIC, Release);
@@ -200,6 +256,22 @@ impl Recording {
         header
             .event_bytes
             .store(size_of::<EventSlot>() as u32, Relaxed);
+        self.describe_table::<TaskSiteSlot>(
+            Table::TaskSites,
+            TASK_SITES_OFFSET,
+            TASK_SITE_CAPACITY,
+        );
+        self.describe_table::<CallSlot>(Table::Calls, CALLS_OFFSET, CALL_CAPACITY);
+        self.describe_table::<PoolSlot>(Table::Pools, POOLS_OFFSET, POOL_CAPACITY);
+        self.describe_table::<ExecutorSlot>(Table::Executors, EXECUTORS_OFFSET, EXECUTOR_CAPACITY);
+        self.describe_table::<FactSlot>(Table::Facts, FACTS_OFFSET, FACT_CAPACITY);
+    }
+
+    fn describe_table<Record>(&self, table: Table, offset: usize, capacity: u32) {
+        let head = self.head(table);
+        head.offset.store(offset as u32, Relaxed);
+        head.capacity.store(capacity, Relaxed);
+        head.record_bytes.store(size_of::<Record>() as u32, Relaxed);
     }
 
     fn describe_names(&self, spec: &RecordingSpec) {
@@ -214,310 +286,5 @@ impl Recording {
         let kept = store_text(&header.service, &spec.service);
         header.service_length.store(kept as u64, Relaxed);
         store_text(&header.agent_version, env!("CARGO_PKG_VERSION"));
-    }
-
-    fn push_event(&self, kind_and_slot: u64, generation_and_thread: u64, times: [u64; 3]) {
-        let number = self.0.header.events_begun.fetch_add(1, Relaxed);
-        let place = (number % u64::from(EVENT_CAPACITY)) as usize;
-        let Some(record) = self.0.events.get(place) else {
-            return;
-        };
-        let before = record.sequence.load(Relaxed);
-        let writing = number.wrapping_mul(2).wrapping_add(1);
-        // An odd number is a writer that was overtaken by a whole turn of the ring: leave it alone.
-        let taken = before.is_multiple_of(2)
-            && record
-                .sequence
-                .compare_exchange(before, writing, Acquire, Relaxed)
-                .is_ok();
-        if !taken {
-            self.0.header.events_dropped.fetch_add(1, Relaxed);
-            return;
-        }
-        fence(Release);
-        let words = [
-            kind_and_slot,
-            generation_and_thread,
-            times[0],
-            times[1],
-            times[2],
-        ];
-        let finished = writing.wrapping_add(1);
-        record.store_words(words);
-        record.checksum.store(checksum(finished, words), Relaxed);
-        record.sequence.store(finished, Release);
-    }
-}
-
-impl EventSlot {
-    fn store_words(&self, words: [u64; EVENT_WORDS]) {
-        self.kind_and_slot.store(words[0], Relaxed);
-        self.generation_and_thread.store(words[1], Relaxed);
-        self.started_nanos.store(words[2], Relaxed);
-        self.ended_nanos.store(words[3], Relaxed);
-        self.iteration.store(words[4], Relaxed);
-    }
-}
-
-/// What is known of a loop when it is first seen.
-#[derive(Clone, Debug)]
-pub struct LoopSpec {
-    /// How it polls.
-    pub kind: PollKind,
-    /// The epoll descriptor, or a hash of the polled set.
-    pub poll_key: u64,
-    /// The thread that runs it.
-    pub thread_id: u32,
-    /// The kernel's name of that thread.
-    pub thread_name: String,
-}
-
-/// Stamps one loop. Only the loop's own thread may call the stamping methods.
-#[derive(Clone, Copy)]
-pub struct LoopWriter {
-    recording: Recording,
-    slot: &'static LoopSlot,
-    index: u32,
-    generation: u32,
-}
-
-impl LoopWriter {
-    /// The loop is about to poll.
-    ///
-    /// Ends the busy period. A poll that cannot wait (`waits` false: time-out zero) begins the next
-    /// period at once: the call itself is then work, not rest, and the second look at the clock is saved.
-    #[inline]
-    pub fn enter_poll(&self, now_nanos: u64, waits: bool) {
-        let slot = self.slot;
-        let busy_since = slot.busy_since_nanos.load(Relaxed);
-        if busy_since != 0 {
-            self.end_busy_period(busy_since, now_nanos);
-        }
-        slot.last_beat_nanos.store(now_nanos, Relaxed);
-        slot.busy_since_nanos
-            .store(if waits { 0 } else { now_nanos }, Release);
-    }
-
-    /// The poll returned.
-    #[inline]
-    pub fn leave_poll(&self, entered_nanos: u64, now_nanos: u64) {
-        let slot = self.slot;
-        add(&slot.idle_nanos, now_nanos.wrapping_sub(entered_nanos));
-        slot.last_beat_nanos.store(now_nanos, Relaxed);
-        slot.busy_since_nanos.store(now_nanos, Release);
-    }
-
-    /// The loop is over; its slot may be taken again.
-    pub fn end(&self) {
-        if self.slot.state.load(Relaxed) != pack_state(self.generation, SlotState::Live) {
-            return;
-        }
-        self.slot.busy_since_nanos.store(0, Relaxed);
-        self.slot
-            .ended_nanos
-            .store(clock::monotonic_nanos(), Relaxed);
-        self.slot
-            .state
-            .store(pack_state(self.generation, SlotState::Ended), Release);
-    }
-
-    /// When the loop last touched its poll.
-    pub fn last_beat_nanos(&self) -> u64 {
-        self.slot.last_beat_nanos.load(Relaxed)
-    }
-
-    #[inline]
-    fn end_busy_period(&self, busy_since: u64, now_nanos: u64) {
-        let slot = self.slot;
-        let busy = now_nanos.wrapping_sub(busy_since);
-        add(&slot.iterations, 1);
-        add(&slot.busy_nanos, busy);
-        add(&slot.histogram[bucket_of(busy)], 1);
-        if busy > slot.longest_busy_nanos.load(Relaxed) {
-            slot.longest_busy_nanos.store(busy, Relaxed);
-        }
-        if busy >= self.recording.0.header.stall_threshold_nanos.load(Relaxed) {
-            self.record_stall(busy_since, now_nanos);
-        }
-    }
-
-    #[cold]
-    fn record_stall(&self, started: u64, ended: u64) {
-        let slot = self.slot;
-        add(&slot.stalls, 1);
-        add(&slot.stall_nanos, ended.wrapping_sub(started));
-        let thread = slot.thread_id.load(Relaxed);
-        self.recording.push_event(
-            pack(EventKind::Stall as u32, self.index),
-            pack(self.generation, thread),
-            [started, ended, slot.iterations.load(Relaxed)],
-        );
-    }
-
-    fn begin(&self, spec: &LoopSpec) {
-        let slot = self.slot;
-        let zeroed = [
-            &slot.busy_since_nanos,
-            &slot.iterations,
-            &slot.last_beat_nanos,
-            &slot.busy_nanos,
-            &slot.idle_nanos,
-            &slot.longest_busy_nanos,
-            &slot.stalls,
-            &slot.stall_nanos,
-            &slot.ended_nanos,
-        ];
-        for word in zeroed.into_iter().chain(&slot.histogram) {
-            word.store(0, Relaxed);
-        }
-        slot.thread_id.store(spec.thread_id, Relaxed);
-        slot.kind.store(spec.kind as u32, Relaxed);
-        slot.poll_key.store(spec.poll_key, Relaxed);
-        store_text(&slot.thread_name, &spec.thread_name);
-        slot.created_nanos.store(clock::monotonic_nanos(), Relaxed);
-        slot.state
-            .store(pack_state(self.generation, SlotState::Live), Release);
-    }
-}
-
-/// Adds to a counter that only the calling thread writes: a load and a store, no locked instruction.
-#[inline]
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
-}
-
-fn is_takeable(state: u64) -> bool {
-    let low = state as u32;
-    low == SlotState::Free as u32 || low == SlotState::Ended as u32
-}
-
-fn generation_of(state: u64) -> u32 {
-    (state >> 32) as u32
-}
-
-fn pack_state(generation: u32, state: SlotState) -> u64 {
-    pack(state as u32, generation)
-}
-
-fn pack(low: u32, high: u32) -> u64 {
-    u64::from(low) | u64::from(high) << 32
-}
-
-/// Stores as much of a text as fits, at a character's border, the rest zero. Returns the bytes kept.
-fn store_text(words: &[AtomicU64], text: &str) -> usize {
-    let kept = &text[..text.floor_char_boundary(words.len() * 8)];
-    for (index, word) in words.iter().enumerate() {
-        let mut bytes = [0u8; 8];
-        let part = kept.as_bytes().get(index * 8..).unwrap_or_default();
-        for (to, from) in bytes.iter_mut().zip(part) {
-            *to = *from;
-        }
-        word.store(u64::from_ne_bytes(bytes), Relaxed);
-    }
-    kept.len()
-}
-
-/// The end of a text that fits into so many bytes.
-fn tail(text: &str, most: usize) -> &str {
-    &text[text.ceil_char_boundary(text.len().saturating_sub(most))..]
-}
-
-fn create_file(
-    folder: &RuntimeFolder,
-    process: ProcessIdentity,
-) -> Result<(File, PathBuf, u32), CreateError> {
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
-    // Never a number that was used before: a reader may have seen that file and deleted it.
-    let first = folder.next_image(process);
-    for image in first..first.saturating_add(MOST_IMAGES) {
-        let path = folder.recording_path(process, image);
-        match options.open(&path) {
-            Ok(file) => return Ok((file, path, image)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(failure(&path, source)),
-        }
-    }
-    Err(failure(folder.path(), io::ErrorKind::AlreadyExists.into()))
-}
-
-/// Reserves every block. File systems without the call get the zeros written instead.
-fn reserve(file: &File) -> io::Result<()> {
-    if !is_allowed_by_limit() {
-        return Err(Errno::FBIG.into());
-    }
-    match reserve_despite_signals(file) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file),
-        result => result.map_err(io::Error::from),
-    }
-}
-
-/// Whether the process may make files of this size. Trying it against `RLIMIT_FSIZE` does not only fail:
-/// it raises SIGXFSZ, which would end the process that we observe.
-fn is_allowed_by_limit() -> bool {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
-    limit.current.is_none_or(|most| most >= FILE_BYTES as u64)
-}
-
-/// The call is allowed to give up where a signal is pending, and the memory file system of many kernels
-/// does, whether or not the program asked for calls to be restarted. Under a profiler's timer signals
-/// come all the time.
-fn reserve_despite_signals(file: &File) -> Result<(), Errno> {
-    for _ in 0..MOST_INTERRUPTIONS {
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, FILE_BYTES as u64) {
-            Err(Errno::INTR) => {}
-            result => return result,
-        }
-    }
-    Err(Errno::INTR)
-}
-
-/// Every byte is written out before this returns: one that is not would be a hole.
-fn write_zeros(mut file: &File) -> io::Result<()> {
-    let zeros = [0; 4096];
-    let mut left = FILE_BYTES;
-    while left > 0 {
-        let part = left.min(zeros.len());
-        file.write_all(&zeros[..part])?;
-        left -= part;
-    }
-    Ok(())
-}
-
-fn failure(path: &Path, source: io::Error) -> CreateError {
-    let path = path.to_path_buf();
-    match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => CreateError::NoRoom { path },
-        _ => CreateError::File { path, source },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_system_that_cannot_reserve_gets_every_byte_written() {
-        let path = std::env::temp_dir().join(format!("ls-zeros-{}", std::process::id()));
-        let file = File::create(&path).unwrap();
-        write_zeros(&file).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), vec![0; FILE_BYTES]);
-        let _ = fs::remove_file(&path);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told_from_what_is_refused() {
-        let of = |errno: Errno| failure(Path::new("/x"), errno.into());
-        assert!(matches!(of(Errno::NOSPC), CreateError::NoRoom { .. }));
-        assert!(matches!(of(Errno::FBIG), CreateError::NoRoom { .. }));
-        assert!(matches!(of(Errno::ACCESS), CreateError::File { .. }));
-    }
-
-    #[test]
-    fn a_long_path_keeps_its_end_at_a_character() {
-        assert_eq!(tail("/opt/äb", 2), "b");
-        assert_eq!(tail("/opt/äb", 3), "äb");
-        assert_eq!(tail("ab", 4), "ab");
     }
 }

@@ -22,6 +22,7 @@ fn create(folder: &RuntimeFolder) -> (Recording, PathBuf) {
         run_id: 77,
         service: "bots".into(),
         stall_threshold_nanos: 100 * MILLIS,
+        slow_threshold_nanos: 2000 * MILLIS,
     };
     let recording = Recording::create(folder, &spec).unwrap();
     (

@@ -34,18 +34,11 @@ impl Apt {
                 bail!("{program} is missing");
             }
         }
-        let format = "$(ORIGIN)/$(LABEL) $(REPO_URI)";
-        let targets = cmd!(shell, "apt-get indextargets --format {format}")
-            .quiet()
-            .read()?;
-        let mut mirrors = targets
-            .lines()
-            .filter_map(|line| line.strip_prefix("Debian/Debian "));
-        let mirror = mirrors
-            .next()
-            .context("no mirror of Debian among the sources that apt has lists of")?;
+        // What an update would fetch: needs neither lists nor root.
+        let addresses = cmd!(shell, "apt-get update --print-uris").quiet().read()?;
+        let mirror = addresses.lines().find_map(mirror_of_debian);
         Ok(Self {
-            mirror: mirror.to_owned(),
+            mirror: mirror.context("no mirror of Debian among apt's sources")?,
         })
     }
 
@@ -103,6 +96,12 @@ impl Apt {
             .flat_map(|setting| ["-o".to_owned(), setting])
             .collect())
     }
+}
+
+/// `'http://MIRROR/debian/dists/bookworm/InRelease' …`; other archives have other folders in front.
+fn mirror_of_debian(line: &str) -> Option<String> {
+    let (mirror, _) = line.strip_prefix('\'')?.split_once("/dists/")?;
+    mirror.ends_with("/debian").then(|| mirror.to_owned())
 }
 
 /// Runs apt silently; what it says last is the reason where it fails.

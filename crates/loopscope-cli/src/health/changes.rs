@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::format;
 use super::incident;
 use super::look::Seen;
 use super::paint;
-use super::text::Text;
 use super::view::{Incident, Loop, View};
+use crate::screen::Text;
+use crate::screen::format;
 
 /// One sentence for each change, in order of weight; empty where nothing changed.
 pub(crate) fn changes(before: &Seen, after: &Seen) -> Vec<String> {

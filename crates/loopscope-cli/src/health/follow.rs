@@ -15,9 +15,11 @@ use signal_hook::iterator::Signals;
 use super::changes::changes;
 use super::look::{Looker, Seen};
 use super::look_error::LookError;
-use super::paint::{self, Layout};
-use super::{code_of, complain, json, print, stdout_layout, summary};
+use super::paint;
+use super::{code_of, complain, json, summary};
 use crate::exit_codes;
+use crate::screen::Layout;
+use crate::screen::{print, stdout_layout};
 
 type Look = Result<Seen, LookError>;
 

@@ -1,8 +1,8 @@
 //! One incident in a few lines: what, since when, where, by which way, and what to write instead.
 
-use super::format;
-use super::paint::Layout;
 use super::view::{Incident, Place, Task};
+use crate::screen::Layout;
+use crate::screen::format;
 
 /// Links of an await chain that are shown at either end.
 const CHAIN_ENDS: usize = 2;
@@ -82,7 +82,7 @@ pub(crate) fn fix(incident: &Incident) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::text::Text;
+    use crate::screen::Text;
 
     fn task(functions: &[&str]) -> Task {
         let at = |function: &&str| Place {

@@ -3,12 +3,10 @@
 //! Keys keep their order and unknown fields stay. Only inside strings are characters that a terminal
 //! would act on written as their JSON escapes, which read back as the same characters.
 
-use std::fmt::Write;
-
 use serde::Serializer;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
-use super::text::is_unsafe;
+use crate::screen::escape_json;
 
 /// Over many lines, with a newline at the end.
 pub(crate) fn pretty(body: &[u8]) -> String {
@@ -33,7 +31,7 @@ fn laid_out(body: &[u8], formatter: impl Formatter) -> String {
             .collect();
     }
     output.push(b'\n');
-    escape_unsafe(&String::from_utf8_lossy(&output))
+    escape_json(&String::from_utf8_lossy(&output))
 }
 
 fn transcode<'de, S: Serializer>(
@@ -41,20 +39,6 @@ fn transcode<'de, S: Serializer>(
     sink: S,
 ) -> Result<S::Ok, S::Error> {
     serde_transcode::transcode(source, sink)
-}
-
-/// Outside of strings JSON holds no such characters but its own line breaks.
-fn escape_unsafe(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c != '\n' && is_unsafe(c) {
-            // Writing to a string does not fail.
-            let _ = write!(safe, "\\u{:04x}", u32::from(c));
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

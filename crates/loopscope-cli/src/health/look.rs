@@ -10,11 +10,11 @@ use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::format;
 use super::look_error::{LookError, Problem};
 use super::target::Target;
-use super::text::Text;
 use super::view::View;
+use crate::screen::Text;
+use crate::screen::format;
 
 /// The largest answer that is read. A report of 200 loops has well under one MiB.
 pub(crate) const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;

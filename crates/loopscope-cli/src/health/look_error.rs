@@ -6,10 +6,10 @@ use std::time::Duration;
 use thiserror::Error;
 use ureq::http::StatusCode;
 
-use super::format;
 use super::look::MAX_BODY_BYTES;
 use super::target::Target;
-use super::text::Text;
+use crate::screen::Text;
+use crate::screen::format;
 
 /// Why a look brought no report.
 #[derive(Debug, Error)]

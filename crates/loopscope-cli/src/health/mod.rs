@@ -7,7 +7,6 @@
 mod changes;
 pub(crate) mod duration;
 mod follow;
-mod format;
 mod incident;
 mod json;
 mod look;
@@ -18,21 +17,18 @@ mod sample;
 mod summary;
 mod table;
 mod target;
-mod text;
 mod view;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anstream::{AutoStream, ColorChoice};
 use loopscope_engine::report::Status;
-use terminal_size::{Width, terminal_size_of};
 
 use crate::exit_codes;
+use crate::screen::{print, stdout_layout};
 use look::{Looker, Seen};
 use look_error::LookError;
-use paint::Layout;
 use target::Target;
 
 /// Show how a watched service is doing.
@@ -107,26 +103,6 @@ fn exit_code(seen: &Seen) -> u8 {
         Status::Degraded => exit_codes::DEGRADED,
         Status::Critical => exit_codes::CRITICAL,
     }
-}
-
-/// How wide and how colourful standard output may be written.
-fn stdout_layout() -> Layout {
-    let stdout = std::io::stdout();
-    let width = terminal_size_of(&stdout).map(|(Width(columns), _)| usize::from(columns));
-    Layout {
-        width: width.filter(|_| stdout.is_terminal()),
-        colour: AutoStream::choice(&stdout) != ColorChoice::Never,
-    }
-}
-
-/// Writes to standard output; `false` where nobody reads it any more. The exit code still tells the
-/// status then, so a reader that leaves early, such as `head`, is no error.
-fn print(text: &str) -> bool {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .is_ok()
 }
 
 fn complain(text: &str) {

@@ -2,13 +2,14 @@
 
 use anstyle::Style;
 
-use super::format;
 use super::incident;
 use super::look::Seen;
-use super::paint::{self, Layout};
+use super::paint;
 use super::table;
-use super::text::Text;
 use super::view::{Agent, Incident, Monitoring, View};
+use crate::screen::Layout;
+use crate::screen::Text;
+use crate::screen::format;
 
 /// Entries of a list that are shown. The rest is counted.
 const MAX_ISSUES: usize = 8;
@@ -82,6 +83,7 @@ fn figures(figures: &Monitoring) -> String {
             .unwrap_or_default();
         parts.push(format::count(stalls, "stall", "stalls") + &longest);
     }
+    parts.extend(tasks(figures));
     parts.extend(
         figures
             .memory_mb
@@ -98,6 +100,14 @@ fn figures(figures: &Monitoring) -> String {
             .map(|fds| format::count(fds, "open file", "open files")),
     );
     parts.join(" · ")
+}
+
+/// Tasks alive, with those that failed where any did.
+fn tasks(figures: &Monitoring) -> Option<String> {
+    let alive = format::count(figures.pending_tasks?, "task", "tasks");
+    let failed = figures.failed_tasks.filter(|&failed| failed > 0);
+    let failed = failed.map(|failed| format!(" ({failed} failed)"));
+    Some(alive + &failed.unwrap_or_default())
 }
 
 fn freshness(seen: &Seen) -> String {

@@ -2,10 +2,10 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::format;
-use super::paint::Layout;
-use super::text::Text;
 use super::view::Loop;
+use crate::screen::Layout;
+use crate::screen::Text;
+use crate::screen::format;
 
 /// Rows shown. The rest is counted.
 const MAX_ROWS: usize = 12;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use loopscope_engine::report::{SCHEMA_VERSION, Status};
 use serde::Deserialize;
 
-use super::text::Text;
+use crate::screen::Text;
 
 /// A report.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,6 +48,8 @@ pub(crate) struct Monitoring {
     pub(crate) blocked_loops: Option<u64>,
     pub(crate) total_stalls: Option<u64>,
     pub(crate) longest_stall_seconds: Option<f64>,
+    pub(crate) pending_tasks: Option<u64>,
+    pub(crate) failed_tasks: Option<u64>,
     pub(crate) memory_mb: Option<f64>,
     pub(crate) cpu_percent: Option<f64>,
     pub(crate) open_fds: Option<u64>,

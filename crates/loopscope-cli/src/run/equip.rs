@@ -14,7 +14,7 @@ use loopscope_recorder::environment::RUNTIME_DIR;
 use loopscope_recorder::folder::{FolderError, RuntimeFolder, prune};
 use loopscope_recorder::layout::FILE_BYTES;
 
-use super::{pulse_object, reach};
+use super::{agent_files, pulse_object, reach};
 use crate::messages::complain;
 
 /// Recordings that dead processes left behind are kept for a week.
@@ -28,6 +28,8 @@ const FOLDER_HINT: &str = "name a private folder in LOOPSCOPE_RUNTIME_DIR";
 /// What the target is given.
 pub(crate) struct Equipment {
     pub(crate) pulse: PathBuf,
+    /// The folder that brings the agent into a Python target; `None` where there is none.
+    pub(crate) agent: Option<PathBuf>,
     pub(crate) folder: RuntimeFolder,
 }
 
@@ -48,7 +50,16 @@ impl Equipment {
         check_named_folder(&folder);
         prune(&folder, LEFT_BEHIND_KEPT);
         check_room(&folder, notes);
-        Some(Self { pulse, folder })
+        let agent = agent_files::unpack()
+            .inspect_err(|error| {
+                complain(&format!("the pulse watches alone: {error}"), error.hint())
+            })
+            .ok();
+        Some(Self {
+            pulse,
+            agent,
+            folder,
+        })
     }
 }
 

@@ -37,11 +37,20 @@ fn line(change: &Change) -> Option<String> {
             incident.count, incident.summary
         )),
         ChangeKind::Updated => Some(format!("{severity}: {}", incident.summary)),
-        ChangeKind::Closed if incident.severity == Severity::Critical => {
+        ChangeKind::Closed if tells_end(change) => {
             Some(format!("over after {seconds:.2} s: {}", incident.summary))
         }
         ChangeKind::Closed => None,
     }
+}
+
+/// Whether the end of it is news: it was critical, or it lasted by its nature. A loop that stalled once is
+/// told of when that is found, and what only happened was over then.
+fn tells_end(change: &Change) -> bool {
+    let incident = &change.incident;
+    let lasted = incident.kind.lasts() || incident.kind == IncidentKind::TaskFailure;
+    let lasted = lasted && incident.kind != IncidentKind::LoopStall;
+    incident.severity == Severity::Critical || (lasted && change.occurrence.0 > 0)
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -59,13 +68,21 @@ pub(crate) fn summary(report: &Report) -> Vec<String> {
     if loops == 0 {
         return vec!["no event loop was seen in this run".to_owned()];
     }
+    let tasks = figures.total_tasks.map_or_else(String::new, |tasks| {
+        format!(" and {}", count(tasks as usize, "task"))
+    });
+    let nothing = if report.incidents.is_empty() {
+        "nothing to report"
+    } else {
+        "other findings"
+    };
     let mut lines = vec![format!(
-        "watched {} for {:.1} s, {}: {}",
+        "watched {}{tasks} for {:.1} s, {}: {}",
         count(loops, "loop"),
         report.uptime_seconds,
         count(figures.total_stalls as usize, "stall"),
         figures.longest_stall_seconds.map_or_else(
-            || "nothing to report".to_owned(),
+            || nothing.to_owned(),
             |longest| format!("the longest {longest:.2} s"),
         ),
     )];

@@ -4,9 +4,11 @@
 //! is said on stderr and in the report, and the target runs on. Only a command line that makes no sense
 //! keeps it from starting.
 
+mod agent_files;
 mod equip;
 mod lines;
 mod options;
+mod private_folder;
 mod pulse_object;
 mod reach;
 mod report_file;

@@ -20,6 +20,7 @@ use loopscope_server::{Server, SnapshotCell, Token};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setrlimit, wait};
 
+use super::agent_files;
 use super::equip::Equipment;
 use super::options::RunArgs;
 use super::serve::{self, Bridge, Show};
@@ -218,6 +219,9 @@ impl Watching {
                     environment::STALL_THRESHOLD_MS,
                     (args.stall_threshold().0 / 1_000_000).to_string(),
                 );
+            if let Some(agent) = &equipment.agent {
+                command.env(environment::INTRODUCE, agent_files::introduction(agent));
+            }
         }
         command
     }

@@ -134,8 +134,10 @@ os._exit(9)
 fn a_hang_up_of_the_terminal_reaches_the_target_of_a_session_leader() {
     let runtime = tempfile::tempdir().unwrap();
     let bare = loopscope(&runtime.path().join("rt"));
-    let mut command = Command::new("python3");
-    command.args(["-c", HANGS_UP]).arg(bare.get_program());
+    // Tests that were started to outlive their terminal ignore its end, and so would all they start.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", "python3", "-c", HANGS_UP]);
+    command.arg(bare.get_program());
     command.args(["run", "--listen", "127.0.0.1:0", "--"]);
     command.args(["python3", "-c", TAKES_HANG_UP]);
     command.env("LOOPSCOPE_RUNTIME_DIR", runtime.path().join("rt"));

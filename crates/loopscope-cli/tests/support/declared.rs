@@ -47,9 +47,9 @@ impl Declared {
     }
 
     /// Whether the machine, not the code, made up so much of it that calling it starved is right, too.
-    /// Loopscope draws that line at a half; a reading on either side of it proves neither.
+    /// Loopscope draws that line at a quarter; a reading on either side of it proves neither.
     pub(crate) fn is_nearly_starved(&self) -> bool {
-        self.waited_seconds > 0.4 * self.seconds()
+        self.waited_seconds > 0.2 * self.seconds()
     }
 }
 

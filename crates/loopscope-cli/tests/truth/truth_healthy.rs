@@ -31,8 +31,18 @@ fn thousands_of_short_callbacks_over_many_turns_raise_nothing() {
 #[test]
 fn sleeping_between_two_runs_of_a_loop_is_no_stall() {
     on_every_loop(&[], |python, event_loop| {
-        Scenario::python(python, "healthy_reruns.py", &[])
+        Scenario::python(python, "healthy_reruns.py", &["pauses"])
             .on(event_loop)
+            .check()
+    });
+}
+
+#[test]
+fn hundreds_of_short_lived_loops_are_never_several_at_once() {
+    on_every_loop(&[], |python, event_loop| {
+        Scenario::python(python, "healthy_reruns.py", &["bursts"])
+            .on(event_loop)
+            .loops(1)
             .check()
     });
 }

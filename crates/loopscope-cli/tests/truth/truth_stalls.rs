@@ -75,6 +75,28 @@ fn of_two_loops_only_the_blocked_one_is_reported() {
     });
 }
 
+/// Each loop takes the place of the one before, whose stall it ends.
+fn reruns(place: &'static str, stalls: usize) {
+    on_every_loop(&[], |python, event_loop| {
+        let stall = Stall::blocking("rerun", "block").times(stalls);
+        Scenario::python(python, "stall_reruns.py", &[place, &stalls.to_string()])
+            .on(event_loop)
+            .loops(1)
+            .expect([stall.on(event_loop.name())])
+            .check()
+    });
+}
+
+#[test]
+fn a_stall_ends_with_its_run_when_the_next_run_follows_at_once() {
+    reruns("main", 3);
+}
+
+#[test]
+fn a_stall_ends_with_its_thread_when_the_next_thread_follows_at_once() {
+    reruns("threads", 1);
+}
+
 #[test]
 fn a_worker_that_keeps_the_loop_from_running_is_blamed_itself() {
     on_every_loop(&[], |python, event_loop| {

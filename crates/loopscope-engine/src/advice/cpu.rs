@@ -8,6 +8,9 @@ const COMPUTING: &[Wait] = &[Wait::Computing, Wait::Other];
 const PROCESS_POOL: Option<&str> = Some("await loop.run_in_executor(process_pool, {call}, ...)");
 const THREAD: Option<&str> = Some("await asyncio.to_thread({call}, ...)");
 
+const JSON_FIX: &str = "fix: `orjson` is several times faster; for tens of megabytes use a process pool, \
+     `await loop.run_in_executor(process_pool, {call}, ...)`";
+
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         name: "re",
@@ -43,23 +46,42 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..PYTHON
     },
     Entry {
-        name: "json",
+        name: "json.loads",
         calls: &[
             "json.loads",
-            "json.dumps",
             "json.load",
-            "json.dump",
             "simplejson.loads",
-            "simplejson.dumps",
+            "simplejson.load",
         ],
-        frames: &[("json/", &[]), ("simplejson/", &[])],
+        frames: &[
+            ("json/decoder.py", &[]),
+            ("json/__init__.py", &["loads", "load"]),
+            ("simplejson/decoder.py", &[]),
+        ],
         waits: COMPUTING,
         replacement: Some("orjson.loads(...)"),
         steps: &[
-            "stop the bleeding: limit the size of bodies that are taken in, and page what is given out",
-            "fix: `orjson` is several times faster; for tens of megabytes use a process pool, \
-             `await loop.run_in_executor(process_pool, {call}, ...)`",
+            "stop the bleeding: limit the size of bodies that are taken in",
+            JSON_FIX,
         ],
+        ..PYTHON
+    },
+    Entry {
+        name: "json.dumps",
+        calls: &[
+            "json.dumps",
+            "json.dump",
+            "simplejson.dumps",
+            "simplejson.dump",
+        ],
+        frames: &[
+            ("json/encoder.py", &[]),
+            ("json/__init__.py", &["dumps", "dump"]),
+            ("simplejson/encoder.py", &[]),
+        ],
+        waits: COMPUTING,
+        replacement: Some("orjson.dumps(...)"),
+        steps: &["stop the bleeding: page what is given out", JSON_FIX],
         ..PYTHON
     },
     Entry {

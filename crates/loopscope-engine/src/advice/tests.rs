@@ -257,3 +257,32 @@ fn the_wait_seen_most_decides() {
     let evidence = Evidence::new(&stack, 0, &state_for(Wait::Timer), &run);
     assert_eq!(evidence.wait, Wait::Network);
 }
+
+#[test]
+fn a_call_that_returns_at_once_is_not_what_the_line_is_at_work_on() {
+    let named = |calls: &[&str]| {
+        let stack = [frame_calling(APP, 1, "handler", calls)];
+        let evidence = Evidence::of_computing(&stack, 0);
+        for_call(&evidence)
+    };
+    let (call, advice) = named(&["range"]);
+    assert_eq!(call, None);
+    let replacement = advice.replacement.unwrap();
+    assert!(
+        replacement.contains("process_pool, function"),
+        "{replacement}"
+    );
+    assert_eq!(named(&["rows.items"]).0, None);
+    assert_eq!(named(&["crunch"]).0.as_deref(), Some("crunch"));
+    assert_eq!(named(&["range", "crunch"]).0.as_deref(), Some("crunch"));
+}
+
+#[test]
+fn writing_json_is_told_from_reading_it() {
+    let advised = |call: &str| {
+        let stack = [frame_calling(APP, 1, "handler", &[call])];
+        for_call(&Evidence::of_computing(&stack, 0)).1.replacement
+    };
+    assert_eq!(advised("json.dumps").as_deref(), Some("orjson.dumps(...)"));
+    assert_eq!(advised("json.loads").as_deref(), Some("orjson.loads(...)"));
+}

@@ -25,24 +25,29 @@ pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'
 }
 
 /// A thread that is back from its poll and has not called anything since can only be waiting for the
-/// lock, whether it sleeps or is about to. The holder is whom most of these looks found.
+/// lock, whether it sleeps or is about to. The holder is the one of the place that most of these looks
+/// found: several threads that run the same code take turns with the lock.
 fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
-    let after_poll: Vec<&Look> = looks.iter().filter(|look| is_after_poll(look)).collect();
+    let after_poll: Vec<&Look> = looks
+        .iter()
+        .filter(|look| is_after_poll(&look.stack))
+        .collect();
     if after_poll.len() < 2 || after_poll.len() * 2 <= looks.len() {
         return None;
     }
+    let holders = || after_poll.iter().filter_map(|look| held_by(look));
     let times = |holder: &Holder<'_>| {
-        let same = |look: &&&Look| held_by(look).is_some_and(|other| other.stands_as(holder));
-        after_poll.iter().filter(same).count()
+        holders()
+            .filter(|other| other.is_at_place_of(holder))
+            .count()
     };
-    let holders = after_poll.iter().filter_map(|look| held_by(look));
-    holders.max_by_key(times).filter(|holder| times(holder) > 1)
+    holders().max_by_key(times)
 }
 
 /// The only frame inside the loop is the one that polls. A loop that polls in C has none.
-fn is_after_poll(look: &Look) -> bool {
-    match inside_loop(&look.stack) {
-        [] => !look.stack.is_empty(),
+pub(super) fn is_after_poll(stack: &[Frame]) -> bool {
+    match inside_loop(stack) {
+        [] => !stack.is_empty(),
         [poll] => poll.file.ends_with("/selectors.py"),
         _ => false,
     }
@@ -72,11 +77,14 @@ fn holder_by_sleep(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>
 
 impl Holder<'_> {
     fn stands_as(&self, other: &Self) -> bool {
-        let at_same_place = match (self.frames.first(), other.frames.first()) {
+        self.thread_id == other.thread_id && self.is_at_place_of(other)
+    }
+
+    fn is_at_place_of(&self, other: &Self) -> bool {
+        match (self.frames.first(), other.frames.first()) {
             (Some(a), Some(b)) => is_same_place(a, b),
             _ => false,
-        };
-        self.thread_id == other.thread_id && at_same_place
+        }
     }
 }
 

@@ -9,6 +9,13 @@ use crate::{
     report::{CallbackShare, Culprit},
 };
 
+/// Of the looks at one call at most this part may stand elsewhere. One in six: two stray looks, one at
+/// either end, among the dozen that a stall of some hundred milliseconds gets.
+const STRAYS_AT_MOST_ONE_IN: u64 = 6;
+
+/// The frames inside the loop, innermost first, and how many looks found them.
+type Weighed<'a> = (&'a [Frame], u32);
+
 /// The frame to blame.
 pub(super) struct Blame {
     frame: Frame,
@@ -26,30 +33,36 @@ impl Blame {
         })
     }
 
+    /// The frame itself.
+    pub(super) fn into_frame(self) -> Frame {
+        self.frame
+    }
+
     /// Where it stands in a stack of innermost first.
     pub(super) fn depth_in(&self, inside: &[Frame]) -> usize {
         inside.len().saturating_sub(self.height + 1)
     }
 }
 
-/// The deepest frame of the application's own code that all looks share; failing that the one that most
-/// looks have innermost; failing that the deepest shared frame at all.
+/// The deepest frame of the application's own code that nearly all looks share; failing that the one that
+/// most looks have innermost; failing that the deepest shared frame at all.
 pub(super) fn blame(looks: &[&Look]) -> Option<Blame> {
-    let stacks: Vec<(&[Frame], u32)> = looks
+    let stacks: Vec<Weighed> = looks
         .iter()
         .map(|look| (inside_loop(&look.stack), look.weight))
         .collect();
-    let shared = shared_height(&stacks);
-    let own = (0..shared)
-        .rev()
-        .find(|height| at(stacks[0].0, *height).is_some_and(is_in_app));
-    let height = own.or_else(|| shared.checked_sub(1));
+    let (trunk, shared) = trunk(&stacks);
+    let is_own = |height: &usize| {
+        let frame = trunk.first().and_then(|(stack, _)| at(stack, *height));
+        frame.is_some_and(is_in_app)
+    };
+    let own = (0..shared).rev().find(is_own);
     if own.is_none()
         && let Some(blame) = most_frequent_own(&stacks)
     {
         return Some(blame);
     }
-    blame_at(&stacks, height?)
+    blame_at(&trunk, own.or_else(|| shared.checked_sub(1))?)
 }
 
 /// The frame to blame in one stack.
@@ -123,20 +136,40 @@ pub(super) fn weight<'a>(looks: impl Iterator<Item = &'a Look>) -> u64 {
     looks.map(|look| u64::from(look.weight)).sum()
 }
 
-/// How many frames from the outermost on are the same function in all stacks.
-fn shared_height(stacks: &[(&[Frame], u32)]) -> usize {
-    let Some(((first, _), rest)) = stacks.split_first() else {
-        return 0;
-    };
-    let is_shared = |height: &usize| {
-        let frame = at(first, *height);
-        rest.iter()
-            .all(|(stack, _)| is_same_function(at(stack, *height), frame))
-    };
-    (0..first.len()).take_while(is_shared).count()
+/// The stacks that follow nearly all others the farthest inward, and how many of their frames from the
+/// outermost on are the same functions.
+///
+/// Not all of them need to: a look may fall just before the call or just after it, while what it returned
+/// is being freed, and would lift the blame to the caller.
+fn trunk<'a>(stacks: &[Weighed<'a>]) -> (Vec<Weighed<'a>>, usize) {
+    let total: u64 = stacks.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let mut trunk = stacks.to_vec();
+    let mut height = 0;
+    while let Some(inner) = heaviest_at(&trunk, height) {
+        let weight: u64 = inner.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        if weight * STRAYS_AT_MOST_ONE_IN < total * (STRAYS_AT_MOST_ONE_IN - 1) {
+            break;
+        }
+        trunk = inner;
+        height += 1;
+    }
+    (trunk, height)
 }
 
-fn blame_at(stacks: &[(&[Frame], u32)], height: usize) -> Option<Blame> {
+/// Those of the stacks that have the function which most of them have at this height.
+fn heaviest_at<'a>(stacks: &[Weighed<'a>], height: usize) -> Option<Vec<Weighed<'a>>> {
+    let mut groups: BTreeMap<(&str, &str), Vec<Weighed<'a>>> = BTreeMap::new();
+    for (stack, weight) in stacks {
+        if let Some(frame) = at(stack, height) {
+            let group = groups.entry((&frame.file, &frame.function)).or_default();
+            group.push((stack, *weight));
+        }
+    }
+    let weight = |group: &Vec<Weighed>| group.iter().map(|(_, w)| u64::from(*w)).sum::<u64>();
+    groups.into_values().max_by_key(weight)
+}
+
+fn blame_at(stacks: &[Weighed], height: usize) -> Option<Blame> {
     let mut lines: BTreeMap<u32, u32> = BTreeMap::new();
     for (stack, weight) in stacks {
         if let Some(frame) = at(stack, height) {
@@ -152,7 +185,7 @@ fn blame_at(stacks: &[(&[Frame], u32)], height: usize) -> Option<Blame> {
     Some(Blame { frame, height })
 }
 
-fn most_frequent_own(stacks: &[(&[Frame], u32)]) -> Option<Blame> {
+fn most_frequent_own(stacks: &[Weighed]) -> Option<Blame> {
     let mut groups: BTreeMap<(usize, &str, &str, u32), u32> = BTreeMap::new();
     for (stack, weight) in stacks {
         if let Some((depth, frame)) = stack.iter().enumerate().find(|(_, f)| is_in_app(f)) {
@@ -183,8 +216,4 @@ fn most_frequent(lines: &BTreeMap<u32, u32>) -> u32 {
 /// The frame at a height above the outermost one of a stack of innermost first.
 fn at(stack: &[Frame], height: usize) -> Option<&Frame> {
     stack.get(stack.len().checked_sub(height + 1)?)
-}
-
-fn is_same_function(a: Option<&Frame>, b: Option<&Frame>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if a.file == b.file && a.function == b.function)
 }

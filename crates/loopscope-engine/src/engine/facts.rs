@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::{
     diagnosis::{Diagnosis, Subject},
-    observation::{Ending, Fact, LoopKey, ProcessInfo, ProcessKey},
+    observation::{Ending, Fact, LoopInfo, LoopKey, ProcessInfo, ProcessKey},
     report::{Advice, IncidentKind, ProcessRef, Severity},
     time::Nanos,
 };
@@ -27,12 +27,7 @@ impl Engine {
             }
             Fact::ProcessGone { process, ending } => self.end_process(*process, *ending, at),
             Fact::ShuttingDown => self.model.shutting_down = true,
-            Fact::LoopSeen { key, info } => {
-                let is_known = self.model.processes.contains_key(&key.process);
-                if is_known && !self.model.see_loop(*key, info, at, self.config.max_loops) {
-                    self.lose("loops", 1, None, at);
-                }
-            }
+            Fact::LoopSeen { key, info } => self.see_loop(*key, info, at),
             Fact::LoopReading { key, reading } => self.read_loop(*key, reading, at),
             Fact::LoopGone { key } => self.end_loop(*key, at),
             Fact::Sampled {
@@ -47,12 +42,29 @@ impl Engine {
                 started,
                 ended,
             } => self.end_busy(*key, *started, *ended),
+            Fact::Happened { process, event } => self.take_event(*process, event, at),
+            Fact::BusyBefore {
+                key,
+                started,
+                ended,
+                looks,
+            } => self.be_busy_before(*key, (*started, *ended), looks, at),
             Fact::Lost {
                 what,
                 count,
                 detail,
             } => self.lose(what, *count, detail.as_deref(), at),
             Fact::ObserverLate { by } => self.be_late(*by, at),
+            Fact::AdapterSeen { process, .. }
+            | Fact::TaskSiteReading { process, .. }
+            | Fact::CallReading { process, .. }
+            | Fact::PoolReading { process, .. }
+            | Fact::ExecutorReading { process, .. }
+            | Fact::GcReading { process, .. } => {
+                if let Some(work) = self.work_of(*process) {
+                    work.take(fact, at);
+                }
+            }
         }
     }
 
@@ -64,6 +76,19 @@ impl Engine {
             (Some(reason), false) => self.open_unseen(key, info, reason, at),
             (None, true) => self.close_unseen(key, at),
             _ => {}
+        }
+    }
+
+    fn see_loop(&mut self, key: LoopKey, info: &LoopInfo, at: Nanos) {
+        if !self.model.processes.contains_key(&key.process) {
+            return;
+        }
+        // A slot holds one loop: a newer one is the proof that those before it are gone.
+        for earlier in self.model.living_loops_before(key) {
+            self.end_loop(earlier, at);
+        }
+        if !self.model.see_loop(key, info, at, self.config.max_loops) {
+            self.lose("loops", 1, None, at);
         }
     }
 
@@ -93,6 +118,11 @@ impl Engine {
         if process.ended.is_some() {
             return;
         }
+        let was_killed = matches!(ending, Ending::Signaled(_) | Ending::Vanished);
+        self.end_work(key, was_killed, at);
+        let Some(process) = self.model.processes.get_mut(&key) else {
+            return;
+        };
         process.ended = Some((at, ending));
         process.stopped_since = None;
         self.stopped.remove(&key);

@@ -49,6 +49,25 @@ impl Engine {
         self.take_steps(key, steps, ended);
     }
 
+    /// A busy period from before the loop was known to be one.
+    pub(super) fn be_busy_before(
+        &mut self,
+        key: LoopKey,
+        (started, ended): (Nanos, Nanos),
+        looks: &[(Nanos, Sample)],
+        at: Nanos,
+    ) {
+        let Some(rules) = self.rules(key) else { return };
+        let Some(known) = self.model.loops.get_mut(&key) else {
+            return;
+        };
+        let steps = known
+            .stalls
+            .busy_before(started, ended.min(at), looks, &rules);
+        self.agent.samples += looks.len() as u64;
+        self.take_steps(key, steps, ended);
+    }
+
     pub(super) fn take_steps(&mut self, key: LoopKey, steps: Vec<Step>, at: Nanos) {
         for step in steps {
             match step {
@@ -140,6 +159,7 @@ impl Engine {
             from: period.counted_from,
             until,
             stopped: process.stopped_within(period.counted_from, until),
+            gc_paused: process.work.gc.paused_within(period.counted_from, until),
             observer_late: self.late_within(period.counted_from, until),
             uninspectable: process.info.uninspectable.as_deref(),
             config: &self.config,
@@ -194,8 +214,13 @@ impl Engine {
     }
 
     fn loop_subject(&self, key: LoopKey) -> Option<Subject> {
+        self.subject_on(IncidentKind::LoopStall, key)
+    }
+
+    /// What an incident of this kind on a loop is about.
+    pub(super) fn subject_on(&self, kind: IncidentKind, key: LoopKey) -> Option<Subject> {
         let known = self.model.loops.get(&key)?;
-        let subject = self.process_subject(IncidentKind::LoopStall, key.process);
+        let subject = self.process_subject(kind, key.process);
         let loop_ref = LoopRef {
             id: known.id.clone(),
             name: known.info.name.clone(),

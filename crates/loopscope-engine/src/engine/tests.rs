@@ -1,9 +1,14 @@
 //! The rules, observed from outside: facts in, incidents out. One module per field.
 
+mod calls;
 mod causes;
+mod collector;
 mod grouping;
+mod growth;
 mod others;
+mod saturation;
 mod stalls;
 mod status;
 mod suspended;
+mod task_failures;
 mod twins;

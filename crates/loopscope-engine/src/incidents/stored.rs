@@ -62,6 +62,8 @@ pub(super) struct OpenOccurrence {
     /// Whether lasting makes it critical.
     pub(super) escalates: bool,
     pub(super) was_escalated: bool,
+    /// Whether its end is news each time, as it is of a fault that lasts.
+    pub(super) tells_end: bool,
 }
 
 /// What an incident is called within this run.
@@ -86,6 +88,7 @@ impl OpenOccurrence {
             pending: None,
             escalates,
             was_escalated: severity == Severity::Critical,
+            tells_end: false,
         }
     }
 
@@ -195,6 +198,14 @@ impl Stored {
         self.open = None;
         self.closed = self.last_closed.max(Some(ended.max(since)));
         self.updated = self.updated.max(ended);
+    }
+
+    /// Whether its open or last occurrence overlaps a time.
+    pub(super) fn overlaps(&self, from: Nanos, until: Nanos) -> bool {
+        let open = self.open.map(|(_, since)| (since, Nanos(u64::MAX)));
+        let last = self.last.map(|last| (last.since, last.ended));
+        let mut both = open.into_iter().chain(last);
+        both.any(|(since, ended)| since < until && from < ended)
     }
 
     pub(super) fn last_is(&self, id: OccurrenceId) -> bool {

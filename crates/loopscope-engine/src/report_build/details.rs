@@ -121,6 +121,12 @@ pub(super) fn agent(engine: &Engine) -> AgentHealth {
             .dropped
             .insert("incidents".to_owned(), engine.book.dropped);
     }
+    let adapters = engine.model.processes.values();
+    let faults = adapters.filter_map(|process| Some(process.work.adapter.as_ref()?.faults));
+    let faults = faults.fold(0, u64::saturating_add);
+    if faults > 0 {
+        agent.dropped.insert("adapter faults".to_owned(), faults);
+    }
     let open = engine.book.incidents().filter(|incident| {
         incident.subject.kind == crate::report::IncidentKind::ObserverDegraded && incident.is_open()
     });

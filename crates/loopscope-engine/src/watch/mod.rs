@@ -7,10 +7,15 @@
 mod attach_desk;
 mod drivers;
 mod glance;
+mod limits;
 mod observer;
 mod sampling;
 mod schedule;
+mod tables;
+#[cfg(test)]
+mod testing;
 mod watched_loop;
+mod watched_loops;
 mod watched_process;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +32,7 @@ pub use observer::{Observer, ObserverOptions, Outcome, Publish};
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
+use limits::Limits;
 use schedule::Schedule;
 use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 
@@ -62,6 +68,7 @@ pub struct Watcher {
     main: ProcessKey,
     main_told: bool,
     main_resources_due: Nanos,
+    main_limits: Limits,
     processes: BTreeMap<PathBuf, WatchedProcess>,
     /// Files that are no concern of this run.
     passed_over: BTreeSet<PathBuf>,
@@ -86,6 +93,7 @@ impl Watcher {
             },
             main_told: false,
             main_resources_due: Nanos(0),
+            main_limits: Limits::default(),
             options,
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
@@ -181,7 +189,8 @@ impl Watcher {
         };
         if now >= self.main_resources_due && !has_recording() {
             self.main_resources_due = now.plus(self.pace().resources);
-            facts.extend(watched_process::resources_of(self.main));
+            self.main_limits.read(self.main.pid, now);
+            facts.extend(watched_process::resources_of(self.main, &self.main_limits));
         }
     }
 

@@ -1,12 +1,13 @@
 //! One loop under watch: what was said of it, and when it is looked at next.
 
 use loopscope_recorder::layout::PollKind;
-use loopscope_recorder::reader::LoopState;
+use loopscope_recorder::reader::{LoopState, StallEvent};
 
 use super::sampling::{self, Expected, LoopNature, Sampler};
 use super::schedule::Schedule;
+use super::watched_loops::Place;
 use crate::observation::{
-    Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime,
+    Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime, Sample,
 };
 use crate::time::Nanos;
 
@@ -40,12 +41,20 @@ pub(super) struct WatchedLoop {
     looked_at: Option<Nanos>,
     /// The busy period in which the program was seen importing itself before the loop was announced.
     importing: Option<Nanos>,
+    /// The looks at a busy period from before it was a loop, and the periods that ended since: told once it
+    /// is one.
+    early_looks: Vec<(Nanos, Sample)>,
+    held: Vec<Fact>,
     over: bool,
 }
 
 /// Turns that make a loop of a set polled by a program that is not Python. One that polls once or twice
-/// has none; Node.js does so before it runs its script, and on threads of its own.
+/// and then works on has none.
 const TURNS_OF_A_NATIVE_LOOP: u64 = 3;
+
+/// Looks that are kept of one busy period from before it was a loop: the first, and the newest of the
+/// others.
+const MOST_EARLY_LOOKS: usize = 8;
 
 /// Turns that a program may spend on importing itself from inside its loop, before anybody is served.
 const TURNS_OF_A_START: u64 = 3;
@@ -55,19 +64,26 @@ pub(super) struct Surroundings<'a> {
     pub(super) runtime: ProcessRuntime,
     pub(super) schedule: Schedule,
     pub(super) sampler: &'a mut Sampler,
-    /// Reads the loop's busy period anew, to see that it did not change during the look.
-    pub(super) reread: &'a mut dyn FnMut() -> Option<Nanos>,
+    /// A thread of the recording as it is known here.
+    pub(super) thread_here: &'a dyn Fn(u32) -> Option<u32>,
+    /// Reads a loop's busy period anew, to see that it did not change during the look.
+    pub(super) reread: &'a mut dyn FnMut(Place) -> Option<Nanos>,
     /// Whether the program that wrote the recording still runs in the process.
     pub(super) is_current: &'a mut dyn FnMut() -> bool,
 }
 
 impl WatchedLoop {
-    pub(super) fn new(key: LoopKey, state: &LoopState, thread_id: u32, now: Nanos) -> Self {
+    pub(super) fn new(
+        key: LoopKey,
+        state: &LoopState,
+        around: &Surroundings<'_>,
+        now: Nanos,
+    ) -> Self {
         Self {
             key,
             announced: None,
             is_bare: false,
-            thread_id,
+            thread_id: (around.thread_here)(state.thread_id).unwrap_or(0),
             object: None,
             kind: state.kind,
             info: None,
@@ -77,7 +93,32 @@ impl WatchedLoop {
             told: Nanos(0),
             looked_at: None,
             importing: None,
+            early_looks: Vec::new(),
+            held: Vec::new(),
             over: false,
+        }
+    }
+
+    /// A busy period is over, by the ring. Before it is a loop, that is held back.
+    pub(super) fn end_busy(&mut self, event: &StallEvent, out: &mut Vec<Fact>) {
+        let (started, ended) = (Nanos(event.started_nanos), Nanos(event.ended_nanos));
+        if !self.can_vouch_for(started) {
+            return;
+        }
+        let key = self.key;
+        if self.info.is_some() {
+            out.push(Fact::BusyEnded {
+                key,
+                started,
+                ended,
+            });
+        } else if self.held.len() < TURNS_OF_A_NATIVE_LOOP as usize {
+            self.held.push(Fact::BusyBefore {
+                key,
+                started,
+                ended,
+                looks: std::mem::take(&mut self.early_looks),
+            });
         }
     }
 
@@ -86,9 +127,14 @@ impl WatchedLoop {
     /// Of one that began before the loop was announced nobody can say whether the program was inside its
     /// loop, unless a look was taken of it: a program that starts works on its own between turns. Of what
     /// merely polls in a Python process only a look ever tells.
-    pub(super) fn can_vouch_for(&self, started: Nanos) -> bool {
+    fn can_vouch_for(&self, started: Nanos) -> bool {
         let is_known = self.announced.is_some_and(|announced| started >= announced);
         self.looked_at == Some(started) || (is_known && !self.is_bare)
+    }
+
+    /// The thread that it runs on, as it is known here.
+    pub(super) fn thread_id(&self) -> u32 {
+        self.thread_id
     }
 
     /// When it is to be looked at next.
@@ -116,7 +162,7 @@ impl WatchedLoop {
             self.importing = state.busy_since_nanos.map(Nanos);
             return;
         }
-        if is_too_young(state, around.runtime) {
+        if self.is_too_young(state, around.runtime) {
             return;
         }
         let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
@@ -150,6 +196,7 @@ impl WatchedLoop {
                 key: self.key,
                 info,
             });
+            out.append(&mut self.held);
         }
     }
 
@@ -167,10 +214,14 @@ impl WatchedLoop {
         let busy_since = state.busy_since_nanos.map(Nanos);
         self.tell(state, now, out);
         self.due = match busy_since {
-            _ if !state.is_live => self.finish(out),
+            _ if !state.is_live => {
+                self.finish(out);
+                Nanos(u64::MAX)
+            }
             None => around.schedule.after_idle(now),
             Some(since) => {
-                if self.info.is_some() && now >= self.due {
+                let may_be_told = self.info.is_some() || around.runtime != ProcessRuntime::Python;
+                if may_be_told && now >= self.due {
                     self.look(state, since, around, now, out);
                 }
                 around.schedule.after_busy(since, now)
@@ -222,7 +273,7 @@ impl WatchedLoop {
         let Some(mut sample) = around.sampler.sample(self.thread_id, self.expected()) else {
             return;
         };
-        if (around.reread)() != Some(since) {
+        if (around.reread)(self.place()) != Some(since) {
             return;
         }
         if self.kind != Some(PollKind::Epoll) && sample.inside_loop != InsideLoop::Yes {
@@ -232,12 +283,43 @@ impl WatchedLoop {
         if was_importing || (is_first_turn(state) && sampling::is_importing(&sample)) {
             sample.inside_loop = InsideLoop::Starting;
         }
-        self.looked_at = Some(since);
+        let is_same = self.looked_at.replace(since) == Some(since);
+        if self.info.is_none() {
+            return self.keep_early_look(is_same, now, sample);
+        }
         out.push(Fact::Sampled {
             key: self.key,
             busy_since: since,
             sample: Box::new(sample),
         });
+    }
+
+    fn keep_early_look(&mut self, is_same_period: bool, now: Nanos, sample: Sample) {
+        if !is_same_period {
+            self.early_looks.clear();
+        } else if self.early_looks.len() >= MOST_EARLY_LOOKS {
+            self.early_looks.remove(1);
+        }
+        self.early_looks.push((now, sample));
+    }
+
+    /// Whether it is no loop yet.
+    ///
+    /// All of a Node.js program runs inside its main thread's loop, so that is one as soon as it has waited
+    /// for something. Another native program may wait once or twice and never again: its set has to be
+    /// polled a few times. In a Python process it is for the interpreter to say.
+    fn is_too_young(&self, state: &LoopState, process: ProcessRuntime) -> bool {
+        let is_main_of_node = process == ProcessRuntime::Node
+            && self.kind == Some(PollKind::Epoll)
+            && self.thread_id == self.key.process.pid;
+        let has_waited = state.busy_since_nanos.is_none() || state.idle_nanos > 0;
+        process != ProcessRuntime::Python
+            && state.iterations < TURNS_OF_A_NATIVE_LOOP
+            && !(is_main_of_node && has_waited)
+    }
+
+    fn place(&self) -> Place {
+        (self.key.slot, self.key.generation)
     }
 
     fn expected(&self) -> Expected {
@@ -248,12 +330,11 @@ impl WatchedLoop {
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<Fact>) -> Nanos {
-        self.over = true;
-        if self.info.is_some() {
+    /// It is gone; says so once.
+    pub(super) fn finish(&mut self, out: &mut Vec<Fact>) {
+        if !std::mem::replace(&mut self.over, true) && self.info.is_some() {
             out.push(Fact::LoopGone { key: self.key });
         }
-        Nanos(u64::MAX)
     }
 
     /// Whether to wait before calling it a loop, or to leave what was said of it before. In a Python
@@ -270,7 +351,7 @@ impl WatchedLoop {
         nature: Option<&LoopNature>,
         around: &mut Surroundings<'_>,
     ) {
-        let waited = state.busy_since_nanos.is_none() && (around.reread)().is_none();
+        let waited = state.busy_since_nanos.is_none() && (around.reread)(self.place()).is_none();
         if waited && self.object.is_none() {
             self.object = nature.and_then(|nature| nature.object);
         }
@@ -292,11 +373,117 @@ fn is_first_turn(state: &LoopState) -> bool {
     state.iterations < TURNS_OF_A_START
 }
 
-/// Whether the loop is not yet one: what polls in a native program has to come back a few times.
-fn is_too_young(state: &LoopState, runtime: ProcessRuntime) -> bool {
-    runtime != ProcessRuntime::Python && state.iterations < TURNS_OF_A_NATIVE_LOOP
-}
-
 fn is_bare(runtime: LoopRuntime, process: ProcessRuntime) -> bool {
     runtime == LoopRuntime::Epoll && process == ProcessRuntime::Python
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::testing::{Bench, busy, idle, stall};
+
+    fn ms(at: &Nanos) -> u64 {
+        at.0 / 1_000_000
+    }
+
+    /// What was told, in words.
+    fn told(facts: &[Fact]) -> Vec<String> {
+        let word = |fact: &Fact| match fact {
+            Fact::LoopSeen { info, .. } => Some(format!("{:?} seen", info.runtime)),
+            Fact::Sampled { busy_since, .. } => Some(format!("looked at {}", ms(busy_since))),
+            Fact::BusyEnded { started, ended, .. } => {
+                Some(format!("busy {} to {}", ms(started), ms(ended)))
+            }
+            Fact::BusyBefore {
+                started,
+                ended,
+                looks,
+                ..
+            } => {
+                let looks: Vec<u64> = looks.iter().map(|(at, _)| ms(at)).collect();
+                Some(format!(
+                    "was busy {} to {}, looked at {looks:?}",
+                    ms(started),
+                    ms(ended)
+                ))
+            }
+            _ => None,
+        };
+        facts.iter().filter_map(word).collect()
+    }
+
+    /// A loop in its first turns.
+    fn young(state: LoopState, iterations: u64) -> LoopState {
+        LoopState {
+            iterations,
+            ..state
+        }
+    }
+
+    #[test]
+    fn the_main_loop_of_node_is_one_from_its_first_wait_on() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        let facts = bench.read(100, &[young(idle(0, 0), 0)], &[]);
+        assert_eq!(told(&facts), ["Node seen"]);
+        let facts = bench.read(300, &[young(busy(0, 0, 150), 0)], &[]);
+        assert_eq!(told(&facts), ["looked at 150"]);
+    }
+
+    #[test]
+    fn a_node_program_that_has_not_waited_yet_is_still_starting() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        let facts = bench.read(300, &[young(busy(0, 0, 10), 2)], &[]);
+        assert_eq!(told(&facts), [""; 0]);
+    }
+
+    #[test]
+    fn another_thread_of_node_has_to_come_back_a_few_times() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        let mut state = young(idle(0, 0), 2);
+        state.thread_id += 1;
+        assert_eq!(told(&bench.read(100, &[state.clone()], &[])), [""; 0]);
+        state.iterations = 3;
+        assert_eq!(told(&bench.read(200, &[state], &[])), ["Node seen"]);
+    }
+
+    #[test]
+    fn a_native_program_that_polls_once_or_twice_and_works_on_raises_nothing() {
+        let mut bench = Bench::new(ProcessRuntime::Native);
+        bench.read(100, &[young(idle(0, 0), 0)], &[]);
+        let mut told_of = Vec::new();
+        for now in (200..9_000).step_by(100) {
+            let state = young(busy(0, 0, 150), 1);
+            told_of.extend(told(&bench.read(now, &[state], &[])));
+        }
+        assert_eq!(told_of, [""; 0]);
+    }
+
+    #[test]
+    fn a_native_loop_tells_what_it_did_in_its_first_turns_once_it_is_one() {
+        let mut bench = Bench::new(ProcessRuntime::Native);
+        bench.read(100, &[young(idle(0, 0), 0)], &[]);
+        bench.read(300, &[young(busy(0, 0, 150), 0)], &[]);
+        bench.read(310, &[young(busy(0, 0, 150), 0)], &[]);
+        let ring = [stall(0, 0, 150, 320)];
+        assert_eq!(
+            told(&bench.read(330, &[young(idle(0, 0), 1)], &ring)),
+            [""; 0]
+        );
+        let facts = bench.read(400, &[young(idle(0, 0), 3)], &[]);
+        assert_eq!(
+            told(&facts),
+            ["Epoll seen", "was busy 150 to 320, looked at [300, 310]"]
+        );
+        let facts = bench.read(500, &[young(idle(0, 0), 4)], &[]);
+        assert_eq!(told(&facts), [""; 0]);
+    }
+
+    #[test]
+    fn a_native_loop_is_not_blamed_for_a_time_in_which_nobody_looked_at_it() {
+        let mut bench = Bench::new(ProcessRuntime::Native);
+        bench.read(100, &[young(idle(0, 0), 0)], &[]);
+        let ring = [stall(0, 0, 150, 320)];
+        let facts = bench.read(330, &[young(idle(0, 0), 3)], &ring);
+        assert_eq!(told(&facts), ["Epoll seen"]);
+    }
 }

@@ -1,6 +1,5 @@
 //! One process under watch: its recording, its interpreter, its loops.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -8,16 +7,17 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::identity;
-use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader};
+use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
 use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
+use super::limits::Limits;
 use super::sampling::Sampler;
 use super::schedule::Schedule;
-use super::watched_loop::{Surroundings, WatchedLoop};
-use crate::observation::{
-    Ending, Fact, LoopKey, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
-};
+use super::tables::{Seen, WatchedTables};
+use super::watched_loop::Surroundings;
+use super::watched_loops::{Place, WatchedLoops};
+use crate::observation::{Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources};
 use crate::time::Nanos;
 
 /// A stopped process is looked at so often, so that the end of the pause is told when it comes.
@@ -39,8 +39,10 @@ pub(super) struct WatchedProcess {
     schedule: Schedule,
     attach: Attach,
     desk: AttachDesk,
-    loops: BTreeMap<(u32, u32), WatchedLoop>,
+    loops: WatchedLoops,
     counters: Counters,
+    tables: WatchedTables,
+    limits: Limits,
     announced: bool,
     stopped: bool,
     glance_due: Nanos,
@@ -104,8 +106,10 @@ impl WatchedProcess {
             schedule,
             attach,
             desk: desk.clone(),
-            loops: BTreeMap::new(),
+            loops: WatchedLoops::new(key),
             counters: Counters::default(),
+            tables: WatchedTables::default(),
+            limits: Limits::default(),
             announced: false,
             stopped: false,
             glance_due: now,
@@ -129,13 +133,9 @@ impl WatchedProcess {
             Attach::Waiting(due) => *due,
             Attach::Done { .. } => Nanos(u64::MAX),
         };
-        let loops = self
-            .loops
-            .values()
-            .map(WatchedLoop::due)
-            .min()
-            .unwrap_or(Nanos(u64::MAX));
-        self.glance_due.min(attach.max(Nanos(1))).min(loops)
+        self.glance_due
+            .min(attach.max(Nanos(1)))
+            .min(self.loops.due())
     }
 
     /// Looks at what is due. An ending when the process, or the program in it, is gone.
@@ -150,7 +150,7 @@ impl WatchedProcess {
                 return Some(ending);
             }
         }
-        if self.read(now, out).is_err() {
+        if self.read(false, now, out).is_err() {
             // Cut short under us: nothing can be said any more, as if it had vanished.
             return Some(Ending::Vanished);
         }
@@ -160,7 +160,8 @@ impl WatchedProcess {
             if let Attach::Done { sampler, .. } = &mut self.attach {
                 sampler.rest();
             }
-            out.extend(resources_of(self.key));
+            self.limits.read(self.key.pid, now);
+            out.extend(resources_of(self.key, &self.limits));
         }
         ending
     }
@@ -171,7 +172,7 @@ impl WatchedProcess {
             // It ended before it could be looked into; its loops are told all the same.
             self.finish_attach(None, ProcessRuntime::Native, None, out);
         }
-        let _ = self.is_attached(now, out) && self.read(now, out).is_ok();
+        let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
         self.ending()
     }
 
@@ -216,43 +217,55 @@ impl WatchedProcess {
         None
     }
 
-    fn read(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
+    fn read(&mut self, is_last: bool, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
         let (counters, states) = self.reader.read_loops()?;
-        self.tell_losses(&counters, out);
-        // A loop is introduced before anything is told of it, and a stall's exact end before the reading
-        // that shows the loop elsewhere.
-        for state in &states {
-            self.with_loop(state, now, |watched, around| {
-                watched.introduce(state, around, now, out);
-            });
-        }
-        if counters.events_begun != self.counters.events_begun {
-            self.tell_stalls(out)?;
-        }
+        // After the slots: whatever a loop did before its slot was taken again is in the ring by now.
+        let stalls = self.reader.read_stalls()?;
+        self.tell_losses(&counters, &stalls, out);
+        self.with_loops(|loops, around| {
+            loops.introduce(&states, &stalls.events, around, now, out);
+        });
+        let has_stalled = counters.events_begun != self.counters.events_begun;
+        // What the collector did comes before the stall that it explains.
+        self.read_tables(&states, is_last || has_stalled, now, out)?;
         self.counters = counters;
-        for state in &states {
-            self.with_loop(state, now, |watched, around| {
-                watched.take(state, around, now, out)
-            });
-        }
+        self.with_loops(|loops, around| {
+            loops.take(&states, &stalls.events, around, now, out);
+        });
         Ok(())
     }
 
-    /// Brings a loop together with what a look at it needs.
-    fn with_loop(
+    fn read_tables(
         &mut self,
-        state: &LoopState,
+        states: &[LoopState],
+        at_once: bool,
         now: Nanos,
-        work: impl FnOnce(&mut WatchedLoop, &mut Surroundings<'_>),
-    ) {
+        out: &mut Vec<Fact>,
+    ) -> Result<(), ReadError> {
+        let is_foreign = self.reader.description().is_foreign;
+        let loops = &self.loops;
+        let thread_here = |thread_id: u32| {
+            let mut told = states.iter().filter(|state| state.thread_id == thread_id);
+            let known = told.find_map(|state| loops.thread_id((state.slot, state.generation)));
+            known.unwrap_or(0)
+        };
+        let seen = Seen {
+            process: self.key,
+            thread: &|thread_id| {
+                if is_foreign {
+                    thread_here(thread_id)
+                } else {
+                    thread_id
+                }
+            },
+        };
+        self.tables.read(&mut self.reader, &seen, at_once, now, out)
+    }
+
+    /// Brings the loops together with what a look at them needs.
+    fn with_loops(&mut self, work: impl FnOnce(&mut WatchedLoops, &mut Surroundings<'_>)) {
         let Attach::Done { sampler, runtime } = &mut self.attach else {
             return;
-        };
-        let place = (state.slot, state.generation);
-        let key = LoopKey {
-            process: self.key,
-            slot: place.0,
-            generation: place.1,
         };
         let is_foreign = self.reader.description().is_foreign;
         let reader = &mut self.reader;
@@ -261,50 +274,22 @@ impl WatchedProcess {
             runtime: *runtime,
             schedule: self.schedule,
             sampler,
-            reread: &mut || busy_since(reader, place),
+            thread_here: &|thread_id| {
+                if is_foreign {
+                    identity::thread_seen_from_here(pid, thread_id)
+                } else {
+                    Some(thread_id)
+                }
+            },
+            reread: &mut |place| busy_since(reader, place),
             is_current: &mut || has_mapped(pid, file),
         };
-        if !self.loops.contains_key(&place) {
-            // A slot that was taken again belongs to the newer loop.
-            self.loops.retain(|kept, _| kept.0 != place.0);
-        }
-        let watched = self.loops.entry(place).or_insert_with(|| {
-            let thread_id = if is_foreign {
-                identity::thread_seen_from_here(pid, state.thread_id)
-            } else {
-                Some(state.thread_id)
-            };
-            WatchedLoop::new(key, state, thread_id.unwrap_or(0), now)
-        });
-        work(watched, &mut around);
+        work(&mut self.loops, &mut around);
     }
 
-    fn tell_stalls(&mut self, out: &mut Vec<Fact>) -> Result<(), ReadError> {
-        let stalls = self.reader.read_stalls()?;
-        for event in &stalls.events {
-            let key = LoopKey {
-                process: self.key,
-                slot: event.slot,
-                generation: event.generation,
-            };
-            let place = (event.slot, event.generation);
-            let started = Nanos(event.started_nanos);
-            let watched = self.loops.get(&place);
-            if watched.is_some_and(|watched| watched.can_vouch_for(started)) {
-                let ended = Nanos(event.ended_nanos);
-                out.push(Fact::BusyEnded {
-                    key,
-                    started,
-                    ended,
-                });
-            }
-        }
-        tell_lost(out, "stall records", stalls.lost, None);
-        Ok(())
-    }
-
-    fn tell_losses(&mut self, counters: &Counters, out: &mut Vec<Fact>) {
+    fn tell_losses(&self, counters: &Counters, stalls: &Stalls, out: &mut Vec<Fact>) {
         // Dropped stalls are among the records that the reader counts as lost.
+        tell_lost(out, "stall records", stalls.lost, None);
         let loops = counters
             .loops_dropped
             .saturating_sub(self.counters.loops_dropped);
@@ -430,18 +415,20 @@ fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
     (ProcessRuntime::Python, Some(format!("{error}{hint}")))
 }
 
-pub(super) fn resources_of(process: ProcessKey) -> Option<Fact> {
+pub(super) fn resources_of(process: ProcessKey, limits: &Limits) -> Option<Fact> {
     let facts = kernel::process_facts(process.pid)?;
     let resources = Resources {
         rss_bytes: facts.rss_bytes?,
         cpu_nanos: facts.cpu_nanos,
         open_fds: facts.open_fds,
         threads: facts.threads,
+        memory_limit_bytes: limits.memory_bytes,
+        fd_limit: limits.descriptors,
     };
     Some(Fact::ProcessResources { process, resources })
 }
 
-fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
+pub(super) fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>) {
     if count > 0 {
         out.push(Fact::Lost {
             what: what.to_owned(),
@@ -452,7 +439,7 @@ fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Option<String>
 }
 
 /// The loop's busy period as it stands now.
-fn busy_since(reader: &mut RecordingReader, (slot, generation): (u32, u32)) -> Option<Nanos> {
+fn busy_since(reader: &mut RecordingReader, (slot, generation): Place) -> Option<Nanos> {
     let (_, states) = reader.read_loops().ok()?;
     let state = states
         .iter()

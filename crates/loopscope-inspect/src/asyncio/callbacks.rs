@@ -60,11 +60,11 @@ impl<M: Memory> ObjectReader<M> {
         let list = match self.kind_of(future)? {
             Kind::NativeFuture | Kind::NativeTask => {
                 let layout = self.layout.future;
-                let first = self.pointer(future, layout.callback0)?;
+                let [first, list] = self.pointers(future, [layout.callback0, layout.callbacks])?;
                 if first != 0 {
                     callbacks.push(first);
                 }
-                self.pointer(future, layout.callbacks)?
+                list
             }
             Kind::PythonFuture | Kind::PythonTask => {
                 self.attribute(future, "_callbacks")?.unwrap_or(0)

@@ -25,6 +25,16 @@ pub(crate) struct LoopWords {
 /// When timers are due that settle a future or end what a task does, by the future's or task's address.
 pub(crate) type DueTimes = AddressMap<f64>;
 
+/// Where timers of a type have what matters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimerSlots {
+    class: u64,
+    cancelled: Option<u64>,
+    when: Option<u64>,
+    arguments: Option<u64>,
+    callback: Option<u64>,
+}
+
 impl<M: Memory> ObjectReader<M> {
     /// What a loop is called.
     pub(crate) fn loop_type_name(&mut self, event_loop: u64) -> ReadResult<Arc<str>> {
@@ -60,47 +70,64 @@ impl<M: Memory> ObjectReader<M> {
         }
     }
 
-    /// When a timer is due, unless it was cancelled. Notes what it will end then.
-    pub(crate) fn timer_due(&mut self, timer: u64, due: &mut DueTimes) -> ReadResult<Option<f64>> {
-        if let Some(cancelled) = self.slot(timer, "_cancelled")?
+    /// When a timer is due, unless it was cancelled. Notes what it will end then. `slots` are those of the
+    /// timer before, which mostly has the same type.
+    pub(crate) fn timer_due(
+        &mut self,
+        timer: u64,
+        slots: &mut Option<TimerSlots>,
+        due: &mut DueTimes,
+    ) -> ReadResult<Option<f64>> {
+        let class = self.type_address(timer)?;
+        let slots = match slots {
+            Some(known) if known.class == class => *known,
+            _ => *slots.insert(self.timer_slots(class)?),
+        };
+        if let Some(cancelled) = self.slot_at(timer, slots.cancelled)?
             && self.truth(cancelled)?
         {
             return Ok(None);
         }
-        let Some(when) = self.slot(timer, "_when")? else {
+        let Some(when) = self.slot_at(timer, slots.when)? else {
             return Ok(None);
         };
         let Some(when) = self.float(when)? else {
             return Ok(None);
         };
-        for ended in self.ended_by(timer)? {
+        let mut end = |ended| {
             let known = due.entry(ended).or_insert(when);
             *known = known.min(when);
-        }
-        Ok(Some(when))
-    }
-
-    /// The futures and tasks that a timer's callback is for: its arguments, or the task that a time-out
-    /// belongs to.
-    fn ended_by(&mut self, timer: u64) -> ReadResult<Vec<u64>> {
-        let mut ended = Vec::new();
-        if let Some(arguments) = self.slot(timer, "_args")?
+        };
+        if let Some(arguments) = self.slot_at(timer, slots.arguments)?
             && self.kind_of(arguments)? == Kind::Tuple
         {
             for argument in self.tuple_items(arguments)? {
                 if self.kind_of(argument)?.is_future() {
-                    ended.push(argument);
+                    end(argument);
                 }
             }
         }
-        if let Some(callback) = self.slot(timer, "_callback")?
+        if let Some(callback) = self.slot_at(timer, slots.callback)?
             && self.kind_of(callback)? == Kind::Method
         {
+            // A time-out knows the task that it will cancel.
             let (_, owner) = self.bound_method(callback)?;
             for name in ["_task", "_host_task"] {
-                ended.extend(self.object_attribute(owner, name)?);
+                if let Some(task) = self.object_attribute(owner, name)? {
+                    end(task);
+                }
             }
         }
-        Ok(ended)
+        Ok(Some(when))
+    }
+
+    fn timer_slots(&mut self, class: u64) -> ReadResult<TimerSlots> {
+        Ok(TimerSlots {
+            class,
+            cancelled: self.slot_place(class, "_cancelled")?,
+            when: self.slot_place(class, "_when")?,
+            arguments: self.slot_place(class, "_args")?,
+            callback: self.slot_place(class, "_callback")?,
+        })
     }
 }

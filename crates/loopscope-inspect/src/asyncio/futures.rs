@@ -3,12 +3,10 @@
 //! Reads what the object itself says and follows nothing. What a word points to is checked by whoever
 //! follows it.
 
-use std::sync::Arc;
-
 use crate::error::{ReadError, ReadResult};
 use crate::layout::{STATE_CANCELLED, STATE_FINISHED, STATE_PENDING};
 use crate::memory::Memory;
-use crate::object_model::{Kind, ObjectReader, TypeInfo};
+use crate::object_model::{Kind, ObjectReader};
 
 /// Where a future is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +20,8 @@ pub(crate) enum FutureState {
 }
 
 /// What a task says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TaskWords {
-    /// Its type.
-    pub(crate) class: Arc<TypeInfo>,
     pub(crate) state: FutureState,
     pub(crate) event_loop: Option<u64>,
     /// The exception that it ended with.
@@ -41,10 +37,9 @@ pub(crate) struct TaskWords {
 impl<M: Memory> ObjectReader<M> {
     /// What a task says of itself.
     pub(crate) fn task_words(&mut self, task: u64) -> ReadResult<TaskWords> {
-        let class = self.type_of(task)?;
-        let words = match class.kind {
-            Kind::NativeTask => self.native_task(task, class)?,
-            Kind::PythonTask => self.python_task(task, class)?,
+        let words = match self.kind_of(task)? {
+            Kind::NativeTask => self.native_task(task)?,
+            Kind::PythonTask => self.python_task(task)?,
             _ => return Err(not_a_task(task)),
         };
         if words.state == FutureState::Pending {
@@ -58,29 +53,38 @@ impl<M: Memory> ObjectReader<M> {
         })
     }
 
-    fn native_task(&mut self, task: u64, class: Arc<TypeInfo>) -> ReadResult<TaskWords> {
+    fn native_task(&mut self, task: u64) -> ReadResult<TaskWords> {
         let (future, layout) = (self.layout.future, self.layout.task);
+        let [event_loop, exception, waiter, coroutine, state] = self.pointers(
+            task,
+            [
+                future.event_loop,
+                future.exception,
+                layout.fut_waiter,
+                layout.coroutine,
+                future.state,
+            ],
+        )?;
+        let state = native_state(task, state as u32)?;
         let requests = match layout.cancel_requests {
             Some(requests) => self.word(task, requests)?,
             None => 0,
         };
         let must_cancel = self.byte(task, layout.must_cancel.offset)? & layout.must_cancel.mask;
-        let state = self.future_state(task)?;
         Ok(TaskWords {
-            class,
             state,
-            event_loop: self.object_at(task, future.event_loop)?,
+            event_loop: self.some_object(event_loop)?,
             exception: match state {
-                FutureState::Finished => self.object_at(task, future.exception)?,
+                FutureState::Finished => self.some_object(exception)?,
                 _ => None,
             },
-            waiter: self.object_at(task, layout.fut_waiter)?,
-            coroutine: self.object_at(task, layout.coroutine)?,
+            waiter: self.some_object(waiter)?,
+            coroutine: self.some_object(coroutine)?,
             is_cancelling: requests != 0 || must_cancel != 0,
         })
     }
 
-    fn python_task(&mut self, task: u64, class: Arc<TypeInfo>) -> ReadResult<TaskWords> {
+    fn python_task(&mut self, task: u64) -> ReadResult<TaskWords> {
         let requests = match self.object_attribute(task, "_num_cancels_requested")? {
             Some(requests) => self.unsigned(requests)?,
             None => 0,
@@ -90,7 +94,6 @@ impl<M: Memory> ObjectReader<M> {
             None => false,
         };
         Ok(TaskWords {
-            class,
             state: self.future_state(task)?,
             event_loop: self.object_attribute(task, "_loop")?,
             exception: self.object_attribute(task, "_exception")?,
@@ -105,12 +108,7 @@ impl<M: Memory> ObjectReader<M> {
         if matches!(self.kind_of(future)?, Kind::PythonFuture | Kind::PythonTask) {
             return self.python_state(future);
         }
-        match self.word(future, self.layout.future.state)? {
-            STATE_PENDING => Ok(FutureState::Pending),
-            STATE_CANCELLED => Ok(FutureState::Cancelled),
-            STATE_FINISHED => Ok(FutureState::Finished),
-            _ => Err(not_a_future(future)),
-        }
+        native_state(future, self.word(future, self.layout.future.state)?)
     }
 
     /// The instance has the state once it changed; until then the class has it.
@@ -175,7 +173,13 @@ impl<M: Memory> ObjectReader<M> {
 
     /// The object that a field points to; `None` for null and for Python's `None`.
     fn object_at(&mut self, object: u64, offset: u64) -> ReadResult<Option<u64>> {
-        match self.pointer(object, offset)? {
+        let value = self.pointer(object, offset)?;
+        self.some_object(value)
+    }
+
+    /// An object; `None` for null and for Python's `None`.
+    fn some_object(&mut self, value: u64) -> ReadResult<Option<u64>> {
+        match value {
             0 => Ok(None),
             value if self.kind_of(value)? == Kind::None => Ok(None),
             value => Ok(Some(value)),
@@ -192,6 +196,15 @@ impl<M: Memory> ObjectReader<M> {
             Some(value) if self.kind_of(value)? != Kind::None => Ok(Some(value)),
             _ => Ok(None),
         }
+    }
+}
+
+fn native_state(future: u64, state: u32) -> ReadResult<FutureState> {
+    match state {
+        STATE_PENDING => Ok(FutureState::Pending),
+        STATE_CANCELLED => Ok(FutureState::Cancelled),
+        STATE_FINISHED => Ok(FutureState::Finished),
+        _ => Err(not_a_future(future)),
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use await_chain::{AwaitChain, ChainEnd, ChainFrame};
 pub(crate) use callbacks::{KnownListeners, Listener, Through};
-pub(crate) use event_loops::LoopWords;
+pub(crate) use event_loops::{DueTimes, LoopWords};
 pub(crate) use futures::{FutureState, TaskWords};
 pub(crate) use primitives::PrimitiveWords;
 pub(crate) use ready_queue::QueueOffsets;

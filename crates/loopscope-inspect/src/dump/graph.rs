@@ -19,7 +19,7 @@ const MAX_LISTED: usize = 4_000_000;
 pub(super) struct Graph {
     indexes: AddressMap<TaskIndex>,
     /// The tasks that wait for a future or task, by its address.
-    waiting: AddressMap<Vec<TaskIndex>>,
+    waiting: AddressMap<SmallList>,
     outgoing: AddressMap<Vec<Link>>,
     incoming: AddressMap<Vec<Link>>,
     listed: usize,
@@ -36,9 +36,31 @@ pub(super) struct Sources {
     pub(super) needs_all: bool,
 }
 
+/// Tasks, of which there is nearly always one.
+#[derive(Debug, Default)]
+struct SmallList {
+    first: Option<TaskIndex>,
+    others: Vec<TaskIndex>,
+}
+
+impl SmallList {
+    fn push(&mut self, task: TaskIndex) {
+        match self.first {
+            None => self.first = Some(task),
+            Some(_) => self.others.push(task),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = TaskIndex> {
+        self.first.into_iter().chain(self.others.iter().copied())
+    }
+}
+
 impl Graph {
     pub(super) fn new(walked: &Walked) -> Self {
         let mut graph = Self::default();
+        graph.indexes.reserve(walked.tasks.len());
+        graph.waiting.reserve(walked.tasks.len());
         for (index, task) in walked.tasks.iter().enumerate() {
             graph.indexes.insert(task.address, TaskIndex(index));
             if let Some(waiter) = task.words.waiter {
@@ -72,6 +94,10 @@ impl Graph {
 
     /// The tasks that wait for a task.
     pub(super) fn awaited_by(&mut self, task: u64) -> Vec<TaskIndex> {
+        // Nobody waits for most tasks.
+        if !self.waiting.contains_key(&task) && !self.outgoing.contains_key(&task) {
+            return Vec::new();
+        }
         let mut found = BTreeSet::new();
         let mut seen = AddressSet::default();
         let mut open = vec![task];
@@ -79,7 +105,12 @@ impl Graph {
             if !seen.insert(address) || self.listed + found.len() >= MAX_LISTED {
                 continue;
             }
-            found.extend(self.waiting.get(&address).into_iter().flatten());
+            found.extend(
+                self.waiting
+                    .get(&address)
+                    .into_iter()
+                    .flat_map(SmallList::iter),
+            );
             for link in self.outgoing.get(&address).into_iter().flatten() {
                 match self.index_of(link.to) {
                     Some(index) => {
@@ -98,6 +129,9 @@ impl Graph {
 
     /// What leads to a future.
     pub(super) fn sources(&mut self, future: u64) -> Sources {
+        if !self.incoming.contains_key(&future) {
+            return Sources::default();
+        }
         let mut found = BTreeSet::new();
         let mut seen = AddressSet::default();
         let mut sources = Sources {

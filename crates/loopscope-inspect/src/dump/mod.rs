@@ -15,7 +15,7 @@ mod walk;
 mod walked;
 
 pub(crate) use take::take;
-pub(crate) use walk::Walker;
+pub(crate) use walk::{WalkTarget, Walker};
 
 use std::sync::Arc;
 use std::time::Duration;

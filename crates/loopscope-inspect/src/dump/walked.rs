@@ -4,7 +4,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::asyncio::{AwaitChain, FutureState, LoopWords, PrimitiveWords, TaskWords, Through};
+use crate::asyncio::{
+    AwaitChain, DueTimes, FutureState, LoopWords, PrimitiveWords, TaskWords, Through,
+};
 use crate::frames::Outline;
 use crate::kernel::ThreadKernelState;
 use crate::memory::AddressMap;
@@ -19,7 +21,7 @@ pub(super) struct Walked {
     /// What futures that are no tasks say of themselves, by address.
     pub(super) futures: AddressMap<WalkedFuture>,
     /// When timers are due that settle a future or end what a task does.
-    pub(super) due: AddressMap<f64>,
+    pub(super) due: DueTimes,
     /// What objects that make tasks wait say of themselves.
     pub(super) details: AddressMap<Option<String>>,
     pub(super) problems: Vec<String>,

@@ -12,9 +12,6 @@ pub(crate) const ANEXT_AWAITABLE_WRAPPED: u64 = 16;
 /// `_asyncio.FutureIter`, what a future's `__await__` returns: the future, null once it has ended.
 pub(crate) const FUTURE_ITERATOR_FUTURE: u64 = 16;
 
-/// `TaskStepMethWrapper` of `_asyncio`, the callback that makes a task's step: the task.
-pub(crate) const TASK_STEP_TASK: u64 = 16;
-
 /// `TaskWakeupMethWrapper` of `_asyncio`, where a build has one: the task. Elsewhere a task is woken
 /// through a built-in method whose [`BUILTIN_SELF`] is the task.
 pub(crate) const TASK_WAKEUP_TASK: u64 = 16;

@@ -3,14 +3,9 @@
 //! A [`Layout`] is a table of constants ([`tables`]) that a 3.13+ interpreter's own offset table
 //! ([`debug_offsets`]) overrides, and what `_asyncio` says of itself from 3.14 on ([`asyncio_debug`]).
 //! Offsets of the interpreter are the same in all patch releases of one minor version; those of `_asyncio`
-//! are not always, which is why [`crate::probe`] looks at live tasks before it believes them. The tables hold for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target
-//! step refuses anything else. This module reads nothing itself.
-
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "parts of the tables are for the reader of whole dumps, which grows beside them"
-)]
+//! are not always, which is why [`crate::probe`] looks at live tasks before it believes them. The tables hold
+//! for 64-bit Linux on x86-64 with the interpreter's lock (not free-threaded); the target step refuses anything
+//! else. This module reads nothing itself.
 
 pub(crate) mod asyncio_debug;
 pub(crate) mod debug_offsets;
@@ -29,7 +24,6 @@ pub(crate) use asyncio::{
 };
 pub(crate) use generators::{
     AwaitingTest, CoroutineFrame, GeneratorLayout, GeneratorPhase, GeneratorState, StackTop,
-    StateCodes,
 };
 
 use crate::dump::LayoutSource;

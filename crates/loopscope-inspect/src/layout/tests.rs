@@ -149,7 +149,6 @@ fn offset(layout: &Layout, field: &str) -> u64 {
         "coroutine_wrapper" => fixed::COROUTINE_WRAPPER_COROUTINE,
         "anext_awaitable" => fixed::ANEXT_AWAITABLE_WRAPPED,
         "future_iterator" => fixed::FUTURE_ITERATOR_FUTURE,
-        "task_step" => fixed::TASK_STEP_TASK,
         "task_waiter" => layout.task.fut_waiter,
         unknown => panic!("{unknown}"),
     }

@@ -5,8 +5,11 @@
 //! there is no way to write to the target here, and none may be added.
 
 mod addresses;
+#[cfg(test)]
+pub(crate) mod lying;
 mod pages;
 mod process;
+mod slots;
 
 pub(crate) use addresses::{AddressMap, AddressSet};
 pub(crate) use pages::{Budget, PAGE_BYTES, PageCache};

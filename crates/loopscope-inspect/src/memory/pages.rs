@@ -7,7 +7,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{AddressMap, Memory, MemoryError, check_range};
+use super::slots::PageSlots;
+use super::{AddressSet, Memory, MemoryError, check_range};
 
 /// The size of a page of memory, and of a read.
 pub(crate) const PAGE_BYTES: usize = 4096;
@@ -15,8 +16,8 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// Holes that a prefetch steps over before it leaves the rest to be read when needed.
 const MAX_PREFETCH_HOLES: usize = 4;
 
-/// Pages whose slot is known without a look into the map: what is read in turns lies on a few.
-const RECENT_PAGES: usize = 512;
+/// Holes that are remembered from one reading to the next.
+const MAX_HOLES: usize = 65_536;
 
 /// How much one reading may fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,21 +49,22 @@ impl Budget {
 pub(crate) struct PageCache<M> {
     memory: M,
     budget: Budget,
-    slots: AddressMap<Slot>,
+    slots: PageSlots,
     /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
     bytes: Vec<u8>,
-    slot_count: usize,
+    /// The page in each slot.
+    pages: Vec<u64>,
     used_pages: Vec<u64>,
     fetch_count: u64,
     generation: u64,
-    /// Pages and their slots, each at the place that its number says, since reads come in runs and turns.
-    recent: Box<[(u64, usize)]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    index: usize,
-    is_used: bool,
+    /// Pages that could not be had.
+    holes: AddressSet,
+    /// Those of the reading before.
+    known_holes: AddressSet,
+    /// Whether no more may be fetched.
+    is_sealed: bool,
+    /// Whether a page was needed since then that is not here.
+    has_missed: bool,
 }
 
 impl<M: Memory> PageCache<M> {
@@ -71,13 +73,16 @@ impl<M: Memory> PageCache<M> {
         Self {
             memory,
             budget,
-            slots: AddressMap::default(),
+            slots: PageSlots::new(),
             bytes: Vec::new(),
-            slot_count: 0,
+            pages: Vec::new(),
             used_pages: Vec::new(),
             fetch_count: 0,
             generation: next_generation(),
-            recent: no_recent_pages(),
+            holes: AddressSet::default(),
+            known_holes: AddressSet::default(),
+            is_sealed: false,
+            has_missed: false,
         }
     }
 
@@ -90,11 +95,25 @@ impl<M: Memory> PageCache<M> {
     /// Forgets all bytes and fetches `pages` anew, those that can be had.
     pub(crate) fn begin(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
         self.slots.clear();
+        self.pages.clear();
         self.used_pages.clear();
-        self.slot_count = 0;
+        self.known_holes = std::mem::take(&mut self.holes);
+        self.is_sealed = false;
+        self.has_missed = false;
         self.generation = next_generation();
-        self.recent.fill(NO_PAGE);
         self.prefetch(pages)
+    }
+
+    /// Fetches nothing more until the next [`Self::begin`]: from now on the target changes, and what is here
+    /// belongs to one instant. A page that is not here is an error then.
+    pub(crate) fn seal(&mut self) {
+        self.is_sealed = true;
+    }
+
+    /// Whether a page was needed after [`Self::seal`] that is not here and that the reading before could
+    /// have had.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.has_missed
     }
 
     /// A number that is another one after each [`Self::begin`], of this cache and of all others: what was
@@ -106,16 +125,19 @@ impl<M: Memory> PageCache<M> {
     /// Fetches those of `pages` that are not here yet, in as few calls as can be. Neighbours should follow
     /// each other.
     pub(crate) fn prefetch(&mut self, pages: &[u64]) -> Result<(), MemoryError> {
+        if self.is_sealed {
+            return Ok(());
+        }
         let mut wanted: Vec<u64> = Vec::with_capacity(pages.len());
         for page in pages.iter().map(|address| page_of(*address)) {
             if wanted.last() != Some(&page)
                 && check_range(page, PAGE_BYTES).is_ok()
-                && !self.slots.contains_key(&page)
+                && !self.slots.contains(page)
             {
                 wanted.push(page);
             }
         }
-        wanted.truncate(self.budget.pages - self.slot_count);
+        wanted.truncate(self.budget.pages - self.pages.len());
         let mut rest = wanted.as_slice();
         for _ in 0..MAX_PREFETCH_HOLES {
             if rest.is_empty() {
@@ -140,16 +162,20 @@ impl<M: Memory> PageCache<M> {
 
     /// Gives the memory of the last sample back.
     pub(crate) fn release(&mut self) {
-        self.slots = AddressMap::default();
+        self.slots = PageSlots::new();
         self.bytes = Vec::new();
-        self.slot_count = 0;
+        self.pages = Vec::new();
         self.generation = next_generation();
-        self.recent.fill(NO_PAGE);
     }
 
     /// The pages that were read from since [`Self::begin`], in the order of first use.
     pub(crate) fn used_pages(&self) -> &[u64] {
         &self.used_pages
+    }
+
+    /// All pages that were fetched since [`Self::begin`].
+    pub(crate) fn fetched_pages(&self) -> &[u64] {
+        &self.pages
     }
 
     /// How often the source was asked, over the life of the cache: where it is the same twice, all that
@@ -177,19 +203,59 @@ impl<M: Memory> PageCache<M> {
     }
 
     /// The bytes at `address`, as many as the array holds.
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
-        check_range(address, N)?;
         let page = page_of(address);
         let start = (address - page) as usize;
-        if start + N <= PAGE_BYTES {
-            let from = self.slot(page)? * PAGE_BYTES + start;
+        // A page that is here was checked when it was fetched.
+        if start + N <= PAGE_BYTES
+            && let Some(found) = self.slots.use_page(page)
+        {
+            if found.is_first_use {
+                self.used_pages.push(page);
+            }
+            let from = found.slot * PAGE_BYTES + start;
             if let Some(bytes) = self.bytes.get(from..).and_then(<[u8]>::first_chunk) {
                 return Ok(*bytes);
             }
         }
+        self.array_of_parts(address)
+    }
+
+    /// The bytes of an array that lies on two pages, or on one that is not here.
+    #[cold]
+    fn array_of_parts<const N: usize>(&mut self, address: u64) -> Result<[u8; N], MemoryError> {
         let mut bytes = [0; N];
         self.read(address, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Several 64-bit words behind `address`, where all of them lie on one page that is here.
+    #[inline]
+    pub(crate) fn words_of_page<const N: usize>(
+        &mut self,
+        address: u64,
+        offsets: [u64; N],
+    ) -> Option<[u64; N]> {
+        let page = page_of(address);
+        let start = (address - page) as usize;
+        let furthest = offsets.iter().copied().max()?;
+        let length = usize::try_from(furthest.checked_add(8)?).ok()?;
+        if length > PAGE_BYTES - start {
+            return None;
+        }
+        let found = self.slots.use_page(page)?;
+        if found.is_first_use {
+            self.used_pages.push(page);
+        }
+        let from = found.slot * PAGE_BYTES + start;
+        let object = self.bytes.get(from..from + length)?;
+        let mut words = [0; N];
+        for (word, offset) in words.iter_mut().zip(offsets) {
+            let bytes = object.get(offset as usize..)?.first_chunk()?;
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(words)
     }
 
     /// `length` bytes at `address`.
@@ -216,58 +282,54 @@ impl<M: Memory> PageCache<M> {
     }
 
     fn slot(&mut self, page: u64) -> Result<usize, MemoryError> {
-        let place = (page / PAGE_BYTES as u64) as usize % RECENT_PAGES;
-        if let Some((recent, index)) = self.recent.get(place)
-            && *recent == page
-        {
-            return Ok(*index);
-        }
-        let index = self.find_slot(page)?;
-        if let Some(recent) = self.recent.get_mut(place) {
-            *recent = (page, index);
-        }
-        Ok(index)
-    }
-
-    fn find_slot(&mut self, page: u64) -> Result<usize, MemoryError> {
-        if !self.slots.contains_key(&page) {
-            self.load(page)?;
-        }
-        let Some(slot) = self.slots.get_mut(&page) else {
-            return Err(MemoryError::Unmapped { address: page });
+        let found = match self.slots.use_page(page) {
+            Some(found) => found,
+            None => {
+                self.load(page)?;
+                let unmapped = MemoryError::Unmapped { address: page };
+                self.slots.use_page(page).ok_or(unmapped)?
+            }
         };
-        if !slot.is_used {
-            slot.is_used = true;
+        if found.is_first_use {
             self.used_pages.push(page);
         }
-        Ok(slot.index)
+        Ok(found.slot)
     }
 
     fn load(&mut self, page: u64) -> Result<(), MemoryError> {
-        let left = self.budget.pages - self.slot_count;
+        if self.is_sealed {
+            self.has_missed |= !self.known_holes.contains(&page);
+            return Err(MemoryError::Unmapped { address: page });
+        }
+        let left = self.budget.pages - self.pages.len();
         if left == 0 {
             return Err(MemoryError::Oversized {
                 length: PAGE_BYTES as u64,
                 address: page,
             });
         }
-        if self.budget.together == 1 {
-            return self.fetch(&[page]).map(drop);
+        let group = self.group_of(page, left);
+        if self.fetch(&group)? == 0 && self.holes.len() < MAX_HOLES {
+            self.holes.insert(page);
         }
+        Ok(())
+    }
+
+    /// A page that is missing, and those that are fetched with it.
+    fn group_of(&mut self, page: u64, most: usize) -> Vec<u64> {
         let page_bytes = PAGE_BYTES as u64;
         let group = page & !(self.budget.together * page_bytes - 1);
         // The page itself goes first, so that a hole beside it does not keep it out.
         let others = (group..)
             .step_by(PAGE_BYTES)
             .take(self.budget.together as usize)
-            .filter(|other| *other != page && !self.slots.contains_key(other));
-        let pages: Vec<u64> = std::iter::once(page).chain(others).take(left).collect();
-        self.fetch(&pages).map(drop)
+            .filter(|other| *other != page && !self.slots.contains(*other));
+        std::iter::once(page).chain(others).take(most).collect()
     }
 
     /// Reads pages into new slots; returns how many there were before a hole.
     fn fetch(&mut self, pages: &[u64]) -> Result<usize, MemoryError> {
-        let from = self.slot_count * PAGE_BYTES;
+        let from = self.pages.len() * PAGE_BYTES;
         let to = from + pages.len() * PAGE_BYTES;
         if self.bytes.len() < to {
             self.bytes.resize(to, 0);
@@ -278,24 +340,11 @@ impl<M: Memory> PageCache<M> {
         self.fetch_count += 1;
         let filled = self.memory.read_pages(pages, buffer)?.min(pages.len());
         for page in pages.iter().take(filled) {
-            self.slots.insert(
-                *page,
-                Slot {
-                    index: self.slot_count,
-                    is_used: false,
-                },
-            );
-            self.slot_count += 1;
+            self.slots.insert(*page, self.pages.len());
+            self.pages.push(*page);
         }
         Ok(filled)
     }
-}
-
-/// What stands at a place of no recent page; no page has this address.
-const NO_PAGE: (u64, usize) = (u64::MAX, 0);
-
-fn no_recent_pages() -> Box<[(u64, usize)]> {
-    vec![NO_PAGE; RECENT_PAGES].into_boxed_slice()
 }
 
 fn next_generation() -> u64 {

@@ -12,19 +12,21 @@ mod deques;
 mod dicts;
 mod generators;
 mod integers;
+mod kinds;
 mod slots;
 mod strings;
 mod types;
 mod values;
 mod variables;
 
-pub(crate) use types::{Kind, TypeInfo};
+pub(crate) use kinds::Kind;
+pub(crate) use types::TypeInfo;
 
 use crate::error::{ReadError, ReadResult};
 use crate::layout::Layout;
 use crate::memory::{AddressMap, Budget, Memory, MemoryError, PageCache};
 use dicts::EntryHints;
-use slots::SlotPlaces;
+use kinds::RecentKinds;
 use types::CachedType;
 
 /// `ob_type` in every object.
@@ -45,8 +47,8 @@ pub(crate) struct ObjectReader<M> {
     pub(crate) layout: Layout,
     second_look: PageCache<M>,
     types: AddressMap<CachedType>,
+    recent_kinds: RecentKinds,
     entry_hints: EntryHints,
-    slot_places: SlotPlaces,
 }
 
 impl<M: Memory + Clone> ObjectReader<M> {
@@ -62,8 +64,8 @@ impl<M: Memory + Clone> ObjectReader<M> {
             layout,
             second_look: PageCache::new(memory, budget),
             types: AddressMap::default(),
+            recent_kinds: RecentKinds::new(),
             entry_hints: EntryHints::default(),
-            slot_places: SlotPlaces::default(),
         }
     }
 
@@ -71,6 +73,7 @@ impl<M: Memory + Clone> ObjectReader<M> {
     pub(crate) fn set_layout(&mut self, layout: Layout) {
         self.layout = layout;
         self.types.clear();
+        self.recent_kinds.forget();
     }
 
     /// Gives the memory of the last sample back.
@@ -100,6 +103,22 @@ impl<M: Memory> ObjectReader<M> {
     /// The pointer at `address` plus `offset`.
     pub(crate) fn pointer(&mut self, address: u64, offset: u64) -> ReadResult<u64> {
         Ok(self.pages.u64(field(address, offset)?)?)
+    }
+
+    /// Several pointers of one object, which mostly lies on one page.
+    pub(crate) fn pointers<const N: usize>(
+        &mut self,
+        address: u64,
+        offsets: [u64; N],
+    ) -> ReadResult<[u64; N]> {
+        if let Some(pointers) = self.pages.words_of_page(address, offsets) {
+            return Ok(pointers);
+        }
+        let mut pointers = [0; N];
+        for (pointer, offset) in pointers.iter_mut().zip(offsets) {
+            *pointer = self.pointer(address, offset)?;
+        }
+        Ok(pointers)
     }
 
     /// The 32-bit word at `address` plus `offset`.
@@ -142,4 +161,6 @@ pub(crate) fn bounded(
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
+#[cfg(test)]
+pub(crate) mod typed;

@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fake::FakeMemory;
-use super::*;
-use crate::asyncio::QueueOffsets;
+use super::{typed, *};
+use crate::asyncio::{AwaitChain, DueTimes, FoundTasks, KnownListeners, QueueOffsets};
 use crate::codes::CodeCache;
 use crate::frames;
 use crate::layout::PythonVersion;
@@ -21,7 +21,7 @@ const WORDS: usize = 1024;
 /// The flags that make a type a type, a string, an integer and a dictionary at once.
 const TEMPTING_FLAGS: u64 = 1 << 31 | 1 << 28 | 1 << 24 | 1 << 29 | 1 << 4 | 1 << 2;
 
-fn layouts() -> Vec<Layout> {
+pub(crate) fn layouts() -> Vec<Layout> {
     (9..=15)
         .filter_map(|minor| {
             Layout::for_version(PythonVersion {
@@ -74,6 +74,8 @@ fn read_everything(memory: &FakeMemory, layout: Layout, address: u64) {
     let _ = reader.running_loop(&thread, 1);
     let _ = reader.current_task(&thread, address);
     let _ = reader.task_name(address);
+    read_containers(&mut reader, address);
+    read_asyncio(&mut reader, address);
     let _ = reader.task_frame(address);
     let _ = reader.fit_tasks(&[address, address + 8]);
     let _ = reader.thread_name(&thread);
@@ -87,6 +89,53 @@ fn read_everything(memory: &FakeMemory, layout: Layout, address: u64) {
     }
 }
 
+fn read_containers(reader: &mut ObjectReader<&FakeMemory>, address: u64) {
+    let _ = reader.dict_items(address);
+    let _ = reader.list_items(address);
+    let _ = reader.set_items(address);
+    let _ = reader.tuple_items(address);
+    let _ = reader.tuple_item(address, 1);
+    let _ = reader.weak_set_items(address);
+    let _ = reader.deque_length(address);
+    let _ = reader.float(address);
+    let _ = reader.truth(address);
+    let _ = reader.exception_message(address);
+    let _ = reader.slot_place(address, "_when");
+    let _ = reader.pointers(address, [8, 4088, 16]);
+}
+
+fn read_asyncio(reader: &mut ObjectReader<&FakeMemory>, address: u64) {
+    let mut found = FoundTasks::default();
+    let mut known = KnownListeners::default();
+    let thread = PythonThread {
+        state: address,
+        interpreter: address,
+        ident: address,
+    };
+    let _ = reader.find_tasks(address, &[thread], &mut found);
+    let _ = reader.task_words(address);
+    let _ = reader.future_state(address);
+    let _ = reader.future_loop(address);
+    let _ = reader.callbacks(address);
+    let _ = reader.listener(address, &mut known);
+    let _ = reader.awaiters(address);
+    let _ = reader.live_generator(address);
+    let _ = reader.follow_chain(address, &mut AwaitChain::default());
+    let _ = reader.primitive_detail(address);
+    let _ = reader.first_variable(address);
+    let _ = reader.is_method_code(address);
+    let _ = reader.function_name(address);
+    let _ = reader.closure(address);
+    let _ = reader.bound_method(address);
+    let _ = reader.partial_arguments(address);
+    let _ = reader.timers(address);
+    let _ = reader.timer_due(address, &mut None, &mut DueTimes::default());
+    let _ = reader.ready_count(address, &mut QueueOffsets::default());
+    let _ = reader.is_loop_closed(address);
+    let _ = reader.thread_names(address);
+    let _ = reader.fit_tasks(&[address]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -94,6 +143,17 @@ proptest! {
     fn any_bytes_end_in_a_value_or_an_error(memory in memory(), index in 0..WORDS as u64) {
         for layout in layouts() {
             read_everything(&memory, layout, BASE + 8 * index);
+        }
+    }
+
+    #[test]
+    fn objects_that_are_what_they_say_and_hold_anything_end_in_a_value_or_an_error(
+        words in typed::words(),
+        index in 0..typed::WORDS as u64,
+    ) {
+        for layout in layouts() {
+            let memory = typed::memory(&words, &layout);
+            read_everything(&memory, layout, typed::BASE + 8 * index);
         }
     }
 

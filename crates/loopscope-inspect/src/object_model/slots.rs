@@ -1,7 +1,5 @@
 //! `__slots__`: attributes that a class keeps at fixed places in its instances.
 
-use std::collections::HashMap;
-
 use super::{ObjectReader, field};
 use crate::error::{ReadError, ReadResult};
 use crate::layout::fixed;
@@ -13,44 +11,16 @@ const MAX_MEMBERS: usize = 256;
 /// Bases that are followed.
 const MAX_BASES: usize = 64;
 
-/// Places kept before all are forgotten.
-const MAX_PLACES: usize = 1024;
-
-/// Where instances have a slot, by type and name; `None` for a type that has none of this name. Kept within
-/// one generation of pages.
-#[derive(Debug, Default)]
-pub(super) struct SlotPlaces {
-    generation: u64,
-    places: HashMap<(u64, &'static str), Option<u64>>,
-}
-
 impl<M: Memory> ObjectReader<M> {
-    /// The value of a slot; `None` where the type has none of this name, or it was never set.
-    pub(crate) fn slot(&mut self, object: u64, name: &'static str) -> ReadResult<Option<u64>> {
-        let class = self.type_of(object)?.address;
-        let Some(offset) = self.slot_place(class, name)? else {
-            return Ok(None);
-        };
-        let value = self.pointer(object, offset)?;
+    /// The value at a slot's place; `None` where there is no such slot, or where it was never set.
+    pub(crate) fn slot_at(&mut self, object: u64, place: Option<u64>) -> ReadResult<Option<u64>> {
+        let Some(place) = place else { return Ok(None) };
+        let value = self.pointer(object, place)?;
         Ok((value != 0).then_some(value))
     }
 
-    fn slot_place(&mut self, class: u64, name: &'static str) -> ReadResult<Option<u64>> {
-        let generation = self.pages.generation();
-        if self.slot_places.generation != generation || self.slot_places.places.len() >= MAX_PLACES
-        {
-            self.slot_places.generation = generation;
-            self.slot_places.places.clear();
-        }
-        if let Some(place) = self.slot_places.places.get(&(class, name)) {
-            return Ok(*place);
-        }
-        let place = self.find_slot(class, name)?;
-        self.slot_places.places.insert((class, name), place);
-        Ok(place)
-    }
-
-    fn find_slot(&mut self, class: u64, name: &str) -> ReadResult<Option<u64>> {
+    /// Where instances of a class have a slot; `None` where they have none of this name.
+    pub(crate) fn slot_place(&mut self, class: u64, name: &str) -> ReadResult<Option<u64>> {
         let mut current = class;
         for _ in 0..MAX_BASES {
             let members = self.pointer(current, self.layout.type_object.members)?;

@@ -48,7 +48,11 @@ impl<M: Memory> ObjectReader<M> {
         let bytes = self
             .pages
             .bytes(field(object, data)?, length * storage.char_bytes)?;
-        Ok(decode(&bytes, storage.char_bytes))
+        match storage.is_ascii {
+            true => Ok(String::from_utf8(bytes)
+                .unwrap_or_else(|error| decode(error.as_bytes(), storage.char_bytes))),
+            false => Ok(decode(&bytes, storage.char_bytes)),
+        }
     }
 
     /// Whether an object is a string with this text, which must be ASCII.

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::kinds::{FLAG_HEAP_TYPE, Kind, kind_by_name};
 use super::{MAX_TYPES, ObjectReader, TYPE_POINTER, field};
 use crate::error::{ReadError, ReadResult};
 use crate::layout::CoroutineFrame;
@@ -23,64 +24,11 @@ const MAX_BASES: usize = 64;
 /// Classes in the order of method resolution that are looked through for a future's class.
 const MAX_RESOLUTION_ORDER: usize = 128;
 
-const FLAG_HEAP_TYPE: u64 = 1 << 9;
-const FLAG_INT: u64 = 1 << 24;
-const FLAG_LIST: u64 = 1 << 25;
-const FLAG_TUPLE: u64 = 1 << 26;
-const FLAG_STR: u64 = 1 << 28;
-const FLAG_DICT: u64 = 1 << 29;
 const FLAG_TYPE: u64 = 1 << 31;
 
-/// What the readers need to tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Str,
-    Int,
-    Float,
-    Tuple,
-    List,
-    Set,
-    Dict,
-    None,
-    Code,
-    Deque,
-    WeakReference,
-    Cell,
-    Function,
-    Method,
-    BuiltinMethod,
-    Partial,
-    /// A coroutine, a generator or an asynchronous generator.
-    Generator,
-    /// What `asend`, `athrow` and `aclose` of an asynchronous generator return.
-    AsyncGeneratorStep,
-    CoroutineWrapper,
-    AnextAwaitable,
-    /// A coroutine that Cython compiled.
-    CythonCoroutine,
-    FutureIterator,
-    /// The C accelerator's callbacks that step or wake a task.
-    TaskCallback,
-    /// The C accelerator's future, laid out as the tables say, or a subclass of it.
-    NativeFuture,
-    NativeTask,
-    /// The future that is written in Python, or a subclass of it.
-    PythonFuture,
-    PythonTask,
-    Other,
-}
-
-impl Kind {
-    /// Whether it is a task.
-    pub(crate) fn is_task(self) -> bool {
-        matches!(self, Self::NativeTask | Self::PythonTask)
-    }
-
-    /// Whether it is a future; a task is one.
-    pub(crate) fn is_future(self) -> bool {
-        self.is_task() || matches!(self, Self::NativeFuture | Self::PythonFuture)
-    }
-}
+/// The largest generator, coroutine or asynchronous generator of a version whose frames are objects of
+/// their own.
+const MAX_GENERATOR_BYTES: u64 = 120;
 
 /// A type object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +72,7 @@ impl<M: Memory> ObjectReader<M> {
         kind: Kind,
         expected: &'static str,
     ) -> ReadResult<()> {
-        if self.type_of(object)?.kind == kind {
+        if self.kind_of(object)? == kind {
             Ok(())
         } else {
             Err(ReadError::Unexpected {
@@ -134,13 +82,26 @@ impl<M: Memory> ObjectReader<M> {
         }
     }
 
+    /// Where an object's type is, unchecked.
+    pub(crate) fn type_address(&mut self, object: u64) -> ReadResult<u64> {
+        self.pointer(object, TYPE_POINTER)
+    }
+
     /// What an object is.
+    #[inline]
     pub(crate) fn kind_of(&mut self, object: u64) -> ReadResult<Kind> {
-        let address = self.pointer(object, TYPE_POINTER)?;
-        match self.known_type(address) {
-            Some(known) => Ok(known.kind),
-            None => Ok(self.type_at(address)?.kind),
+        let class = self.pointer(object, TYPE_POINTER)?;
+        match self.recent_kinds.get(class, self.pages.generation()) {
+            Some(kind) if class != 0 => Ok(kind),
+            _ => self.kind_of_type(class),
         }
+    }
+
+    fn kind_of_type(&mut self, class: u64) -> ReadResult<Kind> {
+        let kind = self.type_at(class)?.kind;
+        let generation = self.pages.generation();
+        self.recent_kinds.insert(class, generation, kind);
+        Ok(kind)
     }
 
     /// The type object at an address.
@@ -335,57 +296,6 @@ impl<M: Memory> ObjectReader<M> {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(char::is_control)
-}
-
-/// The largest generator, coroutine or asynchronous generator of a version whose frames are objects of
-/// their own.
-const MAX_GENERATOR_BYTES: u64 = 120;
-
-/// Subclasses of built-in types are told by flags, for they share the layout; the others by name, where
-/// a class statement cannot have made them: it makes heap types, and gives them names without dots.
-fn kind_by_name(name: &str, flags: u64) -> Kind {
-    match name {
-        _ if flags & FLAG_STR != 0 => Kind::Str,
-        _ if flags & FLAG_INT != 0 => Kind::Int,
-        _ if flags & FLAG_DICT != 0 => Kind::Dict,
-        _ if flags & FLAG_TUPLE != 0 => Kind::Tuple,
-        _ if flags & FLAG_LIST != 0 => Kind::List,
-        _ if flags & FLAG_HEAP_TYPE == 0 => kind_of_static_type(name),
-        _ if name.contains('.') => kind_of_extension_type(name),
-        _ => Kind::Other,
-    }
-}
-
-fn kind_of_static_type(name: &str) -> Kind {
-    match name {
-        "NoneType" => Kind::None,
-        "code" => Kind::Code,
-        "float" => Kind::Float,
-        "set" => Kind::Set,
-        "weakref" | "weakref.ReferenceType" => Kind::WeakReference,
-        "cell" => Kind::Cell,
-        "function" => Kind::Function,
-        "method" => Kind::Method,
-        "builtin_function_or_method" => Kind::BuiltinMethod,
-        "coroutine" | "generator" | "async_generator" => Kind::Generator,
-        "async_generator_asend" | "async_generator_athrow" => Kind::AsyncGeneratorStep,
-        "coroutine_wrapper" => Kind::CoroutineWrapper,
-        "anext_awaitable" => Kind::AnextAwaitable,
-        "TaskStepMethWrapper" | "TaskWakeupMethWrapper" => Kind::TaskCallback,
-        _ => kind_of_extension_type(name),
-    }
-}
-
-/// Types of extension modules, which became heap types one after the other.
-fn kind_of_extension_type(name: &str) -> Kind {
-    match name {
-        "collections.deque" => Kind::Deque,
-        "functools.partial" => Kind::Partial,
-        "_asyncio.FutureIter" => Kind::FutureIterator,
-        "_asyncio.TaskStepMethWrapper" | "_asyncio.TaskWakeupMethWrapper" => Kind::TaskCallback,
-        _ if name.starts_with("_cython_") && name.ends_with("coroutine") => Kind::CythonCoroutine,
-        _ => Kind::Other,
-    }
 }
 
 fn not_a_type(address: u64) -> ReadError {

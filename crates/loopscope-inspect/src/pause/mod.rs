@@ -18,12 +18,18 @@
 //! | `futex` with a time-out, `wait4`, `sigsuspend` | `sigtimedwait`, `semtimedop`, `io_getevents` |
 //!
 //! These return the same after `SIGSTOP` and `SIGCONT`, when `strace` comes, and after the machine was
-//! suspended, so programs know it: Python makes them again since 3.5, as do libuv and mio.
+//! suspended, so programs know it: Python makes them again since 3.5, as do libuv and tokio.
 //!
 //! # Who waits for the target
 //!
-//! A process that is the target's parent sees the target's stops in its own `wait` calls, whatever their
-//! options: one that waits for its child to end must look whether it has, and wait on where it has not.
+//! Where the process that holds the target is its parent too, the kernel tells the stops of each of the
+//! target's threads, and of the copy, to the `wait` calls of every thread of that process, whatever their
+//! options: who waits there for the target to end must look whether it has, and wait on where it has not.
+
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "no snapshot is made on other machines")
+)]
 
 mod call_site;
 mod injection;
@@ -119,6 +125,11 @@ impl Held {
     pub(crate) fn thread_before(&self, tid: u32) -> Option<ThreadKernelState> {
         let mut before = self.facts.before.iter();
         before.find(|(it, _)| *it == tid).map(|(_, state)| *state)
+    }
+
+    /// What [`Self::thread_before`] says of all threads, to keep when the process is let go.
+    pub(crate) fn threads_before(&self) -> Vec<(u32, ThreadKernelState)> {
+        self.facts.before.clone()
     }
 
     /// Lets the process change again. Tells for how long it stood still; `None` where it never did.

@@ -25,7 +25,7 @@ use super::call_site::CallSite;
 use super::checkpoint;
 use super::injection::{Done, Failure, Injection};
 use super::registers::{Call, IS_KNOWN, Registers, calls};
-use super::stop::Stopped;
+use super::stop::{self, Stopped};
 use super::tracee::{Halt, Patience, Standing, Tracee};
 use crate::error::DumpError;
 use crate::kernel::{self, ThreadKernelState};
@@ -51,7 +51,10 @@ impl Snapshot {
     /// Makes a copy. The process runs again when this returns.
     pub(super) fn take(pid: u32) -> Result<Self, DumpError> {
         let failed = |source| DumpError::NoSnapshot { pid, source };
-        let injection = prepare(pid).map_err(failed)?;
+        // Why it cannot be stopped, where it cannot, says more than that nothing was found in it.
+        let cannot_stop = || Stopped::all(pid).err();
+        let injection =
+            prepare(pid).map_err(|error| cannot_stop().unwrap_or_else(|| failed(error)))?;
         let stopped = Stopped::all(pid)?;
         let before = stopped.before().collect();
         let (maker, done) = call_in_any(&injection, &stopped, &calls::COPY_PROCESS)
@@ -115,8 +118,21 @@ impl Snapshot {
         self.pause += second_pause.unwrap_or_default();
     }
 
-    /// Makes the target forget the copy; `None` where no thread of it can be made to, or it ended.
+    /// Makes the target forget the copy; `None` where it ended, or no thread of it can be made to.
     fn collect_in_target(&mut self) -> Option<Duration> {
+        /// While it begins to run another program there is nothing that could be made to.
+        const BEGINNING_PATIENCE: Duration = Duration::from_millis(300);
+        let mut patience = Patience::new(BEGINNING_PATIENCE);
+        loop {
+            let pause = self.try_to_collect_in_target();
+            let is_over = pause.is_some() || stop::is_gone(self.injection.pid);
+            if is_over || !patience.pause() {
+                return pause;
+            }
+        }
+    }
+
+    fn try_to_collect_in_target(&mut self) -> Option<Duration> {
         let pid = self.injection.pid;
         if !self.injection.site.is_there(pid) {
             // It runs another program by now.
@@ -129,7 +145,9 @@ impl Snapshot {
             let stopped = Stopped::one(pid, tid).ok()?;
             let outcome = call_in_any(&self.injection, &stopped, &call);
             let pause = stopped.release();
-            outcome.is_ok().then_some(pause)
+            // Zero is for a child that has not ended.
+            let is_collected = outcome.is_ok_and(|(_, done)| done.returned != 0);
+            is_collected.then_some(pause)
         })
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::marker::PhantomData;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -118,13 +119,12 @@ impl Stopped {
         for tid in tids {
             self.met.insert(*tid);
             let before = kernel::thread_state(self.pid, *tid);
-            match Tracee::seize(*tid) {
-                Ok(tracee) => self.threads.push(StoppedThread {
+            if let Some(tracee) = self.seize(*tid)? {
+                self.threads.push(StoppedThread {
                     tracee,
                     before,
                     is_halted: false,
-                }),
-                Err(errno) => self.explain(*tid, errno)?,
+                });
             }
             checkpoint();
         }
@@ -151,24 +151,29 @@ impl Stopped {
         Ok(())
     }
 
-    /// Why a thread cannot be attached to; no error for one that has ended.
-    fn explain(&self, tid: u32, errno: Errno) -> Result<(), DumpError> {
+    /// Attaches to a thread; `None` for one that has ended.
+    fn seize(&self, tid: u32) -> Result<Option<Tracee>, DumpError> {
+        /// The kernel refuses ended threads like forbidden ones, and after `exec` another thread has the
+        /// id of one that was refused.
+        const ATTEMPTS: usize = 4;
         let pid = self.pid;
-        match errno {
-            Errno::ESRCH => Ok(()),
-            Errno::EPERM => match kernel::thread_state(pid, tid).run_state {
-                // The kernel refuses ended threads like forbidden ones.
-                RunState::Zombie | RunState::Unknown => Ok(()),
-                _ => Err(match tracer(pid, tid) {
-                    Some(tracer) => DumpError::Traced { pid, tracer },
-                    None => DumpError::StopDenied { pid },
-                }),
-            },
-            errno => Err(DumpError::NotStopped {
-                pid,
-                source: errno.into(),
-            }),
+        for _ in 0..ATTEMPTS {
+            match Tracee::seize(tid) {
+                Ok(tracee) => return Ok(Some(tracee)),
+                Err(Errno::ESRCH) => return Ok(None),
+                Err(Errno::EPERM) if is_over(pid, tid) => return Ok(None),
+                Err(Errno::EPERM) => {}
+                Err(errno) => {
+                    let source = errno.into();
+                    return Err(DumpError::NotStopped { pid, source });
+                }
+            }
+            if let Some(tracer) = tracer(pid, tid) {
+                return Err(DumpError::Traced { pid, tracer });
+            }
+            thread::yield_now();
         }
+        Err(DumpError::StopDenied { pid })
     }
 
     fn let_go(&mut self) -> Duration {
@@ -185,6 +190,17 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         self.let_go();
     }
+}
+
+/// Whether every thread of a process has ended, whether or not its parent knows.
+pub(super) fn is_gone(pid: u32) -> bool {
+    let tids = kernel::thread_ids(pid);
+    tids.into_iter().all(|tid| is_over(pid, tid))
+}
+
+fn is_over(pid: u32, tid: u32) -> bool {
+    let state = kernel::thread_state(pid, tid).run_state;
+    matches!(state, RunState::Zombie | RunState::Unknown)
 }
 
 /// The process that traces a thread. The kernel names the one thread of it that does.

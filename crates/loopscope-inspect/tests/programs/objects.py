@@ -153,9 +153,6 @@ async def main():
     event_loop = asyncio.get_running_loop()
     future = event_loop.create_future()
     field("future_iterator", iter(future), future)
-    task = event_loop.create_task(asyncio.sleep(0))
-    field("task_step", event_loop._ready[-1]._callback, task)
-    await task
     waiter = event_loop.create_task(through(future))
     await asyncio.sleep(0)
     field("task_waiter", waiter, future)

@@ -27,7 +27,7 @@ def work():
         count += 1
         pages[FIRST] = count
         pages[SECOND] = count
-    # Whoever watches the counters sees that this was wrong.
+    # Whoever watches the counters sees that they stand: this was wrong.
     pages[FIRST] = pages[SECOND] = 0
     time.sleep(3600)
 

@@ -1,4 +1,5 @@
-//! Gives the reader a file of any bytes: `open`, `read_loops`, and `read_stalls` until nothing is left.
+//! Gives the reader a file of any bytes: `open`, `read_loops`, `read_tables`, and
+//! `read_stalls` and `read_facts` until nothing is left.
 //!
 //! From the crate's folder, the committed corpus as seeds and new finds beside it:
 //!

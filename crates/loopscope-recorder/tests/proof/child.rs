@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use loopscope_recorder::folder::RuntimeFolder;
-use loopscope_recorder::writer::{LoopWriter, Recording};
+use loopscope_recorder::layout::FactKind;
+use loopscope_recorder::writer::{FactRecord, Recording, TaskOutcome, TaskSiteSpec};
 
 use crate::{MILLIS, STALL_NANOS, loop_spec, recording_spec};
 
@@ -39,14 +40,42 @@ fn is_asked_to(role: &str) -> bool {
     std::env::var_os(ROLE).is_some_and(|asked| asked == role)
 }
 
-fn stall_for_ever(stamps: LoopWriter, poll_key: u64, mut after_each: impl FnMut()) {
+fn stall_for_ever(recording: Recording, poll_key: u64, mut after_each: impl FnMut()) {
+    let stamps = recording.claim_loop(&loop_spec(poll_key)).unwrap();
     let mut now = 1;
-    loop {
+    for turn in 1.. {
         stamps.leave_poll(now, now);
         stamps.enter_poll(now + declared_nanos(poll_key), true);
         now += declared_nanos(poll_key);
+        spawn_and_fail(&recording, poll_key, turn);
         after_each();
     }
+}
+
+/// A task at a site that is new every few turns, and a fact whose texts tell what its numbers must be.
+fn spawn_and_fail(recording: &Recording, poll_key: u64, turn: u64) {
+    let (coroutine, message) = (
+        format!("work_{}", turn / 16),
+        declared_message(poll_key, turn),
+    );
+    let site = TaskSiteSpec {
+        coroutine: &coroutine,
+        ..TaskSiteSpec::default()
+    };
+    let tasks = recording.task_site(&site).unwrap();
+    tasks.spawned(1);
+    tasks.ended(TaskOutcome::Failed);
+    recording.push_fact(&FactRecord {
+        subject: Some(poll_key as u32),
+        identity: turn,
+        message: &message,
+        ..FactRecord::new(FactKind::TaskFailed)
+    });
+}
+
+/// The message of a fact with this subject and identity.
+pub(crate) fn declared_message(poll_key: u64, turn: u64) -> String {
+    format!("loop {poll_key} turn {turn}").repeat(8)
 }
 
 /// Says a byte after each stall of its first loop.
@@ -61,11 +90,9 @@ fn writes_until_it_is_killed() {
     let folder = RuntimeFolder::open_default().unwrap();
     let recording = Recording::create(&folder, &recording_spec()).unwrap();
     for poll_key in 1..LOOPS {
-        let stamps = recording.claim_loop(&loop_spec(poll_key)).unwrap();
-        thread::spawn(move || stall_for_ever(stamps, poll_key, || {}));
+        thread::spawn(move || stall_for_ever(recording, poll_key, || {}));
     }
-    let stamps = recording.claim_loop(&loop_spec(0)).unwrap();
-    stall_for_ever(stamps, 0, || {
+    stall_for_ever(recording, 0, || {
         // A pipe that nobody reads any more: the parent is about to kill us.
         let _ = out.write_all(b".").and_then(|()| out.flush());
     });

@@ -1,9 +1,18 @@
 //! The fuzzer's seeds and finds, replayed.
 
 use std::fs;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
+use loopscope_recorder::layout::{
+    CALLS_OFFSET, CallSlot, EVENTS_OFFSET, EXECUTORS_OFFSET, ErrorText, EventSlot, ExecutorSlot,
+    FACTS_OFFSET, FactSlot, Header, LOOPS_OFFSET, LoopSlot, POOLS_OFFSET, PoolSlot,
+    TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot, checksum,
+};
+
 use crate::everything::read_everything;
+use crate::filled::fill;
+use crate::{create, loop_spec, scratch};
 
 fn seeds() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -29,4 +38,166 @@ fn each_seed_reads_as_its_name_says() {
             _ => panic!("a seed's name begins with `whole-` or `refused-`: {name}"),
         }
     }
+}
+
+/// A recording with the fewest records that hold everything: the fuzzer changes small files faster.
+struct Seed(Vec<u8>);
+
+const HEADER_BYTES: usize = 1536;
+
+impl Seed {
+    fn new() -> Self {
+        let folder = scratch();
+        let (recording, path) = create(&folder);
+        recording.claim_loop(&loop_spec(5)).unwrap();
+        fill(&recording);
+        let whole = fs::read(path).unwrap();
+        let mut seed = Self(whole[..HEADER_BYTES].to_vec());
+        let [offset, capacity] = [
+            offset_of!(Header, loops_offset),
+            offset_of!(Header, loops_capacity),
+        ];
+        seed.keep(
+            &whole,
+            [offset, capacity],
+            LOOPS_OFFSET,
+            size_of::<LoopSlot>(),
+        );
+        let [offset, capacity] = [
+            offset_of!(Header, events_offset),
+            offset_of!(Header, events_capacity),
+        ];
+        seed.keep(
+            &whole,
+            [offset, capacity],
+            EVENTS_OFFSET,
+            size_of::<EventSlot>(),
+        );
+        for (table, from, bytes) in [
+            (
+                Table::TaskSites,
+                TASK_SITES_OFFSET,
+                2 * size_of::<TaskSiteSlot>(),
+            ),
+            (Table::Calls, CALLS_OFFSET, 2 * size_of::<CallSlot>()),
+            (Table::Pools, POOLS_OFFSET, size_of::<PoolSlot>()),
+            (
+                Table::Executors,
+                EXECUTORS_OFFSET,
+                size_of::<ExecutorSlot>(),
+            ),
+            (Table::Facts, FACTS_OFFSET, 4 * size_of::<FactSlot>()),
+        ] {
+            let head = head_at(table);
+            let [offset, capacity] = [
+                head + offset_of!(TableHead, offset),
+                head + offset_of!(TableHead, capacity),
+            ];
+            seed.keep(&whole, [offset, capacity], from, bytes);
+        }
+        seed
+    }
+
+    /// Takes over some bytes of the whole file and says in the header where they are now. How many
+    /// records they are follows from the size of one, which stands behind the capacity.
+    fn keep(&mut self, whole: &[u8], [offset, capacity]: [usize; 2], from: usize, bytes: usize) {
+        let at = self.0.len() as u32;
+        let record = &whole[capacity + 4..capacity + 8];
+        let record_bytes = u32::from_ne_bytes(record.try_into().unwrap());
+        self.put(offset, &at.to_ne_bytes());
+        self.put(capacity, &(bytes as u32 / record_bytes).to_ne_bytes());
+        self.0.extend(&whole[from..from + bytes]);
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Where a table's records begin in this file.
+    fn table(&self, table: Table) -> usize {
+        let at = head_at(table) + offset_of!(TableHead, offset);
+        u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap()) as usize
+    }
+
+    /// The first fact with another word, and a checksum that fits it.
+    fn with_fact_word(mut self, word: usize, value: u64) -> Self {
+        let at = self.table(Table::Facts) + offset_of!(FactSlot, words);
+        self.put(at + word * 8, &value.to_ne_bytes());
+        let words: [u64; 254] = std::array::from_fn(|index| {
+            let word = &self.0[at + index * 8..at + index * 8 + 8];
+            u64::from_ne_bytes(word.try_into().unwrap())
+        });
+        let sum = checksum(2, &words).to_ne_bytes();
+        let at = self.table(Table::Facts) + offset_of!(FactSlot, checksum);
+        self.put(at, &sum);
+        self
+    }
+
+    fn with(mut self, at: impl FnOnce(&Self) -> usize, bytes: &[u8]) -> Self {
+        let at = at(&self);
+        self.put(at, bytes);
+        self
+    }
+
+    fn save(self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+        fs::write(folder.join(name), self.0).unwrap();
+    }
+}
+
+fn head_at(table: Table) -> usize {
+    offset_of!(Header, tables) + table as usize * size_of::<TableHead>()
+}
+
+/// How the seeds of version 2 were made.
+#[test]
+#[ignore = "writes tests/corpus anew"]
+fn writes_the_seeds_of_version_2() {
+    let huge = u64::MAX.to_ne_bytes();
+    let used = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, used);
+    let capacity = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, capacity);
+    let record = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, record_bytes);
+    let first = |table, offset| move |seed: &Seed| seed.table(table) + offset;
+    let error = offset_of!(CallSlot, last_error) + offset_of!(ErrorText, words);
+    Seed::new().save("whole-2-small");
+    Seed::new()
+        .with(used(Table::TaskSites), &huge)
+        .save("whole-2-sites-used-huge");
+    Seed::new()
+        .with(used(Table::Facts), &huge)
+        .save("whole-2-facts-begun-huge");
+    Seed::new()
+        .with(first(Table::TaskSites, 0), &[0; 8])
+        .save("whole-2-site-unready");
+    Seed::new()
+        .with(first(Table::Calls, error), b"torn")
+        .save("whole-2-error-torn");
+    Seed::new()
+        .with(first(Table::Calls, offset_of!(CallSlot, kind)), &huge)
+        .save("whole-2-call-of-unknown-kind");
+    Seed::new()
+        .with(first(Table::Pools, offset_of!(PoolSlot, name)), &[0xff; 64])
+        .save("whole-2-texts-no-utf8");
+    Seed::new()
+        .with(first(Table::Facts, 40), b"torn")
+        .save("whole-2-fact-torn");
+    Seed::new()
+        .with_fact_word(0, 99)
+        .save("whole-2-fact-of-unknown-kind");
+    Seed::new()
+        .with_fact_word(7, u64::MAX)
+        .with_fact_word(6, u64::MAX)
+        .save("whole-2-fact-frames-huge");
+    Seed::new()
+        .with_fact_word(8, u64::MAX)
+        .save("whole-2-fact-text-past-its-end");
+    Seed::new()
+        .with(capacity(Table::Executors), &huge[..4])
+        .save("refused-2-tables-huge");
+    Seed::new()
+        .with(capacity(Table::Facts), &[0; 4])
+        .save("refused-2-ring-without-room");
+    Seed::new()
+        .with(record(Table::Calls), &[0; 4])
+        .save("refused-2-slots-without-size");
 }

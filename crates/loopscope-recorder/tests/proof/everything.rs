@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, StallEvent};
+use loopscope_recorder::reader::{
+    Counters, FactEvent, LoopState, ReadError, RecordingReader, StallEvent, TableStates,
+};
 
 /// What was in a readable recording.
 #[derive(Debug)]
@@ -13,8 +15,14 @@ pub(crate) struct Everything {
     pub(crate) loops: Vec<LoopState>,
     /// Every whole event.
     pub(crate) stalls: Vec<StallEvent>,
-    /// Events that were not to be had.
+    /// Stalls that were not to be had.
     pub(crate) lost: u64,
+    /// The later tables.
+    pub(crate) tables: TableStates,
+    /// Every whole fact.
+    pub(crate) facts: Vec<FactEvent>,
+    /// Facts that were not to be had.
+    pub(crate) facts_lost: u64,
 }
 
 /// Reads until nothing is left to come: a record that looks half-written is given up at the second look,
@@ -30,14 +38,23 @@ pub(crate) fn read_everything(path: &Path) -> Result<Everything, ReadError> {
         loops,
         stalls: Vec::new(),
         lost: 0,
+        tables: reader.read_tables()?,
+        facts: Vec::new(),
+        facts_lost: 0,
     };
     let mut idle_reads = 0;
     while idle_reads < 2 {
         let stalls = reader.read_stalls()?;
-        let is_idle = stalls.events.is_empty() && stalls.lost == 0;
+        let facts = reader.read_facts()?;
+        let is_idle = stalls.events.is_empty()
+            && stalls.lost == 0
+            && facts.events.is_empty()
+            && facts.lost == 0;
         idle_reads = if is_idle { idle_reads + 1 } else { 0 };
         found.stalls.extend(stalls.events);
         found.lost = found.lost.saturating_add(stalls.lost);
+        found.facts.extend(facts.events);
+        found.facts_lost = found.facts_lost.saturating_add(facts.lost);
     }
     Ok(found)
 }

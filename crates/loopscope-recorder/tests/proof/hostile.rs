@@ -10,12 +10,15 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use loopscope_recorder::layout::{EVENTS_OFFSET, EventSlot, FILE_BYTES, Header};
+use loopscope_recorder::layout::{
+    EVENTS_OFFSET, EventSlot, FACTS_OFFSET, FILE_BYTES, FactSlot, Header, TASK_SITES_OFFSET,
+};
 use loopscope_recorder::reader::ReadError;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::everything::read_everything;
+use crate::filled::fill;
 use crate::{MILLIS, create, loop_spec, scratch};
 
 /// Twice the reader's own limit: what it decodes may stand beside what it read.
@@ -68,6 +71,7 @@ fn sample() -> Vec<u8> {
             stamps.enter_poll(turn * 300 * MILLIS + key * 50 * MILLIS, true);
         }
     }
+    fill(&recording);
     recording.close(Some(3));
     fs::read(path).unwrap()
 }
@@ -94,7 +98,7 @@ fn each_word_of_the_header_at_each_extreme_is_withstood() {
 fn a_recording_cut_anywhere_is_damaged_or_unfinished_or_says_what_is_left() {
     let (folder, bytes) = (scratch(), sample());
     let path = folder.path().join("cut.loopscope");
-    let lengths = (0..600).chain((600..bytes.len()).step_by(997));
+    let lengths = (0..600).chain((600..bytes.len()).step_by(7919));
     for length in lengths {
         fs::write(&path, &bytes[..length]).unwrap();
         let found = assert_withstands(&path);
@@ -136,6 +140,24 @@ fn a_torn_record_is_counted_and_not_told() {
 }
 
 #[test]
+fn a_torn_fact_is_counted_and_not_told() {
+    let (folder, bytes) = (scratch(), sample());
+    let path = folder.path().join("torn-fact.loopscope");
+    fs::write(&path, &bytes).unwrap();
+    let whole = read_everything(&path).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    for word in 2..size_of::<FactSlot>() / 8 {
+        let at = FACTS_OFFSET + size_of::<FactSlot>() + word * 8;
+        file.write_all_at(&[bytes[at] ^ 1], at as u64).unwrap();
+        let torn = read_everything(&path).unwrap();
+        file.write_all_at(&[bytes[at]], at as u64).unwrap();
+        let mut rest = whole.facts.clone();
+        rest.remove(1);
+        assert_eq!((torn.facts, torn.facts_lost), (rest, 1), "word {word}");
+    }
+}
+
+#[test]
 fn control_characters_do_not_reach_a_terminal() {
     let (folder, mut bytes) = (scratch(), sample());
     let path = folder.path().join("colourful.loopscope");
@@ -145,6 +167,17 @@ fn control_characters_do_not_reach_a_terminal() {
     let reader = loopscope_recorder::reader::RecordingReader::open(&path).unwrap();
     let executable = &reader.description().executable;
     assert!(executable.starts_with("\u{fffd}[2J"), "{executable:?}");
+}
+
+/// Places where something stands, or anywhere.
+fn flipped_place() -> impl Strategy<Value = usize> {
+    let within = |offset: usize| offset..offset + 8192;
+    prop_oneof![
+        0..1024usize,
+        within(TASK_SITES_OFFSET),
+        within(FACTS_OFFSET),
+        0..FILE_BYTES,
+    ]
 }
 
 proptest! {
@@ -160,7 +193,7 @@ proptest! {
 
     #[test]
     fn a_recording_with_flipped_bits_is_withstood(
-        flips in vec((prop_oneof![0..512usize, 0..FILE_BYTES], 0..8u32), 1..40),
+        flips in vec((flipped_place(), 0..8u32), 1..40),
     ) {
         let folder = scratch();
         let path = folder.path().join("flipped.loopscope");

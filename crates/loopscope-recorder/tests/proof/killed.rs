@@ -116,4 +116,18 @@ fn assert_whole(found: &Everything) {
         assert_eq!(length, declared_nanos(state.poll_key), "{stall:?}");
         assert_eq!(stall.ended_nanos, 1 + stall.iteration * length);
     }
+    assert_whole_tables(found);
+}
+
+fn assert_whole_tables(found: &Everything) {
+    for fact in &found.facts {
+        let subject = fact.subject.unwrap();
+        let message = child::declared_message(subject.into(), fact.identity);
+        assert_eq!(fact.message, message, "a torn fact");
+    }
+    for site in &found.tables.task_sites {
+        assert!(site.site.coroutine.starts_with("work_"), "{site:?}");
+        // Each thread may have been between the two counters.
+        assert!(site.alive() <= LOOPS, "{site:?}");
+    }
 }

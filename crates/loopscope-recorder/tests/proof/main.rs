@@ -6,9 +6,11 @@
 mod child;
 mod corpus;
 mod everything;
+mod filled;
 mod hostile;
 mod killed;
 mod model;
+mod model_tables;
 mod places;
 mod versions;
 
@@ -52,6 +54,7 @@ pub(crate) fn recording_spec() -> RecordingSpec {
         run_id: 77,
         service: "bots".into(),
         stall_threshold_nanos: STALL_NANOS,
+        slow_threshold_nanos: 20 * STALL_NANOS,
     }
 }
 

@@ -5,10 +5,11 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
 use loopscope_recorder::identity::ProcessIdentity;
-use loopscope_recorder::layout::{Header, PollKind};
-use loopscope_recorder::reader::{ReadError, RecordingReader, StallEvent};
+use loopscope_recorder::layout::{FORMAT_VERSION, FactKind, Header, LoopOwner, PollKind};
+use loopscope_recorder::reader::{ReadError, RecordingReader, StallEvent, TableStates};
 
 use crate::everything::read_everything;
+use crate::filled::fill;
 use crate::{MILLIS, STALL_NANOS, create, loop_spec, scratch};
 
 fn fixture(version: u32) -> PathBuf {
@@ -71,11 +72,11 @@ fn version_1_gives_back_its_loops_and_stalls() {
 
 #[test]
 fn a_newer_version_is_refused_with_the_way_out() {
-    let (_folder, path) = changed(offset_of!(Header, version), &2u32.to_ne_bytes());
+    let (_folder, path) = changed(offset_of!(Header, version), &3u32.to_ne_bytes());
     let error = RecordingReader::open(&path).unwrap_err();
-    assert!(matches!(error, ReadError::Newer { found: 2, .. }));
+    assert!(matches!(error, ReadError::Newer { found: 3, .. }));
     let expected = format!(
-        "the recording has format 2, this program reads up to 1: {}",
+        "the recording has format 3, this program reads up to 2: {}",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -109,6 +110,59 @@ fn a_recording_from_before_a_reboot_is_not_live() {
     assert!(!reader.description().is_live());
 }
 
+#[test]
+fn version_1_has_nothing_in_the_tables_that_it_does_not_know() {
+    let found = read_everything(&fixture(1)).unwrap();
+    assert_eq!(found.tables, TableStates::default());
+    assert_eq!((found.facts, found.facts_lost), (Vec::new(), 0));
+    let reader = RecordingReader::open(&fixture(1)).unwrap();
+    assert_eq!(reader.description().slow_threshold_nanos, 0);
+}
+
+#[test]
+fn version_2_gives_back_its_tables() {
+    let reader = RecordingReader::open(&fixture(2)).unwrap();
+    let told = reader.description();
+    assert_eq!((told.version, told.process.pid), (2, 4242));
+    assert_eq!(told.slow_threshold_nanos, 20 * STALL_NANOS);
+    let found = read_everything(&fixture(2)).unwrap();
+    assert_eq!((found.loops.len(), found.stalls.len()), (2, 1));
+    let tables = found.tables;
+    let adapter = tables.adapter.unwrap();
+    assert_eq!(adapter.name, "asyncio 0.1.0 on CPython 3.12.1");
+    let [polls, sends] = &tables.task_sites[..] else {
+        panic!("{:?}", tables.task_sites);
+    };
+    assert_eq!((polls.site.line, sends.site.line), (41, 42));
+    assert_eq!(sends.site.coroutine, "Bot.send");
+    assert_eq!((sends.spawned, sends.alive(), sends.unretrieved), (5, 3, 1));
+    let query = &tables.calls[1];
+    assert_eq!(query.call.name, "SELECT * FROM bots WHERE id = ?");
+    assert_eq!((query.blocking, query.failed, query.in_flight()), (1, 1, 1));
+    assert_eq!(query.last_error.as_deref(), Some("TimeoutError"));
+    let (pool, executor) = (&tables.pools[0], &tables.executors[0]);
+    assert_eq!(
+        (pool.waiting_since_nanos, pool.open()),
+        (Some(4 * MILLIS), 1)
+    );
+    assert_eq!(executor.saturated_since_nanos, Some(3 * MILLIS));
+    assert_eq!(tables.gc.pause_nanos, 4 * MILLIS);
+}
+
+#[test]
+fn version_2_gives_back_its_facts() {
+    let found = read_everything(&fixture(2)).unwrap();
+    assert_eq!((found.facts.len(), found.facts_lost), (3, 0));
+    let fact = &found.facts[2];
+    assert_eq!((fact.kind, fact.identity), (FactKind::TaskFailed, 3));
+    assert_eq!((fact.owner, fact.subject), (LoopOwner::Thread(9), Some(0)));
+    assert_eq!(
+        (fact.error_type.as_str(), fact.message.as_str()),
+        ("ValueError", "bad token")
+    );
+    assert_eq!((fact.frames.len(), fact.frames[1].line), (2, 88));
+}
+
 /// How the fixture of this version was made; run once, when a version is new.
 #[test]
 #[ignore = "writes tests/data anew"]
@@ -123,6 +177,7 @@ fn writes_the_fixture() {
     stamps.enter_poll(350 * MILLIS, true);
     stamps.leave_poll(350 * MILLIS, 400 * MILLIS);
     ended.end();
+    fill(&recording);
     recording.close(Some(3));
     let mut content = fs::read(path).unwrap();
     let mut put = |at: usize, bytes: &[u8]| content[at..at + bytes.len()].copy_from_slice(bytes);
@@ -138,5 +193,5 @@ fn writes_the_fixture() {
         offset_of!(Header, executable_length),
         &(executable.len() as u32).to_ne_bytes(),
     );
-    fs::write(fixture(1), content).unwrap();
+    fs::write(fixture(FORMAT_VERSION), content).unwrap();
 }

@@ -46,6 +46,18 @@ fn a_blocked_loop_is_shown_with_its_line_its_chain_and_its_fix() {
 }
 
 #[test]
+fn tasks_are_counted_where_they_are_watched() {
+    let mut report = healthy();
+    report["monitoring"]["pending_tasks"] = json!(12);
+    report["monitoring"]["agno_total_calls"] = json!(3);
+    let shown = summary(&seen(&report), &PIPE);
+    assert!(shown.contains("0 stalls · 12 tasks · 64 MiB"), "{shown}");
+    report["monitoring"]["failed_tasks"] = json!(2);
+    let shown = summary(&seen(&report), &PIPE);
+    assert!(shown.contains("12 tasks (2 failed) · 64 MiB"), "{shown}");
+}
+
+#[test]
 fn on_a_narrow_terminal_sentences_are_wrapped() {
     let narrow = Layout {
         width: Some(50),
@@ -154,7 +166,7 @@ fn a_report_cannot_act_on_the_terminal() {
     report["detailed_health"]["event_loops"][0]["name"] = hostile.clone();
     report["detailed_health"]["agent"]["notes"] = json!([hostile]);
     let shown = summary(&seen(&report), &PIPE);
-    let acts = |c: char| c != '\n' && crate::health::text::is_unsafe(c);
+    let acts = |c: char| c != '\n' && crate::screen::is_unsafe(c);
     assert!(!shown.contains(acts), "{shown:?}");
 }
 

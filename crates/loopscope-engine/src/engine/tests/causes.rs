@@ -437,8 +437,8 @@ fn a_thread_that_got_no_processor_is_starved_and_its_code_gets_no_advice() {
             ..sleeping_in_handler()
         }
     };
-    // Looks at 50, 70 and 90 ms: 20 of 40 ms in the run queue is the limit.
-    let incident = stalled_with(vec![starved(0), starved(10), starved(20)]);
+    // Looks at 50, 70 and 90 ms: 10 of 40 ms in the run queue is the limit.
+    let incident = stalled_with(vec![starved(0), starved(5), starved(10)]);
     assert_eq!(
         place(&incident),
         (StallCause::CpuStarved, "handler:42".into())
@@ -447,7 +447,7 @@ fn a_thread_that_got_no_processor_is_starved_and_its_code_gets_no_advice() {
         (incident.advice.replacement, incident.advice.rule),
         (None, None)
     );
-    let incident = stalled_with(vec![starved(0), starved(10), starved(19)]);
+    let incident = stalled_with(vec![starved(0), starved(5), starved(9)]);
     assert_eq!(incident.cause, Some(StallCause::BlockingCall));
 }
 
@@ -532,4 +532,49 @@ fn shares_stay_right_when_looks_are_merged() {
     let first = shares.iter().find(|share| share.function == "first");
     let share = first.map_or(0.0, |share| share.share);
     assert!((0.47..0.53).contains(&share), "{share}");
+}
+
+#[test]
+fn a_look_that_fell_after_the_call_does_not_lift_the_blame_to_the_caller() {
+    let awaiter = coroutine(APP, 8, "main");
+    let in_call = sample(
+        &[
+            frame_calling(APP, 6, "export", &["json.dumps"]),
+            awaiter.clone(),
+        ],
+        7,
+    );
+    let freeing = sample(&[awaiter], 7);
+    let mut looks = vec![in_call.clone(); 8];
+    looks.push(freeing.clone());
+    assert_eq!(place(&stalled_with(looks)).1, "export:6");
+    // What half of the looks found elsewhere is no stray: the caller has all of the time.
+    let halves = [in_call, freeing].into_iter().cycle().take(8).collect();
+    assert_eq!(place(&stalled_with(halves)).1, "main:8");
+}
+
+#[test]
+fn threads_that_take_turns_with_the_lock_are_blamed_for_a_loop_that_waits_for_it() {
+    let poll = frame(
+        "/usr/lib/python3.11/selectors.py",
+        468,
+        "EpollSelector.select",
+    );
+    let behind = |thread_id: u32| Sample {
+        gil: Gil::Other {
+            thread_id,
+            frames: vec![frame(APP, 4, "crunch")],
+        },
+        ..sample(std::slice::from_ref(&poll), 7)
+    };
+    let incident = stalled_with((0..4).map(|n| behind(80 + n)).collect());
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "crunch:4".into())
+    );
+    assert!(
+        incident.summary.contains("waits for the interpreter lock"),
+        "{}",
+        incident.summary
+    );
 }

@@ -103,6 +103,22 @@ fn another_line_of_the_same_functions_is_the_same_fault() {
 }
 
 #[test]
+fn another_call_of_the_same_functions_is_another_fault() {
+    let mut bench = Bench::new();
+    let calling = |line, call| sample(&[frame_calling(APP, line, "work", &[call])], 1);
+    bench.stall(0, 300, &calling(3, "time.sleep"));
+    bench.stall(1_000, 1_200, &calling(5, "subprocess.run"));
+    let incidents = bench.incidents(2_000);
+    let told: Vec<_> = incidents.iter().map(|i| i.summary.as_str()).collect();
+    assert_eq!(incidents.len(), 2, "{told:?}");
+    assert!(told[0].contains("app.py:3 in work: time.sleep"), "{told:?}");
+    assert!(
+        told[1].contains("app.py:5 in work: subprocess.run"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn callers_within_the_loop_belong_to_the_fingerprint_and_the_ones_outside_do_not() {
     let of = |inside: &[crate::observation::Frame], outside: &str| {
         let mut bench = Bench::new();

@@ -2,9 +2,13 @@
 
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
-    observation::{Ending, Fact, Gil, InsideLoop, LoopRuntime, ProcessRuntime, Sample},
-    report::{Severity, StallCause},
+    observation::{
+        Ending, Fact, Gil, InsideLoop, LoopInfo, LoopKey, LoopRuntime, ProcessRuntime, RunState,
+        Sample,
+    },
+    report::{Incident, Severity, StallCause},
     testing::{Bench, millis, running, sleeping_in_handler},
+    time::Nanos,
 };
 
 fn without_frames() -> Sample {
@@ -287,4 +291,78 @@ fn the_memory_of_a_stall_that_never_ends_is_bounded() {
     let looks = stalls.current().map(|period| period.looks.as_slice().len());
     assert!(looks.is_some_and(|looks| looks <= 64), "{looks:?}");
     assert_eq!(bench.only(1_000_000).cause, Some(StallCause::BlockingCall));
+}
+
+#[test]
+fn a_newer_loop_in_the_same_slot_ends_the_stall_of_the_one_before() {
+    let mut bench = Bench::new();
+    bench.look(200, 100, sleeping_in_handler());
+    let newer = LoopKey {
+        generation: 1,
+        ..bench.key
+    };
+    let info = LoopInfo {
+        name: "main".into(),
+        runtime: LoopRuntime::Asyncio,
+        thread_id: 4100,
+    };
+    bench.at(300, Fact::LoopSeen { key: newer, info });
+    assert_eq!(bench.changes(), [Opened, Closed]);
+    let report = bench.report(9_000);
+    assert_eq!(report.monitoring.event_loops_count, 1);
+    assert_eq!(bench.only(9_000).severity, Severity::Degraded);
+    // Its exact end is still taken in.
+    bench.ended(310, 100, 250);
+    assert_eq!(bench.only(9_000).duration_seconds, 0.15);
+}
+
+#[test]
+fn a_loop_in_another_slot_or_seen_again_ends_no_stall() {
+    let mut bench = Bench::new();
+    let (own, other) = (
+        bench.key,
+        LoopKey {
+            slot: 1,
+            generation: 3,
+            ..bench.key
+        },
+    );
+    bench.look(200, 100, sleeping_in_handler());
+    bench.see_loop(own, LoopRuntime::Asyncio, 4100);
+    bench.see_loop(other, LoopRuntime::Asyncio, 4101);
+    assert_eq!(bench.changes(), [Opened]);
+    assert_eq!(bench.only(250).closed_at, None);
+}
+
+/// A native loop's busy period from 1.0 s to 1.2 s, told at 20 s, when it became known to be a loop.
+fn told_late(looks: Vec<(Nanos, Sample)>) -> Vec<Incident> {
+    let mut bench = Bench::of(ProcessRuntime::Native, LoopRuntime::Epoll);
+    let before = Fact::BusyBefore {
+        key: bench.key,
+        started: millis(1_000),
+        ended: millis(1_200),
+        looks,
+    };
+    bench.at(20_000, before.clone());
+    bench.at(20_001, before);
+    bench.incidents(20_002)
+}
+
+#[test]
+fn a_stall_from_before_its_thread_was_known_for_a_loop_is_told_with_its_own_times() {
+    let incidents = told_late(vec![(millis(1_110), without_frames())]);
+    let told: Vec<_> = incidents
+        .iter()
+        .map(|one| (one.duration_seconds, one.severity, one.count))
+        .collect();
+    assert_eq!(told, [(0.2, Severity::Degraded, 1)]);
+}
+
+#[test]
+fn a_thread_that_was_parked_before_it_was_known_for_a_loop_did_not_stall() {
+    let mut parked = without_frames();
+    parked.thread.run_state = RunState::Sleeping;
+    parked.thread.syscall = Some(202);
+    assert_eq!(told_late(vec![(millis(1_110), parked)]), []);
+    assert_eq!(told_late(Vec::new()), []);
 }

@@ -153,6 +153,7 @@ fn resources_are_shown_and_processor_use_is_taken_between_two_readings() {
         cpu_nanos: millis(cpu_millis).0,
         open_fds: Some(12),
         threads: 3,
+        ..Resources::default()
     };
     let process = bench.process;
     bench.at(

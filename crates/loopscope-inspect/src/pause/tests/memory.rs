@@ -39,7 +39,7 @@ fn a_snapshot_is_one_instant_while_the_target_works_on() {
             super::support::until("it works on", || target.counter(target.pid(), 0) > first);
             assert_eq!(target.counter(copy, 0), first);
             assert!(held.release().is_some());
-            assert_eq!(super::support::children(target.pid()), []);
+            assert_eq!(super::support::children(target.pid()), Vec::<u32>::new());
         }
         target.assert_unharmed();
     }

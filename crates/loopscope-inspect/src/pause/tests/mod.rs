@@ -2,8 +2,13 @@
 
 mod deaths;
 mod dumper;
+#[cfg(target_arch = "x86_64")]
+mod machine;
 mod memory;
+mod refusals;
+mod signals;
 mod support;
+mod threads;
 mod waits;
 
 use crate::dump::DumpMode;

@@ -4,6 +4,8 @@
 //! could move the cursor, change colours, set the window's title or turn the writing direction. [`Text`]
 //! is neutralised where it is read, so nothing that renders can forget to.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Deserializer};
 
 /// The longest text that is shown whole. A sentence with a path fits many times over.
@@ -49,6 +51,21 @@ pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON with what a terminal acts on written as escapes, which read back as the same characters. Outside
+/// of strings JSON holds no such characters but its own line breaks.
+pub(crate) fn escape_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_unsafe(c) {
+            // Writing to a string does not fail.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 impl std::fmt::Display for Text {

@@ -36,7 +36,20 @@ pub(crate) fn percent(ratio: f64) -> String {
 
 /// A count with its noun.
 pub(crate) fn count(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+/// A whole number, its thousands set apart: `9,812`.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -56,6 +69,14 @@ mod tests {
         ] {
             assert_eq!(seconds(value), shown);
         }
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(count(1, "task", "tasks"), "1 task");
+        assert_eq!(count(999, "task", "tasks"), "999 tasks");
+        assert_eq!(count(9_812, "task", "tasks"), "9,812 tasks");
+        assert_eq!(number(1_234_567), "1,234,567");
     }
 
     #[test]

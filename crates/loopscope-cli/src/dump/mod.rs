@@ -1,0 +1,125 @@
+//! `loopscope dump`: every loop and every task of a running Python process, from outside.
+//!
+//! Reads the process once, joins that with what `/proc` and a recording say, and draws it for a person
+//! or prints it as JSON. What stands where is the inspector's to say and what is wrong the engine's; here
+//! is only the way to the screen, and the next command where a process cannot be read.
+
+mod all;
+mod draw;
+mod json;
+mod namespaces;
+mod neutral;
+mod one;
+mod permission;
+mod refusal;
+mod surroundings;
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use loopscope_engine::dump::DumpReport;
+use loopscope_inspect::DumpMode;
+
+use crate::exit_codes;
+use crate::screen::{print, stdout_layout};
+use all::Users;
+use draw::Drawing;
+
+/// Show every loop and every task of a running Python process, which needs no preparation.
+///
+/// Exit codes: 0 dumped, 64 wrong command line, 66 no such process, 69 cannot be read (with --all: not all
+/// could), 77 not permitted. Whatever could be read is shown in any case.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DumpArgs {
+    /// The process
+    #[arg(required_unless_present = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Option<u32>,
+
+    /// Every Python process of this user; for root of every user
+    #[arg(long, conflicts_with = "pid")]
+    all: bool,
+
+    /// With --all: the user whose processes are meant, by name or number
+    #[arg(long, value_name = "NAME|UID", requires = "all", conflicts_with = "pid", value_parser = all::parse_user)]
+    user: Option<u32>,
+
+    /// Print all of it as JSON; with --all one object a line
+    #[arg(long)]
+    json: bool,
+
+    /// Show the tasks as a tree of who waits for whom
+    #[arg(long, conflicts_with = "json")]
+    tree: bool,
+
+    /// How the process is kept from changing while it is read
+    #[arg(long, value_enum, default_value_t = Mode::Stop)]
+    mode: Mode,
+}
+
+/// How the process is kept from changing while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Stop it for the time of the reading, some milliseconds
+    Stop,
+    /// Stop it only to copy it, and read the copy: a shorter pause where there are very many tasks
+    Snapshot,
+    /// Let it run on: no pause, and what changes meanwhile may be wrong
+    Live,
+}
+
+impl From<Mode> for DumpMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Stop => Self::Stop,
+            Mode::Snapshot => Self::Snapshot,
+            Mode::Live => Self::Live,
+        }
+    }
+}
+
+/// How a dump is shown.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    json: bool,
+    tree: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: DumpArgs) -> ExitCode {
+    let shown = Shown {
+        json: args.json,
+        tree: args.tree,
+    };
+    let mode = args.mode.into();
+    ExitCode::from(match args.pid {
+        Some(pid) => single(pid, mode, shown),
+        None => all::run(Users::meant(args.user), mode, shown),
+    })
+}
+
+fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
+    let (report, refusal) = one::read(pid, mode);
+    if let Some(report) = report {
+        let text = if shown.json {
+            json::pretty(&report)
+        } else {
+            drawn(report, shown)
+        };
+        print(&text);
+    }
+    refusal.map_or(exit_codes::HEALTHY, |refusal| {
+        refusal.complain();
+        refusal.code
+    })
+}
+
+/// The picture of a report.
+fn drawn(mut report: DumpReport, shown: Shown) -> String {
+    neutral::neutralise(&mut report);
+    let drawing = Drawing {
+        report: &report,
+        layout: stdout_layout(),
+        tree: shown.tree,
+    };
+    drawing.text()
+}

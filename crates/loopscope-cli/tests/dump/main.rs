@@ -1,0 +1,14 @@
+//! Drives `loopscope dump` on real processes: services with known tasks, and processes that it cannot or
+//! may not read.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says what it skips, in its helpers too"
+)]
+
+mod command;
+mod refused;
+mod services;
+mod states;
+mod target;

@@ -1,0 +1,206 @@
+//! Tracked calls: those that hold a loop, take long or fail.
+
+use crate::{
+    observation::{CallKind, CallReading, Event, EventKind},
+    report::{Figure, IncidentKind, Severity, Status},
+    testing::{
+        Bench, sleeping_in_handler,
+        work::{call, call_event},
+    },
+};
+
+fn asked() -> CallReading {
+    CallReading {
+        started: 12,
+        finished: 12,
+        on_loop: 12,
+        blocking: 1,
+        total_nanos: 600_000_000,
+        ..call(CallKind::Call, "agno", "Agent.run")
+    }
+}
+
+#[test]
+fn a_call_that_holds_its_loop_is_told_with_what_to_write_instead() {
+    let mut bench = Bench::adapted();
+    bench.call(1_300, asked());
+    bench.happened(1_300, call_event(EventKind::BlockingCall, 1_000, 1_250));
+    let incident = bench.only(1_300);
+    assert_eq!(incident.kind, IncidentKind::BlockingCall);
+    assert_eq!(incident.opened_at.to_string(), "2023-11-14T22:13:21Z");
+    insta::assert_snapshot!(
+        incident.summary,
+        @"agno call Agent.run held the thread of its loop for 0.25 s at app.py:42 in handler, on loop main (pid 41, asyncio); write await agent.arun(...) instead"
+    );
+    let report = bench.report(1_300);
+    assert_eq!(report.components["calls"], Status::Degraded);
+    assert_eq!(
+        report.monitoring.call_groups["agno_blocking_calls"],
+        Figure::Count(1)
+    );
+}
+
+#[test]
+fn a_blocking_call_names_the_stall_that_it_made_as_its_origin() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.stall(1_000, 1_300, &sleeping_in_handler());
+    bench.happened(1_310, call_event(EventKind::BlockingCall, 1_010, 1_290));
+    bench.happened(9_000, call_event(EventKind::BlockingCall, 8_000, 8_200));
+    let incidents = bench.incidents(9_000);
+    assert_eq!(incidents[0].kind, IncidentKind::LoopStall);
+    assert_eq!(incidents.len(), 2, "both calls are one incident");
+    assert_eq!(incidents[1].count, 2);
+    assert_eq!(incidents[1].origin.as_ref(), Some(&incidents[0].id));
+}
+
+#[test]
+fn repetitions_are_one_incident_that_counts() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    for turn in 0..30 {
+        let from = 1_000 + turn * 500;
+        bench.happened(
+            from + 200,
+            call_event(EventKind::BlockingCall, from, from + 150),
+        );
+    }
+    let incident = bench.only(20_000);
+    assert_eq!((incident.count, bench.changes().len()), (30, 3));
+    assert!(
+        incident.summary.contains("(30 times)"),
+        "{}",
+        incident.summary
+    );
+}
+
+#[test]
+fn a_slow_call_and_a_slow_query_are_told_apart() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.happened(4_000, call_event(EventKind::SlowCall, 1_000, 3_500));
+    let query = call(
+        CallKind::Query,
+        "psycopg",
+        "SELECT * FROM bots WHERE id = ?",
+    );
+    bench.call(5_000, query);
+    bench.happened(9_000, call_event(EventKind::SlowCall, 5_000, 8_500));
+    let incidents = bench.incidents(9_000);
+    let kinds: Vec<_> = incidents.iter().map(|incident| incident.kind).collect();
+    assert_eq!(kinds, [IncidentKind::SlowCall, IncidentKind::SlowQuery]);
+    insta::assert_snapshot!(
+        incidents[1].summary,
+        @"psycopg query SELECT * FROM bots WHERE id = ? took 3.5 s at app.py:42 in handler, on loop main (pid 41, asyncio)"
+    );
+    let report = bench.report(9_000);
+    assert_eq!(report.components["calls"], Status::Degraded);
+    assert_eq!(report.components["database"], Status::Degraded);
+}
+
+#[test]
+fn a_slow_call_can_be_told_while_it_lasts() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    let lasting = Event {
+        ended: None,
+        ..call_event(EventKind::SlowCall, 1_000, 0)
+    };
+    bench.happened(4_000, lasting);
+    assert_eq!(bench.only(4_000).kind, IncidentKind::SlowCall);
+}
+
+fn failed(at: u64) -> Event {
+    Event {
+        error_type: "TimeoutError".into(),
+        message: "no answer".into(),
+        ..call_event(EventKind::CallFailed, at - 10, at)
+    }
+}
+
+#[test]
+fn one_failed_call_is_shown_and_degrades_nothing() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.happened(2_000, failed(2_000));
+    let incident = bench.only(2_000);
+    assert_eq!(
+        (incident.kind, incident.severity),
+        (IncidentKind::CallFailure, Severity::Info)
+    );
+    insta::assert_snapshot!(
+        incident.summary,
+        @"agno call Agent.run failed with TimeoutError: no answer at app.py:42 in handler, on loop main (pid 41, asyncio)"
+    );
+    assert_eq!(bench.report(2_000).status, Status::Healthy);
+}
+
+#[test]
+fn a_call_that_fails_most_of_the_time_degrades_the_service() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.tick(1_200);
+    bench.call(
+        6_000,
+        CallReading {
+            finished: 20,
+            failed: 6,
+            ..asked()
+        },
+    );
+    bench.happened(6_100, failed(6_000));
+    assert_eq!(bench.only(6_100).severity, Severity::Degraded);
+    assert!(
+        bench
+            .only(6_100)
+            .summary
+            .contains("(6 of the last 8 failed)")
+    );
+}
+
+#[test]
+fn a_call_that_fails_now_and_then_does_not() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.tick(1_200);
+    bench.call(
+        6_000,
+        CallReading {
+            finished: 512,
+            failed: 6,
+            ..asked()
+        },
+    );
+    bench.happened(6_100, failed(6_000));
+    assert_eq!(bench.only(6_100).severity, Severity::Info);
+}
+
+#[test]
+fn a_connection_that_fails_is_the_database_s_matter() {
+    let mut bench = Bench::adapted();
+    bench.call(
+        900,
+        call(CallKind::Connect, "psycopg", "10.0.0.5:5432/bots"),
+    );
+    bench.happened(2_000, failed(2_000));
+    let incident = bench.only(2_000);
+    assert_eq!(incident.kind, IncidentKind::ConnectionFailure);
+    assert_eq!(bench.report(2_000).components["database"], Status::Degraded);
+}
+
+#[test]
+fn figures_of_a_group_add_up_and_are_named_after_it() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    let report = bench.report(1_000);
+    let groups = &report.monitoring.call_groups;
+    assert_eq!(groups["agno_total_calls"], Figure::Count(12));
+    assert_eq!(groups["agno_avg_duration"], Figure::Seconds(0.05));
+    let text = serde_json::to_value(&report.monitoring).unwrap();
+    assert_eq!(text["agno_total_calls"], 12);
+    let calls = report.detailed_health.calls.unwrap();
+    assert_eq!(
+        (calls[0].group.as_str(), calls[0].avg_seconds),
+        ("agno", Some(0.05))
+    );
+}

@@ -1,0 +1,170 @@
+//! Executors and pools that have more to do than they can: told while it lasts, and never as a stall.
+
+use crate::{
+    ChangeKind::{Closed, Escalated, Opened},
+    observation::{Event, EventKind, ExecutorReading, PoolReading},
+    report::{IncidentKind, Severity, Status},
+    testing::{
+        Bench, millis,
+        work::{at_line, executor, pool},
+    },
+};
+
+fn saturated(since: u64) -> ExecutorReading {
+    ExecutorReading {
+        queued: 17,
+        submitted: 40,
+        saturated_since: Some(millis(since)),
+        ..executor()
+    }
+}
+
+#[test]
+fn an_executor_with_more_work_than_threads_for_a_second_is_saturated() {
+    let mut bench = Bench::adapted();
+    bench.executor(1_000, saturated(1_000));
+    bench.tick(1_900);
+    assert_eq!(bench.incidents(1_900), []);
+    bench.tick(2_200);
+    let incident = bench.only(4_000);
+    assert_eq!(incident.kind, IncidentKind::ExecutorSaturation);
+    insta::assert_snapshot!(
+        incident.summary,
+        @"executor asyncio_0 of app (pid 41): all 4 threads are at work and 17 pieces of work wait, for 3.0 s by now"
+    );
+    let report = bench.report(4_000);
+    assert_eq!(report.components["executors"], Status::Degraded);
+    assert_eq!(
+        report.components["event_loops"],
+        Status::Healthy,
+        "its loop is free"
+    );
+    assert_eq!(report.monitoring.total_stalls, 0);
+    bench.executor(5_000, executor());
+    bench.tick(5_300);
+    let incident = bench.only(5_300);
+    assert!(
+        incident.summary.ends_with("wait, for 4.0 s"),
+        "{}",
+        incident.summary
+    );
+    assert_eq!(bench.changes(), [Opened, Closed]);
+}
+
+#[test]
+fn a_burst_that_the_queue_takes_up_is_no_saturation() {
+    let mut bench = Bench::adapted();
+    for turn in 0..20 {
+        bench.executor(1_000 * turn, saturated(1_000 * turn));
+        bench.executor(1_000 * turn + 900, executor());
+        bench.tick(1_000 * turn + 950);
+    }
+    assert_eq!(bench.incidents(30_000), []);
+}
+
+#[test]
+fn a_full_executor_with_an_empty_queue_is_well_sized() {
+    let mut bench = Bench::adapted();
+    bench.executor(0, executor());
+    bench.tick(600_000);
+    assert_eq!(bench.incidents(600_000), []);
+}
+
+#[test]
+fn a_process_that_was_stopped_is_not_blamed_for_the_time() {
+    let mut bench = Bench::adapted();
+    bench.executor(1_000, saturated(1_000));
+    bench.stop(1_100, true);
+    bench.tick(1_500);
+    bench.stop(60_000, false);
+    bench.tick(60_300);
+    let kinds: Vec<_> = bench.incidents(60_300).iter().map(|i| i.kind).collect();
+    assert_eq!(kinds, [IncidentKind::LoopStall], "the pause itself");
+}
+
+fn waiting(since: u64, timeouts: u64) -> PoolReading {
+    PoolReading {
+        waiting: 3,
+        waiting_since: Some(millis(since)),
+        timeouts,
+        ..pool()
+    }
+}
+
+#[test]
+fn a_pool_that_callers_wait_for_is_exhausted_and_critical_once_they_give_up() {
+    let mut bench = Bench::adapted();
+    bench.pool(1_000, waiting(1_000, 0));
+    bench.tick(2_100);
+    let incident = bench.only(2_100);
+    assert_eq!(
+        (incident.kind, incident.severity),
+        (IncidentKind::PoolExhaustion, Severity::Degraded)
+    );
+    insta::assert_snapshot!(
+        incident.summary,
+        @"pool db (asyncpg, 10.0.0.5:5432/bots): all 10 connections are taken and 3 callers wait, for 1.1 s by now"
+    );
+    bench.pool(6_000, waiting(1_000, 2));
+    bench.tick(6_300);
+    assert_eq!(bench.report(6_300).components["database"], Status::Critical);
+    bench.pool(7_000, pool());
+    bench.tick(17_000);
+    assert_eq!(bench.changes(), [Opened, Escalated, Closed]);
+    assert_eq!(
+        bench.report(17_000).components["database"],
+        Status::Degraded
+    );
+}
+
+#[test]
+fn callers_that_wait_for_a_moment_each_are_no_exhaustion() {
+    let mut bench = Bench::adapted();
+    for turn in 0..50 {
+        bench.pool(1_000 * turn, waiting(1_000 * turn, 0));
+        bench.pool(1_000 * turn + 700, pool());
+    }
+    bench.tick(60_000);
+    assert_eq!(bench.incidents(60_000), []);
+}
+
+#[test]
+fn a_connection_that_nobody_closed_is_told_with_where_it_was_made() {
+    let mut bench = Bench::adapted();
+    bench.pool(0, pool());
+    let leaked = Event {
+        slot: Some(0),
+        started: millis(1_000),
+        ended: Some(millis(31_000)),
+        frames: vec![at_line(60, "load")],
+        ..Event::new(EventKind::ConnectionLeaked)
+    };
+    bench.happened(31_000, leaked);
+    let incident = bench.only(31_000);
+    assert_eq!(incident.kind, IncidentKind::ConnectionLeak);
+    insta::assert_snapshot!(
+        incident.summary,
+        @"pool db (asyncpg, 10.0.0.5:5432/bots): a connection was never closed and was collected after 30 s, made at app.py:60 in load; write async with pool.connection() as conn: ... instead"
+    );
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_is_grouped_by_its_server() {
+    let mut bench = Bench::adapted();
+    bench.pool(0, pool());
+    for (at, line) in [(1_000, 60), (2_000, 90)] {
+        let failed = Event {
+            slot: Some(0),
+            started: millis(at),
+            error_type: "OperationalError".into(),
+            frames: vec![at_line(line, "load")],
+            ..Event::new(EventKind::ConnectionFailed)
+        };
+        bench.happened(at, failed);
+    }
+    let incident = bench.only(2_000);
+    assert_eq!(
+        (incident.kind, incident.count),
+        (IncidentKind::ConnectionFailure, 2)
+    );
+}

@@ -1,0 +1,74 @@
+//! A pool whose connections are all taken while callers wait.
+
+use super::{Case, Finding, words};
+use crate::{
+    diagnosis::Diagnosis,
+    observation::{Owner, PoolReading},
+    report::Severity,
+    time::Nanos,
+    work::Pool,
+};
+
+/// A wait that was given up counts as news for so long.
+const TIMEOUT_IS_NEWS: Nanos = Nanos::from_millis(10_000);
+
+const STEPS: &[&str] = &[
+    "stop the bleeding: give up waiting after a while, `timeout=`, so that callers fail fast and do not pile up",
+    "look at who holds the connections: a transaction that is open across a call to another service, a \
+     connection that is never given back",
+    "look for slow statements: a connection is held for as long as its statement takes",
+    "only then make the pool larger, and no larger than the server's share for this process",
+];
+
+const VERIFY: &str = "`loopscope health --json`: `waiting` of this pool goes back to 0";
+
+pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
+    let reading = &pool.reading;
+    let is_long = |since: &Nanos| case.lasted(*since) >= case.config.pool_wait_after;
+    let waited = reading.waiting_since.filter(is_long);
+    let gave_up = pool
+        .timed_out
+        .filter(|at| case.now.since(*at) < TIMEOUT_IS_NEWS);
+    let since = waited.or(gave_up)?;
+    Some(Finding {
+        severity: if gave_up.is_some() {
+            Severity::Critical
+        } else {
+            Severity::Degraded
+        },
+        since,
+        owner: Owner::Nobody,
+        diagnosis: Diagnosis {
+            note: Some(note(reading, gave_up.is_some())),
+            chain: vec![
+                reading.pool.name.clone(),
+                reading.pool.driver.clone(),
+                reading.pool.server.clone(),
+            ],
+            advice: words::advice(STEPS, VERIFY),
+            ..Diagnosis::default()
+        },
+    })
+}
+
+fn note(reading: &PoolReading, gave_up: bool) -> String {
+    let name = words::pool_name(&reading.pool);
+    let all = reading.largest.max(reading.size);
+    let taken = if reading.in_use >= all {
+        format!("all {} are taken", words::count(all, "connection"))
+    } else {
+        format!("{} of {} connections are taken", reading.in_use, all)
+    };
+    let waiting = words::count(reading.waiting, "caller");
+    let verb = if reading.waiting == 1 {
+        "waits"
+    } else {
+        "wait"
+    };
+    let timeouts = if gave_up {
+        format!(", {} given up so far", reading.timeouts)
+    } else {
+        String::new()
+    };
+    format!("{name}: {taken} and {waiting} {verb}{timeouts}")
+}

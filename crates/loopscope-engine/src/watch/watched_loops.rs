@@ -1,0 +1,183 @@
+//! The loops of one process by their places in the recording, and in what order their ends are told.
+//!
+//! Reads nothing: a reading of the slots, and of the ring after them, comes in, facts come out. A slot is
+//! taken again as soon as its loop has ended, often between two readings; what the ring still says of the
+//! earlier loop is told before that loop is given up.
+
+use std::collections::BTreeMap;
+
+use loopscope_recorder::reader::{LoopState, StallEvent};
+
+use super::watched_loop::{Surroundings, WatchedLoop};
+use crate::observation::{Fact, LoopKey, ProcessKey};
+use crate::time::Nanos;
+
+/// A slot, and how often it was taken before.
+pub(super) type Place = (u32, u32);
+
+/// The loops of one process.
+pub(super) struct WatchedLoops {
+    process: ProcessKey,
+    by_place: BTreeMap<Place, WatchedLoop>,
+}
+
+impl WatchedLoops {
+    pub(super) fn new(process: ProcessKey) -> Self {
+        Self {
+            process,
+            by_place: BTreeMap::new(),
+        }
+    }
+
+    /// When one of them is to be looked at next.
+    pub(super) fn due(&self) -> Nanos {
+        let due = self.by_place.values().map(WatchedLoop::due).min();
+        due.unwrap_or(Nanos(u64::MAX))
+    }
+
+    /// The thread of the loop at a place, where there is one.
+    pub(super) fn thread_id(&self, place: Place) -> Option<u32> {
+        self.by_place.get(&place).map(WatchedLoop::thread_id)
+    }
+
+    /// Takes in which loops there are, as the slots said, and the ring after them.
+    pub(super) fn introduce(
+        &mut self,
+        states: &[LoopState],
+        stalls: &[StallEvent],
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        self.part_with_replaced(states, stalls, out);
+        for state in states {
+            self.at(state, around, now)
+                .introduce(state, around, now, out);
+        }
+    }
+
+    /// Takes in what the same reading said of what they do: a stall's exact end comes before the slot that
+    /// shows the loop elsewhere.
+    pub(super) fn take(
+        &mut self,
+        states: &[LoopState],
+        stalls: &[StallEvent],
+        around: &mut Surroundings<'_>,
+        now: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
+        for event in stalls {
+            if let Some(watched) = self.by_place.get_mut(&place_of(event)) {
+                watched.end_busy(event, out);
+            }
+        }
+        for state in states {
+            self.at(state, around, now).take(state, around, now, out);
+        }
+    }
+
+    /// Parts with the loops whose slots were taken again: the ends of their busy periods first, and then
+    /// that they are gone.
+    fn part_with_replaced(
+        &mut self,
+        states: &[LoopState],
+        stalls: &[StallEvent],
+        out: &mut Vec<Fact>,
+    ) {
+        for state in states {
+            for (place, mut watched) in self.take_earlier(state) {
+                let of_this = stalls.iter().filter(|event| place_of(event) == place);
+                of_this.for_each(|event| watched.end_busy(event, out));
+                watched.finish(out);
+            }
+        }
+    }
+
+    /// The loop in a slot; begins to watch it where it is new.
+    fn at(&mut self, state: &LoopState, around: &Surroundings<'_>, now: Nanos) -> &mut WatchedLoop {
+        let place = (state.slot, state.generation);
+        let key = self.key(place);
+        self.by_place
+            .entry(place)
+            .or_insert_with(|| WatchedLoop::new(key, state, around, now))
+    }
+
+    /// Takes out the earlier loops of a slot.
+    fn take_earlier(&mut self, state: &LoopState) -> BTreeMap<Place, WatchedLoop> {
+        let in_slot = (state.slot, 0)..=(state.slot, u32::MAX);
+        self.by_place
+            .extract_if(in_slot, |place, _| place.1 != state.generation)
+            .collect()
+    }
+
+    fn key(&self, (slot, generation): Place) -> LoopKey {
+        LoopKey {
+            process: self.process,
+            slot,
+            generation,
+        }
+    }
+}
+
+fn place_of(event: &StallEvent) -> Place {
+    (event.slot, event.generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::ProcessRuntime;
+    use crate::watch::testing::{Bench, busy, idle, stall};
+
+    /// What was told of the ends of loops and of their busy periods, as `GENERATION what`.
+    fn endings(facts: &[Fact]) -> Vec<String> {
+        let ending = |fact: &Fact| match fact {
+            Fact::BusyEnded { key, ended, .. } => Some(format!(
+                "{} free at {}",
+                key.generation,
+                ended.0 / 1_000_000
+            )),
+            Fact::LoopGone { key } => Some(format!("{} gone", key.generation)),
+            Fact::LoopSeen { key, .. } => Some(format!("{} seen", key.generation)),
+            _ => None,
+        };
+        facts.iter().filter_map(ending).collect()
+    }
+
+    #[test]
+    fn a_stall_of_a_loop_whose_slot_was_taken_again_is_over_when_the_ring_says_so() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        bench.read(100, &[idle(0, 0)], &[]);
+        bench.read(180, &[busy(0, 0, 150)], &[]);
+        let facts = bench.read(340, &[idle(0, 1)], &[stall(0, 0, 150, 310)]);
+        assert_eq!(endings(&facts), ["0 free at 310", "0 gone", "1 seen"]);
+    }
+
+    #[test]
+    fn a_loop_whose_slot_was_taken_again_is_gone_without_a_stall_too() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        bench.read(100, &[idle(0, 0), idle(1, 0)], &[]);
+        let facts = bench.read(200, &[idle(0, 7), idle(1, 0)], &[]);
+        assert_eq!(endings(&facts), ["0 gone", "7 seen"]);
+        let facts = bench.read(300, &[idle(0, 7), idle(1, 0)], &[]);
+        assert_eq!(endings(&facts), [""; 0]);
+    }
+
+    #[test]
+    fn a_loop_that_was_said_to_be_gone_is_not_gone_again_when_its_slot_is_taken() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        bench.read(100, &[idle(0, 0)], &[]);
+        let mut over = idle(0, 0);
+        over.is_live = false;
+        assert_eq!(endings(&bench.read(200, &[over], &[])), ["0 gone"]);
+        assert_eq!(endings(&bench.read(300, &[idle(0, 1)], &[])), ["1 seen"]);
+    }
+
+    #[test]
+    fn a_loop_that_lives_on_tells_its_stalls_and_stays() {
+        let mut bench = Bench::new(ProcessRuntime::Node);
+        bench.read(100, &[idle(0, 0)], &[]);
+        let facts = bench.read(400, &[idle(0, 0)], &[stall(0, 0, 150, 310)]);
+        assert_eq!(endings(&facts), ["0 free at 310"]);
+    }
+}

@@ -1,0 +1,278 @@
+//! What is known of a process's work right now: its tasks, calls, pools, executors and collector.
+//!
+//! Takes readings as they are, keeps what the rules need of the past, and judges nothing. Bounded: slots
+//! beyond any recording's are not kept.
+
+mod failures;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::{
+    observation::{
+        AdapterInfo, CallReading, ExecutorReading, Fact, GcReading, PoolReading, TaskSiteReading,
+    },
+    time::Nanos,
+    trend::Trend,
+};
+
+pub(crate) use failures::{Failure, Failures, FaultKey, Untaken};
+
+/// Slots of one kind that are kept; twice what a recording has room for.
+const MAX_SLOTS: usize = 2_048;
+/// Pauses of the collector that are remembered: those within one busy period, which are few.
+const MAX_PAUSES: usize = 16;
+/// Tasks are sampled this often, for this long.
+const TASK_SAMPLES: (Nanos, Nanos) = (Nanos::from_millis(5_000), Nanos::from_millis(600_000));
+/// Calls are sampled this often; a share of failures is told over the last dozen samples, a minute.
+const CALL_SAMPLES: (Nanos, usize) = (Nanos::from_millis(5_000), 12);
+/// Memory and descriptors are sampled this often, for this long.
+const RESOURCE_SAMPLES: (Nanos, Nanos) =
+    (Nanos::from_millis(10_000), Nanos::from_millis(1_800_000));
+
+/// The work of one process.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) adapter: Option<AdapterInfo>,
+    pub(crate) sites: BTreeMap<u32, Site>,
+    pub(crate) calls: BTreeMap<u32, Call>,
+    pub(crate) pools: BTreeMap<u32, Pool>,
+    pub(crate) executors: BTreeMap<u32, ExecutorReading>,
+    pub(crate) gc: Gc,
+    pub(crate) failures: Failures,
+    pub(crate) memory: Trend,
+    pub(crate) descriptors: Trend,
+}
+
+/// A site that creates tasks.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) reading: TaskSiteReading,
+    pub(crate) alive: Trend,
+    /// Of each sample: when, tasks alive, and tasks that had ended by then.
+    samples: VecDeque<(Nanos, u64, u64)>,
+    /// When, and how many had failed by then, for as long as a failure's grace time.
+    failed: VecDeque<(Nanos, u64)>,
+}
+
+/// A tracked call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) reading: CallReading,
+    /// When, and how many had ended and failed by then.
+    samples: VecDeque<(Nanos, u64, u64)>,
+}
+
+/// A pool.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    pub(crate) reading: PoolReading,
+    /// When a wait was last seen to be given up.
+    pub(crate) timed_out: Option<Nanos>,
+}
+
+/// The garbage collector.
+#[derive(Debug, Default)]
+pub(crate) struct Gc {
+    pub(crate) reading: Option<GcReading>,
+    pauses: VecDeque<(Nanos, Nanos)>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            adapter: None,
+            sites: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            executors: BTreeMap::new(),
+            gc: Gc::default(),
+            failures: Failures::default(),
+            memory: Trend::new(RESOURCE_SAMPLES.0, RESOURCE_SAMPLES.1),
+            descriptors: Trend::new(RESOURCE_SAMPLES.0, RESOURCE_SAMPLES.1),
+        }
+    }
+}
+
+impl Work {
+    /// Takes in a reading; other facts are none of its business.
+    pub(crate) fn take(&mut self, fact: &Fact, at: Nanos) {
+        match fact {
+            Fact::AdapterSeen { adapter, .. } => self.adapter = Some(adapter.clone()),
+            Fact::TaskSiteReading { slot, reading, .. } => {
+                if let Some(site) = slot_of(&mut self.sites, *slot, Site::new) {
+                    site.reading = reading.clone();
+                }
+            }
+            Fact::CallReading { slot, reading, .. } => {
+                if let Some(call) = slot_of(&mut self.calls, *slot, Call::new) {
+                    call.reading = reading.clone();
+                }
+            }
+            Fact::PoolReading { slot, reading, .. } => self.read_pool(*slot, reading, at),
+            Fact::ExecutorReading { slot, reading, .. } => {
+                if let Some(executor) = slot_of(&mut self.executors, *slot, Default::default) {
+                    *executor = reading.clone();
+                }
+            }
+            Fact::GcReading { reading, .. } => self.gc.reading = Some(*reading),
+            _ => {}
+        }
+    }
+
+    fn read_pool(&mut self, slot: u32, reading: &PoolReading, at: Nanos) {
+        let is_known = self.pools.contains_key(&slot);
+        let Some(pool) = slot_of(&mut self.pools, slot, Pool::default) else {
+            return;
+        };
+        if is_known && reading.timeouts > pool.reading.timeouts {
+            pool.timed_out = Some(at);
+        }
+        pool.reading = reading.clone();
+    }
+
+    /// Takes the samples that are due.
+    pub(crate) fn sample(&mut self, at: Nanos, grace: Nanos) {
+        for site in self.sites.values_mut() {
+            site.sample(at);
+            site.note_failures(at, grace);
+        }
+        for call in self.calls.values_mut() {
+            call.sample(at);
+        }
+    }
+}
+
+/// A slot's state; `None` where there is no room for one more.
+fn slot_of<State>(
+    slots: &mut BTreeMap<u32, State>,
+    slot: u32,
+    new: impl FnOnce() -> State,
+) -> Option<&mut State> {
+    if slots.len() >= MAX_SLOTS && !slots.contains_key(&slot) {
+        return None;
+    }
+    Some(slots.entry(slot).or_insert_with(new))
+}
+
+impl Site {
+    fn new() -> Self {
+        Self {
+            reading: TaskSiteReading::default(),
+            alive: Trend::new(TASK_SAMPLES.0, TASK_SAMPLES.1),
+            samples: VecDeque::new(),
+            failed: VecDeque::new(),
+        }
+    }
+
+    fn ended(&self) -> u64 {
+        self.reading.spawned.saturating_sub(self.reading.alive())
+    }
+
+    fn sample(&mut self, at: Nanos) {
+        let alive = self.reading.alive();
+        if !self.alive.push(at, alive as f64) {
+            return;
+        }
+        self.samples.push_back((at, alive, self.ended()));
+        let keep = (TASK_SAMPLES.1.0 / TASK_SAMPLES.0.0) as usize;
+        if self.samples.len() > keep {
+            self.samples.pop_front();
+        }
+    }
+
+    fn note_failures(&mut self, at: Nanos, grace: Nanos) {
+        let failed = self.reading.failed;
+        if self
+            .failed
+            .back()
+            .is_none_or(|(_, before)| *before != failed)
+        {
+            self.failed.push_back((at, failed));
+        }
+        // The newest that is older than the grace time is what had failed by then.
+        let is_over =
+            |noted: Option<&(Nanos, u64)>| noted.is_some_and(|(then, _)| at.since(*then) >= grace);
+        while is_over(self.failed.get(1)) {
+            self.failed.pop_front();
+        }
+    }
+
+    /// Failures that nobody took: those whose task went away with its exception, and those that have
+    /// waited for longer than the grace time. Of the latter at least so many.
+    pub(crate) fn lost(&self, now: Nanos, grace: Nanos) -> u64 {
+        let reading = &self.reading;
+        let (_, failed) = self
+            .failed
+            .front()
+            .copied()
+            .filter(|(then, _)| now.since(*then) >= grace)
+            .unwrap_or_default();
+        let settled = reading.retrieved.saturating_add(reading.unretrieved);
+        let overdue = failed.saturating_sub(settled);
+        reading.unretrieved.saturating_add(overdue)
+    }
+
+    /// Tasks that ended within the window, and how long one lives on average: by Little's law, those alive
+    /// on average over those that end in a second.
+    pub(crate) fn usual_life(&self) -> Option<(u64, Nanos)> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let ended = last.2.saturating_sub(first.2);
+        let alive: f64 = self.samples.iter().map(|(_, alive, _)| *alive as f64).sum();
+        let average = alive / self.samples.len() as f64;
+        let life = average * last.0.since(first.0).0 as f64 / ended as f64;
+        (ended > 0).then_some((ended, Nanos(life as u64)))
+    }
+}
+
+impl Call {
+    fn new() -> Self {
+        Self {
+            reading: CallReading::default(),
+            samples: VecDeque::new(),
+        }
+    }
+
+    fn sample(&mut self, at: Nanos) {
+        let is_due = |(last, ..): &(Nanos, u64, u64)| at.since(*last) >= CALL_SAMPLES.0;
+        if !self.samples.back().is_none_or(is_due) {
+            return;
+        }
+        let reading = &self.reading;
+        self.samples
+            .push_back((at, reading.finished, reading.failed));
+        if self.samples.len() > CALL_SAMPLES.1 {
+            self.samples.pop_front();
+        }
+    }
+
+    /// Calls that ended within the last minute, and those of them that failed.
+    pub(crate) fn lately(&self) -> (u64, u64) {
+        let (_, finished, failed) = self.samples.front().copied().unwrap_or_default();
+        let reading = &self.reading;
+        (
+            reading.finished.saturating_sub(finished),
+            reading.failed.saturating_sub(failed),
+        )
+    }
+}
+
+impl Gc {
+    /// A pause that is over.
+    pub(crate) fn paused(&mut self, from: Nanos, until: Nanos) {
+        self.pauses.push_back((from, until));
+        if self.pauses.len() > MAX_PAUSES {
+            self.pauses.pop_front();
+        }
+    }
+
+    /// How long it paused the process between two times, as far as that was told.
+    pub(crate) fn paused_within(&self, from: Nanos, until: Nanos) -> Nanos {
+        let lasting = self.reading.and_then(|reading| reading.pause_since);
+        let lasting = lasting.map(|since| (since, until));
+        let is_told = |since: Nanos| self.pauses.iter().any(|(begun, _)| *begun == since);
+        let lasting = lasting.filter(|(since, _)| !is_told(*since));
+        let pauses = self.pauses.iter().copied().chain(lasting);
+        let overlaps = pauses.map(|(start, end)| end.min(until).since(start.max(from)));
+        overlaps.fold(Nanos(0), Nanos::plus)
+    }
+}

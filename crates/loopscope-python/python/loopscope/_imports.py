@@ -1,0 +1,82 @@
+"""Says when a package that is to be watched has been imported.
+
+Used by the module that brings the agent into an interpreter, before the package itself is imported: this
+module imports nothing of it, and costs a program that imports nothing to be watched next to nothing.
+"""
+
+import sys
+
+# Taken for true by type checkers alone: `typing` takes longer to import than all of this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Optional
+
+# Packages after whose import something is watched.
+WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop"))
+
+
+class Finder:
+    """Leaves the finding to others, and looks on while what they found is run."""
+
+    # Where this package itself is found, if not where every other one is.
+    packages: "Optional[str]" = None
+
+    @classmethod
+    def find_spec(cls, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        if name == "loopscope" and cls.packages is not None:
+            machinery: "Any" = sys.modules["_frozen_importlib_external"]
+            return machinery.PathFinder.find_spec(name, [cls.packages], target)
+        if name in WATCHED:
+            return cls._found_by_others(name, path, target)
+        return None
+
+    @classmethod
+    def _found_by_others(cls, name: str, path: "Any", target: "Any") -> "Any":
+        for finder in list(sys.meta_path):
+            find_spec = getattr(finder, "find_spec", None)
+            if find_spec is None or getattr(finder, "is_loopscope", False):
+                continue
+            spec = find_spec(name, path, target)
+            if spec is not None:
+                _look_on(spec.loader)
+                return spec
+        return None
+
+    is_loopscope = True
+
+
+def install(packages: "Optional[str]" = None) -> None:
+    """Looks on from now on. `packages` is the folder that this package lies in, if it is on no path."""
+    for finder in sys.meta_path:
+        if getattr(finder, "is_loopscope", False):
+            return
+    Finder.packages = packages
+    sys.meta_path.insert(0, Finder)
+    if not WATCHED.isdisjoint(sys.modules):
+        imported()
+
+
+def imported() -> None:
+    """Watches what can be watched by now. Never fails: the program runs on without being watched."""
+    try:
+        from loopscope import _agent
+
+        _agent.begin()
+    except Exception:
+        pass
+
+
+def _look_on(loader: "Any") -> None:
+    run = getattr(loader, "exec_module", None)
+    if run is None or isinstance(loader, type):
+        return
+
+    def exec_module(module: "Any") -> None:
+        del loader.exec_module
+        run(module)
+        imported()
+
+    try:
+        loader.exec_module = exec_module
+    except AttributeError:
+        pass

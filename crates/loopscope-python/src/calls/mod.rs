@@ -1,0 +1,217 @@
+//! Tracked calls: how often, how long, with what end, and whether they kept a loop to themselves.
+//!
+//! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else.
+
+pub(crate) mod function;
+pub(crate) mod running;
+mod tracked_type;
+
+use loopscope_recorder::clock::monotonic_nanos;
+use loopscope_recorder::layout::{CallKind, FactKind, LoopOwner};
+use loopscope_recorder::writer::{
+    CallEnd, CallOutcome, CallSpec, CallWriter, Exclusive, FactRecord, Recording,
+};
+use pyo3::types::PyTraceback;
+use pyo3::{Bound, PyAny, Python};
+
+use crate::gil::GilCell;
+use crate::process::{self, Bound as Process};
+use crate::tasks::{Effort, Limiter, Told};
+use crate::turn::{Turn, is_loop_running};
+
+/// How often the same noteworthy end of a call is told in full within ten seconds.
+const TOLD: u32 = 8;
+
+static LIMITER: GilCell<Limiter> = GilCell::new(Limiter::new(TOLD));
+
+/// A call's name, and its counter in this process's recording.
+pub(crate) struct Call {
+    kind: CallKind,
+    group: String,
+    name: String,
+    bound: GilCell<CallBound>,
+}
+
+struct CallBound {
+    process: Process,
+    writer: Option<CallWriter<Exclusive>>,
+}
+
+/// A call that has begun.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    epoch: u64,
+    started_nanos: u64,
+    turn: Turn,
+    /// Whether it is known to be synchronous.
+    is_sync: bool,
+}
+
+/// The error that a call ended with.
+pub(crate) struct Ended<'a, 'py> {
+    pub(crate) exception: &'a Bound<'py, PyAny>,
+    pub(crate) traceback: Option<Bound<'py, PyTraceback>>,
+}
+
+impl Call {
+    pub(crate) fn new(kind: CallKind, group: String, name: String) -> Self {
+        let bound = CallBound {
+            process: Process::NONE,
+            writer: None,
+        };
+        Self {
+            kind,
+            group,
+            name,
+            bound: GilCell::new(bound),
+        }
+    }
+
+    /// A call begins; `None` where nothing is recorded. `is_sync` says that nothing else can run on the thread's
+    /// loop before it ends.
+    #[inline]
+    pub(crate) fn begin(&self, py: Python<'_>, is_sync: bool) -> Option<Begun> {
+        let (epoch, writer) = self.writer(py)?;
+        writer.start();
+        Some(Begun {
+            epoch,
+            started_nanos: monotonic_nanos(),
+            turn: Turn::current(),
+            is_sync,
+        })
+    }
+
+    /// A call that began ended well.
+    #[inline]
+    pub(crate) fn returned(&self, py: Python<'_>, begun: Begun) {
+        self.end(py, begun, CallOutcome::Ok, None);
+    }
+
+    /// A call that began was cancelled.
+    pub(crate) fn cancelled(&self, py: Python<'_>, begun: Begun) {
+        self.end(py, begun, CallOutcome::Cancelled, None);
+    }
+
+    /// A call that began ended with an error.
+    #[cold]
+    pub(crate) fn failed(&self, begun: Begun, ended: &Ended<'_, '_>) {
+        let py = ended.exception.py();
+        self.end(py, begun, CallOutcome::Failed, Some(ended));
+    }
+
+    #[inline]
+    fn end(
+        &self,
+        py: Python<'_>,
+        begun: Begun,
+        outcome: CallOutcome,
+        ended: Option<&Ended<'_, '_>>,
+    ) {
+        let Some((epoch, writer)) = self.writer(py) else {
+            return;
+        };
+        // A child that was forked during the call has no such call.
+        if epoch != begun.epoch {
+            return;
+        }
+        let now = monotonic_nanos();
+        let nanos = now.saturating_sub(begun.started_nanos);
+        let held_loop = if begun.turn.is_step() {
+            begun.turn == Turn::current()
+        } else {
+            begun.is_sync && self.may_have_held(py, nanos)
+        };
+        let noteworthy = writer.finish(CallEnd {
+            nanos,
+            outcome,
+            held_loop,
+        });
+        if let Some(kind) = noteworthy {
+            self.tell(py, kind, &writer, (begun.started_nanos, now), ended);
+        }
+    }
+
+    /// Whether a call that was in no step kept a loop to itself. Asked only where that would matter.
+    #[inline]
+    fn may_have_held(&self, py: Python<'_>, nanos: u64) -> bool {
+        nanos >= self.stall_threshold_nanos(py) && is_loop_running(py)
+    }
+
+    #[inline]
+    fn stall_threshold_nanos(&self, py: Python<'_>) -> u64 {
+        let recording = self.bound.with(py, |bound| bound.process.recording);
+        recording
+            .flatten()
+            .map_or(u64::MAX, |recording| recording.stall_threshold_nanos())
+    }
+
+    #[inline]
+    fn writer(&self, py: Python<'_>) -> Option<(u64, CallWriter<Exclusive>)> {
+        let current = self.bound.with(py, |bound| {
+            if bound.process.epoch == 0 || bound.process.epoch != process::epoch() {
+                bound.follow(self);
+            }
+            Some((bound.process.epoch, bound.writer?))
+        });
+        current.flatten()
+    }
+
+    fn spec(&self) -> CallSpec<'_> {
+        CallSpec {
+            kind: self.kind,
+            group: &self.group,
+            name: &self.name,
+        }
+    }
+
+    /// Tells of a noteworthy end, with where it came from.
+    #[cold]
+    fn tell(
+        &self,
+        py: Python<'_>,
+        kind: FactKind,
+        writer: &CallWriter<Exclusive>,
+        (started, ended_at): (u64, u64),
+        ended: Option<&Ended<'_, '_>>,
+    ) {
+        let told =
+            ended.map(|ended| Told::of(ended.exception, ended.traceback.as_ref(), Effort::Safe));
+        if let Some(told) = &told {
+            writer.set_last_error(&told.error_type);
+        }
+        let what = (writer.index() << 4 | kind as u32, 0);
+        if LIMITER.with(py, |limiter| limiter.allows(what, ended_at)) != Some(true) {
+            return;
+        }
+        let told = told.unwrap_or_else(|| Told::of_callers(py));
+        let Some(process) = self.bound.with(py, |bound| bound.process) else {
+            return;
+        };
+        let thread_id = process::thread_id(process.epoch);
+        let fact = FactRecord {
+            owner: LoopOwner::Thread(thread_id),
+            subject: Some(writer.index()),
+            thread_id,
+            started_nanos: started,
+            ended_nanos: ended_at,
+            name: &self.name,
+            error_type: &told.error_type,
+            message: &told.message,
+            frames: &told.fact_frames(),
+            ..FactRecord::new(kind)
+        };
+        if let Some(recording) = process.recording {
+            recording.push_fact(&fact);
+        }
+    }
+}
+
+impl CallBound {
+    #[cold]
+    fn follow(&mut self, call: &Call) {
+        self.process = process::bind();
+        let recording: Option<&Recording> = self.process.recording.as_ref();
+        let writer = recording.and_then(|recording| recording.call(&call.spec()));
+        self.writer = writer.map(CallWriter::exclusive);
+    }
+}

@@ -1,0 +1,272 @@
+//! What is told of an exception: its type, its message, and where it came from.
+//!
+//! At a task's death this runs no Python code: a program's own `__str__` could do anything, and the exception
+//! may be one that somebody is about to handle. Where nobody took it, asyncio itself will turn it into text,
+//! and then so do we.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::types::{
+    PyAnyMethods, PyBool, PyBytes, PyFloat, PyInt, PyString, PyStringMethods, PyTraceback, PyTuple,
+    PyTupleMethods, PyType, PyTypeMethods,
+};
+use pyo3::{Bound, PyAny, PyTypeInfo, Python};
+
+use loopscope_recorder::writer::FactFrame;
+
+use super::origin::{function_of, text};
+use crate::frames::{Place, Walker};
+
+/// Frames kept from the inner end of a deep stack, and from its outer end.
+const INNER_FRAMES: usize = 24;
+const OUTER_FRAMES: usize = 4;
+
+/// Frames that are walked before giving up on the inner end: twice Python's own default for recursion.
+const MOST_FRAMES: usize = 2048;
+
+/// An exception, told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) error_type: String,
+    pub(crate) message: String,
+    pub(crate) frames: Vec<Frame>,
+}
+
+/// A frame, innermost first in [`Told::frames`].
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    file: String,
+    line: u32,
+    function: String,
+}
+
+/// The file of this package that stands between a tracked call and its caller.
+const OWN_FILE: &str = "/loopscope/_calls.py";
+
+impl Frame {
+    fn is_own(&self) -> bool {
+        self.file.ends_with(OWN_FILE)
+    }
+}
+
+/// How much may be run to get at a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Nothing that is written in Python.
+    Safe,
+    /// The exception's own `__str__`.
+    Full,
+}
+
+impl Told {
+    /// `traceback` is where the exception came from, if that is not yet written in the exception itself.
+    pub(crate) fn of(
+        exception: &Bound<'_, PyAny>,
+        traceback: Option<&Bound<'_, PyTraceback>>,
+        effort: Effort,
+    ) -> Self {
+        let traceback = traceback.map(|known| known.clone().into_any());
+        Self {
+            error_type: type_name(exception),
+            message: message(exception, effort),
+            frames: frames(traceback.or_else(|| exception.getattr("__traceback__").ok())),
+        }
+    }
+
+    /// No exception, but who is calling.
+    pub(crate) fn of_callers(py: Python<'_>) -> Self {
+        let mut frames = Vec::new();
+        if let Some(walker) = super::walker(py) {
+            walker.walk(py, |place| {
+                let frame = caller(py, &walker, place);
+                if !frame.is_own() {
+                    frames.push(frame);
+                }
+                if frames.len() < INNER_FRAMES {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+        }
+        Self {
+            frames,
+            ..Self::default()
+        }
+    }
+
+    /// The frames as the recording takes them.
+    pub(crate) fn fact_frames(&self) -> Vec<FactFrame<'_>> {
+        let frames = self.frames.iter().map(|frame| FactFrame {
+            file: &frame.file,
+            line: frame.line,
+            function: &frame.function,
+        });
+        frames.collect()
+    }
+}
+
+/// `module.Type`; without the module for built-in ones.
+pub(crate) fn type_name(exception: &Bound<'_, PyAny>) -> String {
+    let kind = exception.get_type();
+    let name = text(&kind, "__qualname__");
+    match text(&kind, "__module__").as_str() {
+        "" | "builtins" => name,
+        module => format!("{module}.{name}"),
+    }
+}
+
+fn message(exception: &Bound<'_, PyAny>, effort: Effort) -> String {
+    if effort == Effort::Full || is_plain(exception) {
+        return exception
+            .str()
+            .map(|text| text.to_string_lossy().into_owned())
+            .unwrap_or_default();
+    }
+    let first = exception.getattr("args").and_then(|args| args.get_item(0));
+    let first = first
+        .ok()
+        .filter(|first| first.is_exact_instance_of::<PyString>());
+    first
+        .and_then(|first| first.extract().ok())
+        .unwrap_or_default()
+}
+
+/// Whether nothing written in Python runs when this exception is turned into text.
+fn is_plain(exception: &Bound<'_, PyAny>) -> bool {
+    let py = exception.py();
+    let (Some(own), Some(in_c)) = (
+        kind_of_str(&exception.get_type()),
+        kind_of_str(&PyBaseException::type_object(py)),
+    ) else {
+        return false;
+    };
+    own.is(&in_c) && are_args_plain(exception) && is_file_name_plain(exception)
+}
+
+fn kind_of_str<'py>(kind: &Bound<'py, PyType>) -> Option<Bound<'py, PyType>> {
+    Some(kind.getattr("__str__").ok()?.get_type())
+}
+
+fn are_args_plain(exception: &Bound<'_, PyAny>) -> bool {
+    let args = exception.getattr("args");
+    let Ok(args) = args.and_then(|args| Ok(args.cast_into::<PyTuple>()?)) else {
+        return false;
+    };
+    // A group's second argument are its members, which its text only counts.
+    let counted = if is_group(exception) { 1 } else { usize::MAX };
+    args.iter().take(counted).all(|arg| is_value_plain(&arg))
+}
+
+fn is_group(exception: &Bound<'_, PyAny>) -> bool {
+    let mro = exception.get_type().mro();
+    mro.iter()
+        .any(|kind| text(&kind, "__name__") == "BaseExceptionGroup")
+}
+
+/// An error of the system shows its file's name, which may be any object.
+fn is_file_name_plain(exception: &Bound<'_, PyAny>) -> bool {
+    let is_of_system = exception.is_instance_of::<pyo3::exceptions::PyOSError>();
+    let names = ["filename", "filename2"].map(|name| exception.getattr(name));
+    !is_of_system || names.iter().flatten().all(is_value_plain)
+}
+
+fn is_value_plain(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBytes>()
+}
+
+/// The frames that the exception went through, innermost first; both ends of a deep stack.
+fn frames(mut next: Option<Bound<'_, PyAny>>) -> Vec<Frame> {
+    let mut outer = Vec::new();
+    let mut inner = VecDeque::new();
+    for _ in 0..MOST_FRAMES {
+        let Some(traceback) = next.filter(|traceback| !traceback.is_none()) else {
+            break;
+        };
+        next = traceback.getattr("tb_next").ok();
+        if outer.len() < OUTER_FRAMES {
+            outer.push(traceback);
+            continue;
+        }
+        if inner.len() == INNER_FRAMES {
+            inner.pop_front();
+        }
+        inner.push_back(traceback);
+    }
+    let innermost_first = inner.iter().rev().chain(outer.iter().rev());
+    let frames = innermost_first.filter_map(frame);
+    frames.filter(|frame| !frame.is_own()).collect()
+}
+
+fn frame(traceback: &Bound<'_, PyAny>) -> Option<Frame> {
+    let code = traceback.getattr("tb_frame").ok()?.getattr("f_code").ok()?;
+    let line = traceback
+        .getattr("tb_lineno")
+        .and_then(|line| line.extract());
+    Some(Frame {
+        file: text(&code, "co_filename"),
+        line: line.unwrap_or(0),
+        function: function_of(&code),
+    })
+}
+
+#[expect(unsafe_code, reason = "the place is on the stack")]
+fn caller(py: Python<'_>, walker: &Walker, place: Place) -> Frame {
+    // SAFETY: a frame of the running thread's stack has the code object.
+    let code = unsafe { place.code_object(py) };
+    Frame {
+        file: text(&code, "co_filename"),
+        // SAFETY: as above; the walker found it.
+        line: unsafe { walker.line(place) },
+        function: function_of(&code),
+    }
+}
+
+/// Tells the same thing in full only so often, so that a storm of failures costs little.
+pub(crate) struct Limiter {
+    /// By a hash of what is told: when the window began, and how often it was told since.
+    windows: [(u64, u64, u32); LIMITED],
+    most: u32,
+}
+
+/// Different things that are told apart.
+const LIMITED: usize = 64;
+
+/// How long a window lasts.
+const WINDOW_NANOS: u64 = 10_000_000_000;
+
+impl Limiter {
+    pub(crate) const fn new(most: u32) -> Self {
+        Self {
+            windows: [(0, 0, 0); LIMITED],
+            most,
+        }
+    }
+
+    /// Whether it may be told in full now.
+    pub(crate) fn allows(&mut self, what: (u32, usize), now_nanos: u64) -> bool {
+        let mixed = (u64::from(what.0) << 48 ^ what.1 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let Some(window) = self.windows.get_mut((mixed >> 58) as usize) else {
+            return false;
+        };
+        if window.0 != mixed || now_nanos.saturating_sub(window.1) > WINDOW_NANOS {
+            *window = (mixed, now_nanos, 0);
+        }
+        window.2 += 1;
+        window.2 <= self.most
+    }
+}
+
+/// The name of a task, by the C implementation's own method: a subclass may have one of its own.
+pub(crate) fn task_name(task: &Bound<'_, PyAny>, get_name: Option<&Bound<'_, PyAny>>) -> String {
+    let name = get_name.and_then(|get_name| get_name.call1((task,)).ok());
+    name.and_then(|name| name.extract().ok())
+        .unwrap_or_default()
+}

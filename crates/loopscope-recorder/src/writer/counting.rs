@@ -1,0 +1,84 @@
+//! How numbers move when several threads may move them.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Whether writers of one slot may run at the same time; see [`Shared`] and [`Exclusive`].
+pub trait Sharing: sealed::Sealed + Copy {
+    /// Adds to a counter.
+    fn add(counter: &AtomicU64, amount: u64);
+}
+
+/// Any number of threads may write at once: counters move by an atomic add, about 5 ns each.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared;
+
+/// Something else keeps the writers apart, such as an interpreter's global lock: counters move by a load
+/// and a store, about 1 ns each. Where that is not so, counts are lost, and nothing worse.
+#[derive(Clone, Copy, Debug)]
+pub struct Exclusive;
+
+impl Sharing for Shared {
+    #[inline]
+    fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Relaxed);
+    }
+}
+
+impl Sharing for Exclusive {
+    #[inline]
+    fn add(counter: &AtomicU64, amount: u64) {
+        counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Shared {}
+    impl Sealed for super::Exclusive {}
+}
+
+/// Raises a maximum. It seldom moves, so it is looked at first.
+#[inline]
+pub(super) fn raise(maximum: &AtomicU64, value: u64) {
+    if value > maximum.load(Relaxed) {
+        maximum.fetch_max(value, Relaxed);
+    }
+}
+
+/// Takes one off a gauge, never below zero. Returns what is left.
+pub(super) fn lower(gauge: &AtomicU64) -> u64 {
+    let lowered = gauge.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_sub(1)));
+    lowered.unwrap_or_else(|value| value).saturating_sub(1)
+}
+
+/// Notes since when something has been so without a break: now, unless it already was.
+pub(super) fn note_since(since: &AtomicU64, is_so: bool, now_nanos: u64) {
+    if !is_so {
+        since.store(0, Relaxed);
+    } else if since.load(Relaxed) == 0 {
+        let _ = since.compare_exchange(0, now_nanos.max(1), Relaxed, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_does_not_go_below_zero() {
+        let gauge = AtomicU64::new(1);
+        assert_eq!((lower(&gauge), lower(&gauge)), (0, 0));
+        assert_eq!(gauge.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_state_keeps_the_time_of_its_beginning_until_it_ends() {
+        let since = AtomicU64::new(0);
+        note_since(&since, true, 5);
+        note_since(&since, true, 9);
+        assert_eq!(since.load(Relaxed), 5);
+        note_since(&since, false, 11);
+        assert_eq!(since.load(Relaxed), 0);
+    }
+}

@@ -1,0 +1,248 @@
+//! Stamps loops: the hot path of the pulse.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use super::Recording;
+use super::counting::{Exclusive, Sharing};
+use super::ring::take_record;
+use super::texts::store_text;
+use crate::clock;
+use crate::layout::{
+    EVENT_CAPACITY, EVENT_WORDS, EventKind, EventSlot, LoopOwner, LoopSlot, PollKind, SlotState,
+    bucket_of, checksum,
+};
+
+/// What is known of a loop when it is first seen.
+#[derive(Clone, Debug)]
+pub struct LoopSpec {
+    /// How it polls.
+    pub kind: PollKind,
+    /// The epoll descriptor, or a hash of the polled set.
+    pub poll_key: u64,
+    /// The thread that runs it.
+    pub thread_id: u32,
+    /// The kernel's name of that thread.
+    pub thread_name: String,
+}
+
+impl Recording {
+    /// Takes a slot for a loop that the calling thread runs. `None`, and counted, when all are taken.
+    ///
+    /// May be called from any thread; costs a scan of the table.
+    pub fn claim_loop(&self, loop_spec: &LoopSpec) -> Option<LoopWriter> {
+        for (index, slot) in self.0.loops.iter().enumerate() {
+            let state = slot.state.load(Relaxed);
+            if !is_takeable(state) {
+                continue;
+            }
+            let generation = generation_of(state).wrapping_add(u32::from(state != 0));
+            let claimed = pack_state(generation, SlotState::Claimed);
+            if slot
+                .state
+                .compare_exchange(state, claimed, Acquire, Relaxed)
+                .is_err()
+            {
+                continue;
+            }
+            let loop_writer = LoopWriter {
+                recording: *self,
+                slot,
+                index: index as u32,
+                generation,
+            };
+            loop_writer.begin(loop_spec);
+            self.0
+                .header
+                .loops_used
+                .fetch_max(index as u64 + 1, Release);
+            return Some(loop_writer);
+        }
+        self.0.header.loops_dropped.fetch_add(1, Relaxed);
+        None
+    }
+
+    /// The loop that lives on a thread now, as the owner of tasks and facts. Costs a scan of the table.
+    pub fn loop_on_thread(&self, thread_id: u32) -> Option<LoopOwner> {
+        let used = self.0.header.loops_used.load(Acquire) as usize;
+        let mut slots = self.0.loops.iter().enumerate().take(used);
+        slots.find_map(|(index, slot)| {
+            let state = slot.state.load(Acquire);
+            let is_live = state as u32 == SlotState::Live as u32;
+            let is_there = is_live && slot.thread_id.load(Relaxed) == thread_id;
+            is_there.then(|| LoopOwner::Slot {
+                slot: index as u32,
+                generation: generation_of(state),
+            })
+        })
+    }
+
+    fn push_event(&self, kind_and_slot: u64, generation_and_thread: u64, times: [u64; 3]) {
+        let number = self.0.header.events_begun.fetch_add(1, Relaxed);
+        let place = (number % u64::from(EVENT_CAPACITY)) as usize;
+        let Some(record) = self.0.events.get(place) else {
+            return;
+        };
+        let Some(finished) = take_record(&record.sequence, number) else {
+            self.0.header.events_dropped.fetch_add(1, Relaxed);
+            return;
+        };
+        let words = [
+            kind_and_slot,
+            generation_and_thread,
+            times[0],
+            times[1],
+            times[2],
+        ];
+        record.store_words(words);
+        record.checksum.store(checksum(finished, &words), Relaxed);
+        record.sequence.store(finished, Release);
+    }
+}
+
+impl EventSlot {
+    fn store_words(&self, words: [u64; EVENT_WORDS]) {
+        self.kind_and_slot.store(words[0], Relaxed);
+        self.generation_and_thread.store(words[1], Relaxed);
+        self.started_nanos.store(words[2], Relaxed);
+        self.ended_nanos.store(words[3], Relaxed);
+        self.iteration.store(words[4], Relaxed);
+    }
+}
+
+/// Stamps one loop. Only the loop's own thread may call the stamping methods.
+#[derive(Clone, Copy)]
+pub struct LoopWriter {
+    recording: Recording,
+    slot: &'static LoopSlot,
+    index: u32,
+    generation: u32,
+}
+
+impl LoopWriter {
+    /// The loop is about to poll.
+    ///
+    /// Ends the busy period. A poll that cannot wait (`waits` false: time-out zero) begins the next
+    /// period at once: the call itself is then work, not rest, and the second look at the clock is saved.
+    #[inline]
+    pub fn enter_poll(&self, now_nanos: u64, waits: bool) {
+        let slot = self.slot;
+        let busy_since = slot.busy_since_nanos.load(Relaxed);
+        if busy_since != 0 {
+            self.end_busy_period(busy_since, now_nanos);
+        }
+        slot.last_beat_nanos.store(now_nanos, Relaxed);
+        slot.busy_since_nanos
+            .store(if waits { 0 } else { now_nanos }, Release);
+    }
+
+    /// The poll returned.
+    #[inline]
+    pub fn leave_poll(&self, entered_nanos: u64, now_nanos: u64) {
+        let slot = self.slot;
+        add(&slot.idle_nanos, now_nanos.wrapping_sub(entered_nanos));
+        slot.last_beat_nanos.store(now_nanos, Relaxed);
+        slot.busy_since_nanos.store(now_nanos, Release);
+    }
+
+    /// The loop is over; its slot may be taken again.
+    pub fn end(&self) {
+        if self.slot.state.load(Relaxed) != pack_state(self.generation, SlotState::Live) {
+            return;
+        }
+        self.slot.busy_since_nanos.store(0, Relaxed);
+        self.slot
+            .ended_nanos
+            .store(clock::monotonic_nanos(), Relaxed);
+        self.slot
+            .state
+            .store(pack_state(self.generation, SlotState::Ended), Release);
+    }
+
+    /// The loop, as the owner of tasks and facts.
+    pub fn owner(&self) -> LoopOwner {
+        let (slot, generation) = (self.index, self.generation);
+        LoopOwner::Slot { slot, generation }
+    }
+
+    /// When the loop last touched its poll.
+    pub fn last_beat_nanos(&self) -> u64 {
+        self.slot.last_beat_nanos.load(Relaxed)
+    }
+
+    #[inline]
+    fn end_busy_period(&self, busy_since: u64, now_nanos: u64) {
+        let slot = self.slot;
+        let busy = now_nanos.wrapping_sub(busy_since);
+        add(&slot.iterations, 1);
+        add(&slot.busy_nanos, busy);
+        add(&slot.histogram[bucket_of(busy)], 1);
+        if busy > slot.longest_busy_nanos.load(Relaxed) {
+            slot.longest_busy_nanos.store(busy, Relaxed);
+        }
+        if busy >= self.recording.0.header.stall_threshold_nanos.load(Relaxed) {
+            self.record_stall(busy_since, now_nanos);
+        }
+    }
+
+    #[cold]
+    fn record_stall(&self, started: u64, ended: u64) {
+        let slot = self.slot;
+        add(&slot.stalls, 1);
+        add(&slot.stall_nanos, ended.wrapping_sub(started));
+        let thread = slot.thread_id.load(Relaxed);
+        self.recording.push_event(
+            pack(EventKind::Stall as u32, self.index),
+            pack(self.generation, thread),
+            [started, ended, slot.iterations.load(Relaxed)],
+        );
+    }
+
+    fn begin(&self, spec: &LoopSpec) {
+        let slot = self.slot;
+        let zeroed = [
+            &slot.busy_since_nanos,
+            &slot.iterations,
+            &slot.last_beat_nanos,
+            &slot.busy_nanos,
+            &slot.idle_nanos,
+            &slot.longest_busy_nanos,
+            &slot.stalls,
+            &slot.stall_nanos,
+            &slot.ended_nanos,
+        ];
+        for word in zeroed.into_iter().chain(&slot.histogram) {
+            word.store(0, Relaxed);
+        }
+        slot.thread_id.store(spec.thread_id, Relaxed);
+        slot.kind.store(spec.kind as u32, Relaxed);
+        slot.poll_key.store(spec.poll_key, Relaxed);
+        store_text(&slot.thread_name, &spec.thread_name);
+        slot.created_nanos.store(clock::monotonic_nanos(), Relaxed);
+        slot.state
+            .store(pack_state(self.generation, SlotState::Live), Release);
+    }
+}
+
+/// Adds to a counter that only the loop's thread writes.
+#[inline]
+fn add(counter: &AtomicU64, amount: u64) {
+    Exclusive::add(counter, amount);
+}
+
+fn is_takeable(state: u64) -> bool {
+    let low = state as u32;
+    low == SlotState::Free as u32 || low == SlotState::Ended as u32
+}
+
+fn generation_of(state: u64) -> u32 {
+    (state >> 32) as u32
+}
+
+fn pack_state(generation: u32, state: SlotState) -> u64 {
+    pack(state as u32, generation)
+}
+
+fn pack(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
