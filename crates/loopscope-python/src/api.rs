@@ -7,9 +7,13 @@ use pyo3::types::PyType;
 use crate::calls::function::{Onlooker, new_tracked};
 use crate::{calls, coverage, process, tasks, turn};
 
-/// Finds the process's recording. False where there is none to write to.
+/// Finds the process's recording. False where there is none to write to, and in other interpreters than the
+/// main one.
 #[pyfunction]
 pub(crate) fn begin(py: Python<'_>) -> bool {
+    if !process::is_main_interpreter(py) {
+        return false;
+    }
     let version = py.version_info();
     coverage::name_after(&format!(
         "{}.{}.{}",

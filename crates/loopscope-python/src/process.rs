@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64};
 
 use loopscope_recorder::handover::{HandOver, Handover, SYMBOL, VERSION};
 use loopscope_recorder::writer::Recording;
+use pyo3::{Python, ffi};
 
 use crate::coverage;
 
@@ -89,6 +90,15 @@ pub(crate) fn bind() -> Bound {
         epoch: epoch(),
         recording,
     }
+}
+
+/// Whether the calling thread runs the main interpreter. Others are not watched: up to 3.11 they share the
+/// main one's types, but what they are made of goes away with them.
+pub(crate) fn is_main_interpreter(_: Python<'_>) -> bool {
+    // SAFETY: the interpreter's lock is held.
+    let current = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: the running interpreter.
+    unsafe { ffi::PyInterpreterState_GetID(current) == 0 }
 }
 
 thread_local! {

@@ -45,3 +45,18 @@ fn interpreters_that_a_program_starts_are_watched_whatever_environment_it_gives_
         }
     }
 }
+
+#[test]
+fn another_interpreter_in_the_process_is_left_alone() {
+    for python in pythons() {
+        let watched = Program::new(&python, "interpreters.py", &[]).unchanged();
+        let recorded = watched.only();
+        assert_eq!(recorded.counts("own"), [6, 6, 0, 0, 0]);
+        let sites = recorded.tables.task_sites.iter();
+        assert!(
+            sites
+                .map(|site| &site.site.coroutine)
+                .all(|coroutine| coroutine != "others")
+        );
+    }
+}

@@ -11,6 +11,7 @@ use pyo3::{Bound, PyAny, Python, intern};
 
 use super::{SiteKey, TASKS, origin};
 use crate::frames::Place;
+use crate::process;
 
 /// The texts of a site.
 pub(super) struct SiteTexts {
@@ -20,9 +21,12 @@ pub(super) struct SiteTexts {
     pub(super) coroutine: String,
 }
 
-/// Judges the code of a frame on the way up. False where that cannot be remembered.
+/// Judges the code of a frame on the way up. False where that cannot be remembered, or must not be.
 #[cold]
 pub(super) fn judge(py: Python<'_>, place: Place) -> bool {
+    if !process::is_main_interpreter(py) {
+        return false;
+    }
     let code = code_object(py, place);
     let own = TASKS.with(py, |tasks| Some(tasks.own_folder.as_ref()?.clone_ref(py)));
     let own = own.flatten().and_then(|own| own.extract::<String>(py).ok());
