@@ -14,7 +14,7 @@ use crate::suites;
 const REQUIREMENTS: &str = "crates/loopscope-cli/tests/fixtures/requirements.txt";
 
 /// What the tests of the reader alone need. An interpreter that is too new for the rest has at least these.
-const READER_PACKAGES: &[&str] = &["anyio", "idna", "typing_extensions", "uvloop"];
+const READER_PACKAGES: &[&str] = &["anyio", "idna", "py-spy", "typing_extensions", "uvloop"];
 
 /// What pip says of a package that has no wheel for the interpreter at hand.
 const NO_WHEEL: &str = "No matching distribution found for ";

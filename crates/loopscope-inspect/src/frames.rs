@@ -6,7 +6,7 @@
 
 use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
-use crate::layout::{InnermostFrame, Instruction, Layout};
+use crate::layout::{EntryMark, InnermostFrame, Instruction, Layout};
 use crate::memory::Memory;
 use crate::object_model::ObjectReader;
 use crate::sample::Frame;
@@ -82,11 +82,43 @@ impl<M: Memory> ObjectReader<M> {
             InnermostFrame::ThroughCFrame {
                 cframe,
                 current_frame,
-            } => match self.pointer(thread, cframe)? {
-                0 => Ok(0),
-                cframe => self.pointer(cframe, current_frame),
-            },
+                previous,
+                entry,
+            } => {
+                let cframe = self.pointer(thread, cframe)?;
+                if cframe == 0 {
+                    return Ok(0);
+                }
+                let frame = self.pointer(cframe, current_frame)?;
+                let before = match self.pointer(cframe, previous)? {
+                    0 => return Ok(frame),
+                    before => self.pointer(before, current_frame)?,
+                };
+                match self.follows(frame, before, entry) {
+                    Ok(true) => Ok(frame),
+                    Err(error) if error.is_final() => Err(error),
+                    _ => Ok(before),
+                }
+            }
         }
+    }
+
+    /// Whether the frames of a call from C, from the innermost one on, follow the frame that the thread was
+    /// in before it. They do not at the instant at which the call has announced itself and has not said yet
+    /// where it is: what stands there then was left behind on the C stack.
+    fn follows(&mut self, innermost: u64, before: u64, entry: EntryMark) -> ReadResult<bool> {
+        let mut frame = innermost;
+        for _ in 0..MAX_FRAMES {
+            if frame == 0 {
+                break;
+            }
+            let [previous] = self.pointers(frame, [self.layout.frame.previous])?;
+            if self.byte(frame, entry.offset)? == entry.value {
+                return Ok(previous == before);
+            }
+            frame = previous;
+        }
+        Ok(false)
     }
 
     fn holds_code(&mut self, frame: u64) -> ReadResult<bool> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::deadlocks::circles;
 use super::graph::{Graph, Sources};
-use super::poll::is_poll;
+use super::poll::is_epoll;
 use super::walked::{Stretch, Walked, WalkedLoop, WalkedTask, WalkedThread};
 use super::{
     DumpedLoop, DumpedTask, DumpedThread, LoopIndex, LoopState, Orphan, Primitive, TaskIndex,
@@ -162,8 +162,6 @@ impl<'walked> Resolver<'walked> {
         }
     }
 
-    /// A loop is idle where its thread is in a poll and it steps no task: up to 3.10 `time.sleep` is a
-    /// poll as well.
     fn loop_state(&self, event_loop: &WalkedLoop, thread: Option<ThreadIndex>) -> LoopState {
         let thread = thread.and_then(|index| self.walked.threads.get(index.0));
         let Some(thread) = thread else {
@@ -176,11 +174,25 @@ impl<'walked> Resolver<'walked> {
             let task = self.graph.index_of(task);
             return LoopState::Running { task };
         }
-        match (thread.kernel.syscall, thread.kernel.run_state) {
-            (Some(syscall), _) if is_poll(syscall) => LoopState::Idle,
-            (None, RunState::Unknown) => LoopState::Unknown,
+        if self.is_in_select(thread) || thread.kernel.syscall.is_some_and(is_epoll) {
+            return LoopState::Idle;
+        }
+        match thread.kernel.run_state {
+            RunState::Unknown if thread.outline.frames.is_empty() => LoopState::Unknown,
             _ => LoopState::Running { task: None },
         }
+    }
+
+    /// Whether a thread is where a loop that is written in Python polls. Its system call would not tell: up
+    /// to 3.10 `time.sleep` is `select` too, and a thread that is back from its poll may wait for the
+    /// interpreter's lock before it goes on.
+    fn is_in_select(&self, thread: &WalkedThread) -> bool {
+        let innermost = thread.outline.frames.first();
+        let code = innermost.and_then(|frame| self.codes.known(frame.code));
+        code.is_some_and(|code| {
+            let function = code.function.rsplit('.').next();
+            code.file.ends_with("/selectors.py") && function == Some("select")
+        })
     }
 
     /// All tasks, and for each the tasks that it cannot go on without.
@@ -255,7 +267,11 @@ impl<'walked> Resolver<'walked> {
         let frames = frames.unwrap_or_default().iter().rev();
         let mut frames = self.frames(frames, problem);
         frames.retain(|frame| frame.is_coroutine);
-        frames
+        match frames.is_empty() {
+            // It is about to be stepped, or just was.
+            true => self.chain(task, problem),
+            false => frames,
+        }
     }
 
     fn chain(&mut self, task: &WalkedTask, problem: &mut Option<String>) -> Vec<Frame> {
@@ -418,10 +434,14 @@ fn stretches(walked: &Walked) -> AddressMap<(ThreadIndex, Stretch)> {
             found.insert(task, (thread_index, inner_end..place + 1));
             inner_end = place + 1;
         }
-        // The first coroutine of a task that is not Python code has no frame on the stack.
+        // A first coroutine that is no Python code has no frame on the stack; then all of it counts. One
+        // that is has none at the instants at which its task is entered and left.
         if let Some(task) = thread.current_task {
-            let all = 0..thread.outline.frames.len();
-            found.entry(task).or_insert((thread_index, all));
+            let inner = match first_frames.values().any(|first_of| *first_of == task) {
+                true => 0..0,
+                false => 0..thread.outline.frames.len(),
+            };
+            found.entry(task).or_insert((thread_index, inner));
         }
     }
     found

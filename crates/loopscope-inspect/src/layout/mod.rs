@@ -163,7 +163,20 @@ pub(crate) enum InnermostFrame {
         cframe: u64,
         /// In that structure.
         current_frame: u64,
+        /// The structure of the call before, in that structure.
+        previous: u64,
+        /// What marks the frame with which such a structure begins.
+        entry: EntryMark,
     },
+}
+
+/// The byte of a frame that marks it as the first of a call from C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryMark {
+    /// In the frame.
+    pub(crate) offset: u64,
+    /// What it holds in such a frame.
+    pub(crate) value: u8,
 }
 
 /// Where the running asyncio loop of a thread is kept.

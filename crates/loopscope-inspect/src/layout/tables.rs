@@ -12,7 +12,7 @@ use super::generators::{
     GENERATOR_3_15,
 };
 use super::{
-    AttributeStorage, CodeLayout, ContainerLayout, DictLayout, FrameLayout, FrameOwner,
+    AttributeStorage, CodeLayout, ContainerLayout, DictLayout, EntryMark, FrameLayout, FrameOwner,
     FunctionLayout, GilLayout, InnermostFrame, Instruction, IntSize, InterpreterLayout, KeysLayout,
     Layout, LineFormat, RunningLoop, StringLayout, TaskRegistry, ThreadLayout, TypeLayout,
     VariableNames,
@@ -145,6 +145,12 @@ pub(super) const PY_3_11: Layout = Layout {
         innermost: InnermostFrame::ThroughCFrame {
             cframe: 56,
             current_frame: 8,
+            previous: 16,
+            // `is_entry`.
+            entry: EntryMark {
+                offset: 68,
+                value: 1,
+            },
         },
         ident: 152,
         native_id: Some(160),
@@ -199,6 +205,12 @@ pub(super) const PY_3_12: Layout = Layout {
         innermost: InnermostFrame::ThroughCFrame {
             cframe: 56,
             current_frame: 0,
+            previous: 8,
+            // The owner: the C stack.
+            entry: EntryMark {
+                offset: 70,
+                value: 3,
+            },
         },
         ident: 136,
         native_id: Some(144),

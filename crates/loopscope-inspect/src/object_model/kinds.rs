@@ -103,7 +103,17 @@ fn kind_of_extension_type(name: &str) -> Kind {
         "functools.partial" => Kind::Partial,
         "_asyncio.FutureIter" => Kind::FutureIterator,
         "_asyncio.TaskStepMethWrapper" | "_asyncio.TaskWakeupMethWrapper" => Kind::TaskCallback,
-        _ if name.starts_with("_cython_") && name.ends_with("coroutine") => Kind::CythonCoroutine,
+        _ if name.starts_with("_cython_") => kind_of_cython_type(name),
+        _ => Kind::Other,
+    }
+}
+
+/// Types that Cython makes for each of its versions: `_cython_3_1_2.coroutine`.
+fn kind_of_cython_type(name: &str) -> Kind {
+    match name.rsplit('.').next() {
+        Some("coroutine" | "iterable_coroutine") => Kind::CythonCoroutine,
+        // What awaiting one from Python code goes through; laid out like the interpreter's own.
+        Some("coroutine_await") => Kind::CoroutineWrapper,
         _ => Kind::Other,
     }
 }

@@ -10,6 +10,7 @@
 mod busy;
 mod check;
 mod compare;
+mod py_spy;
 #[path = "../common/pythons.rs"]
 mod pythons;
 #[expect(dead_code, reason = "most of it serves the tests of single threads")]

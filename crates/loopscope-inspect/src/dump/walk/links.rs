@@ -32,13 +32,18 @@ impl<M: Memory + Clone> Walker<M> {
     }
 
     fn add_links(&mut self, from: u64, links: &mut Vec<Link>, known: &mut Known) -> ReadResult<()> {
+        let mut is_explained = false;
         for callback in self.reader.callbacks(from)? {
             let listener = self.reader.listener(callback, &mut known.listeners)?;
-            links.extend(
-                listener
-                    .into_iter()
-                    .flat_map(|listener| joined(from, listener)),
-            );
+            for link in listener.into_iter().flat_map(|known| joined(from, known)) {
+                is_explained |= link.through != Some(Through::Other);
+                links.push(link);
+            }
+        }
+        // Callbacks know better: whoever called `shield` is stated as the one that awaits, and that may be
+        // another.
+        if is_explained {
+            return Ok(());
         }
         for to in self.reader.awaiters(from)? {
             let through = Some(Through::Stated);

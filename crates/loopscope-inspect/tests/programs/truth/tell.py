@@ -192,6 +192,8 @@ def ended_by(handle):
 def ends_of_wait(task, ends):
     """A time-out of the task that it waits for may have an end in which that task goes on."""
     future = task._fut_waiter
+    if future is None or future.done():
+        return []
     is_task = isinstance(future, (asyncio.Task, asyncio.tasks._PyTask))
     return ends.get(id(task), []) + (ends.get(id(future), []) if not is_task else [])
 
