@@ -11,4 +11,5 @@ pub mod identity;
 pub mod layout;
 mod mapping;
 pub mod reader;
+pub mod refusal;
 pub mod writer;

@@ -5,6 +5,7 @@
 //! keeps it from starting.
 
 mod equip;
+mod folder;
 mod lines;
 mod options;
 mod pulse_object;

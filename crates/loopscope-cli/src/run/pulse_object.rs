@@ -9,6 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use loopscope_recorder::refusal::PAGE_SYMBOL;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol};
 use rustix::fs::StatVfsMountFlags;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
@@ -48,6 +51,15 @@ pub(crate) fn unpack() -> Result<PathBuf, UnpackError> {
         }
     }
     Err(last)
+}
+
+/// Where in the pulse's image the pointer stands that tells why there is no recording; `None` where the object
+/// has none.
+pub(crate) fn page_address() -> Option<u64> {
+    let object = ElfFile64::<Endianness>::parse(OBJECT).ok()?;
+    let mut symbols = object.dynamic_symbols();
+    let found = symbols.find(|symbol| symbol.name() == Ok(PAGE_SYMBOL))?;
+    Some(found.address())
 }
 
 /// Root's targets may drop their privileges, so root's folder lies where everybody can read.
@@ -119,6 +131,11 @@ mod tests {
         fs::write(&path, b"damaged").unwrap();
         assert_eq!(unpack_into(&inside).unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), OBJECT);
+    }
+
+    #[test]
+    fn the_object_exports_the_pointer_that_the_observer_reads() {
+        assert!(page_address().is_some_and(|address| address > 0));
     }
 
     #[test]

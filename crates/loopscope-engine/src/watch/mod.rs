@@ -7,11 +7,15 @@
 mod attach_desk;
 mod drivers;
 mod glance;
+mod kin;
+mod mapped;
 mod observer;
 mod sampling;
 mod schedule;
+mod stranger;
 #[cfg(test)]
 mod testing;
+mod unwatched;
 mod watched_loop;
 mod watched_loops;
 mod watched_process;
@@ -26,11 +30,13 @@ use loopscope_recorder::folder::{readable_folders, recordings_in};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
 pub use observer::{Observer, ObserverOptions, Outcome, Publish};
+pub use unwatched::PulseObject;
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
 use schedule::Schedule;
+use unwatched::Unwatched;
 use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 
 /// The folder is searched for new recordings this often.
@@ -55,6 +61,8 @@ pub struct WatchOptions {
     pub main_name: String,
     /// The stall threshold that the recordings were given.
     pub stall_threshold: Nanos,
+    /// The pulse that the processes of the run are started with; `None` where they are not.
+    pub pulse: Option<PulseObject>,
 }
 
 /// Watches the processes of a run.
@@ -69,6 +77,7 @@ pub struct Watcher {
     /// Files that are no concern of this run.
     passed_over: BTreeSet<PathBuf>,
     left_behind: Vec<PathBuf>,
+    unwatched: Option<Unwatched>,
     told_out_of_reach: bool,
     discovery_due: Nanos,
     elsewhere_due: Nanos,
@@ -89,6 +98,10 @@ impl Watcher {
             },
             main_told: false,
             main_resources_due: Nanos(0),
+            unwatched: options
+                .pulse
+                .as_ref()
+                .and_then(|pulse| Unwatched::new(pulse, options.main_pid)),
             options,
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
@@ -110,6 +123,7 @@ impl Watcher {
         }
         self.tell_main(now, &mut facts);
         self.discover(now, &mut facts);
+        self.look_after_unwatched(now, &mut facts);
         let pace = self.pace();
         let mut gone = Vec::new();
         for (path, process) in &mut self.processes {
@@ -185,6 +199,14 @@ impl Watcher {
         if now >= self.main_resources_due && !has_recording() {
             self.main_resources_due = now.plus(self.pace().resources);
             facts.extend(watched_process::resources_of(self.main));
+        }
+    }
+
+    fn look_after_unwatched(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
+        if let Some(unwatched) = &mut self.unwatched {
+            let processes = &self.processes;
+            let is_watched = |pid| processes.values().any(|known| known.key().pid == pid);
+            unwatched.look(now, is_watched, facts);
         }
     }
 
