@@ -59,6 +59,13 @@ pub enum Fact {
         /// What is known of it.
         info: ProcessInfo,
     },
+    /// The pulse is not in a process of the run, and nothing speaks for a loop in it.
+    Unwatched {
+        /// Which.
+        process: ProcessKey,
+        /// Why, and the next step.
+        reason: String,
+    },
     /// A process was stopped (job control, SIGSTOP, a debugger) or runs again.
     ProcessStopped {
         /// Which.

@@ -127,6 +127,7 @@ fn saturate(recording: &Recording) {
 fn watch_until(folder: &RuntimeFolder, is_there: impl Fn(&Report) -> bool) -> Report {
     let start = Nanos(monotonic_nanos());
     let mut watcher = Watcher::new(WatchOptions {
+        pulse: None,
         run_id: RUN,
         folder: folder.path().into(),
         main_pid: std::process::id(),

@@ -5,7 +5,8 @@
 //! thread that ended between two looks is no error.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 /// Clock ticks in a second as `/proc` counts them: `USER_HZ`, part of the kernel's ABI on Linux.
 const TICKS_PER_SECOND: u64 = 100;
@@ -109,6 +110,39 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
 /// When a process started, in clock ticks since boot; with the pid, its identity.
 pub fn start_ticks(pid: u32) -> Option<u64> {
     stat_fields(&read(&format!("/proc/{pid}/stat")))?.number(22)
+}
+
+/// The parent of a process.
+pub fn parent_pid(pid: u32) -> Option<u32> {
+    let parent = stat_fields(&read(&format!("/proc/{pid}/stat")))?.number(4)?;
+    u32::try_from(parent).ok()
+}
+
+/// All processes on this host that can be seen, each with a number that a later process of the same id
+/// seldom has.
+pub fn processes() -> Vec<(u32, u64)> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pid = |entry: &fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries
+        .flatten()
+        .filter_map(|entry| Some((pid(&entry)?, entry.ino())))
+        .collect()
+}
+
+/// The user that a process acts as; root where it keeps others out.
+pub fn effective_user(pid: u32) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
+/// Whether a process has an epoll set open; `None` where it may not be looked into.
+pub fn has_epoll(pid: u32) -> Option<bool> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut targets = entries
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok());
+    Some(targets.any(|target| target == Path::new("anon_inode:[eventpoll]")))
 }
 
 /// The ids of a process's threads, ascending; empty where it is gone.
@@ -239,6 +273,23 @@ mod tests {
         assert!(facts.rss_bytes.unwrap() > 0 && facts.open_fds.unwrap() >= 3);
         assert!(thread_ids(pid).contains(&pid));
         assert_eq!(namespaced_tid(pid, pid), Some(pid));
+    }
+
+    #[test]
+    fn this_process_is_among_all_and_its_parent_is_known() {
+        let pid = std::process::id();
+        assert!(processes().iter().any(|(found, _)| *found == pid));
+        assert_eq!(parent_pid(pid), Some(std::os::unix::process::parent_id()));
+        assert!(effective_user(pid).is_some());
+    }
+
+    #[test]
+    fn an_epoll_set_is_seen_among_the_descriptors() {
+        let pid = std::process::id();
+        let set = nix::sys::epoll::Epoll::new(nix::sys::epoll::EpollCreateFlags::empty());
+        assert_eq!(has_epoll(pid), Some(true));
+        drop(set);
+        assert_eq!(has_epoll(4_194_304 + 7), None);
     }
 
     #[test]

@@ -44,6 +44,6 @@ pub use ending::{ProcessEnding, ProcessHandle};
 pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
-pub use memory::MemoryError;
+pub use memory::{MemoryError, read_memory};
 pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 pub use source::{CalledName, SourceLines};

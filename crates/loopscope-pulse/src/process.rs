@@ -18,13 +18,18 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 use loopscope_recorder::environment;
 use loopscope_recorder::folder::{RuntimeFolder, named_candidates};
 use loopscope_recorder::layout::PollKind;
+use loopscope_recorder::refusal::Refusal;
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
 
 use crate::introduce::introduce;
 use crate::{ending, interpose};
 
 /// What stands on the wiped page.
+#[repr(C)]
 struct ProcessPage {
+    /// Why this process has no recording, as a code; 0 where nothing was refused. The first word, since
+    /// the observer reads it.
+    refusal: AtomicU32,
     /// Counts the processes on the way here; 0 before this one has begun.
     epoch: AtomicU64,
     /// 1 while a thread begins this process; no other one waits for it.
@@ -34,11 +39,16 @@ struct ProcessPage {
 }
 
 static UNWIPED: ProcessPage = ProcessPage {
+    refusal: AtomicU32::new(0),
     epoch: AtomicU64::new(0),
     beginning: AtomicU32::new(0),
     known: AtomicU32::new(1),
 };
 static PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
+/// The same, by a name for the observer. Apart from the other, which the hot path reads: what is exported
+/// is read through one more table.
+#[unsafe(no_mangle)]
+static LOOPSCOPE_PULSE_PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
 static OWN_PID: AtomicU32 = AtomicU32::new(0);
 static RECORDING: OnceSlot = OnceSlot::new();
@@ -184,7 +194,9 @@ extern "C" fn load() {
         set_hook(Box::new(|_| {}));
         SETTINGS.get_or_init(Settings::read);
         look_up_functions();
-        PAGE.store(map_wiped_page(), Release);
+        let wiped = map_wiped_page();
+        PAGE.store(wiped, Release);
+        LOOPSCOPE_PULSE_PAGE.store(wiped, Release);
         page().known.store(1, Relaxed);
         introduce();
     });
@@ -219,6 +231,7 @@ fn is_single_threaded() -> bool {
 extern "C" fn forked() {
     let page = page();
     page.epoch.store(0, Relaxed);
+    page.refusal.store(0, Relaxed);
     page.beginning.store(0, Relaxed);
     page.known.store(1, Relaxed);
 }
@@ -241,9 +254,10 @@ const PTHREAD_CANCEL_DISABLE: c_int = 1;
 fn begin(page: &ProcessPage) -> u64 {
     let settings = SETTINGS.get_or_init(Settings::read);
     OWN_PID.store(own_pid(), Relaxed);
-    let folder = RuntimeFolder::open_among(&settings.folders).ok();
-    let created = folder.and_then(|folder| Recording::create(&folder, &settings.spec).ok());
-    RECORDING.set(created);
+    let created = create_recording(settings);
+    let refused = created.as_ref().err().map_or(0, |refusal| refusal.code());
+    page.refusal.store(refused, Relaxed);
+    RECORDING.set(created.ok());
     let epoch = LAST_EPOCH.load(Relaxed) + 1;
     if LAST_EPOCH.swap(epoch, Relaxed) == 0 {
         // Handlers are inherited over a fork, so once is enough.
@@ -256,6 +270,12 @@ fn begin(page: &ProcessPage) -> u64 {
     }
     page.epoch.store(epoch, Release);
     epoch
+}
+
+fn create_recording(settings: &Settings) -> Result<Recording, Refusal> {
+    let folder = RuntimeFolder::open_among(&settings.folders);
+    let folder = folder.map_err(|error| Refusal::from(&error))?;
+    Recording::create(&folder, &settings.spec).map_err(|error| Refusal::from(&error))
 }
 
 fn own_pid() -> u32 {

@@ -12,4 +12,5 @@ pub mod identity;
 pub mod layout;
 mod mapping;
 pub mod reader;
+pub mod refusal;
 pub mod writer;

@@ -63,29 +63,26 @@ fn severity(severity: Severity) -> &'static str {
 
 /// The lines that sum up a run.
 pub(crate) fn summary(report: &Report) -> Vec<String> {
-    let figures = &report.monitoring;
     let loops = report.detailed_health.event_loops.len();
-    if loops == 0 {
-        return vec!["no event loop was seen in this run".to_owned()];
-    }
+    let figures = &report.monitoring;
     let tasks = figures.total_tasks.map_or_else(String::new, |tasks| {
         format!(" and {}", count(tasks as usize, "task"))
     });
-    let nothing = if report.incidents.is_empty() {
-        "nothing to report"
-    } else {
-        "other findings"
+    let longest = match figures.longest_stall_seconds {
+        Some(seconds) => format!(": the longest {seconds:.2} s"),
+        None if report.incidents.is_empty() => ": nothing to report".to_owned(),
+        None => String::new(),
     };
-    let mut lines = vec![format!(
-        "watched {}{tasks} for {:.1} s, {}: {}",
-        count(loops, "loop"),
-        report.uptime_seconds,
-        count(figures.total_stalls as usize, "stall"),
-        figures.longest_stall_seconds.map_or_else(
-            || nothing.to_owned(),
-            |longest| format!("the longest {longest:.2} s"),
-        ),
-    )];
+    let mut lines = vec![if loops == 0 {
+        "no event loop was seen in this run".to_owned()
+    } else {
+        format!(
+            "watched {}{tasks} for {:.1} s, {}{longest}",
+            count(loops, "loop"),
+            report.uptime_seconds,
+            count(figures.total_stalls as usize, "stall"),
+        )
+    }];
     let mut incidents: Vec<&Incident> = report.incidents.iter().collect();
     incidents.sort_by(|a, b| {
         (b.severity, b.duration_seconds)

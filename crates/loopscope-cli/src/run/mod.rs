@@ -6,6 +6,7 @@
 
 mod agent_files;
 mod equip;
+mod folder;
 mod lines;
 mod options;
 mod private_folder;

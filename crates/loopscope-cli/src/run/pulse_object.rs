@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use loopscope_recorder::refusal::PAGE_SYMBOL;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::private_folder::{self, UnpackError};
@@ -15,6 +18,15 @@ const OBJECT: &[u8] = include_bytes!(env!("LOOPSCOPE_PULSE_OBJECT"));
 /// The path of the unpacked pulse; unpacks it unless this very version is there already.
 pub(crate) fn unpack() -> Result<PathBuf, UnpackError> {
     private_folder::unpack("the pulse", unpack_into)
+}
+
+/// Where in the pulse's image the pointer stands that tells why there is no recording; `None` where the object
+/// has none.
+pub(crate) fn page_address() -> Option<u64> {
+    let object = ElfFile64::<Endianness>::parse(OBJECT).ok()?;
+    let mut symbols = object.dynamic_symbols();
+    let found = symbols.find(|symbol| symbol.name() == Ok(PAGE_SYMBOL))?;
+    Some(found.address())
 }
 
 fn unpack_into(folder: &Path) -> io::Result<PathBuf> {
@@ -49,5 +61,10 @@ mod tests {
         fs::write(&path, b"damaged").unwrap();
         assert_eq!(unpack_into(folder.path()).unwrap(), path);
         assert_eq!(fs::read(&path).unwrap(), OBJECT);
+    }
+
+    #[test]
+    fn the_object_exports_the_pointer_that_the_observer_reads() {
+        assert!(page_address().is_some_and(|address| address > 0));
     }
 }

@@ -164,6 +164,7 @@ impl Watching {
         if let (Some(told), Some(server)) = (&self.endpoint_told, &server) {
             let _ = told.send(server.local_addr());
         }
+        let pulse = self.equipment.as_ref().and_then(Equipment::pulse_object);
         let folder = self
             .equipment
             .map(|equipment| equipment.folder.path().to_path_buf());
@@ -175,6 +176,7 @@ impl Watching {
                 main_pid: child.id(),
                 main_name: program_name(args),
                 stall_threshold,
+                pulse,
             },
             config: Config {
                 stall_threshold,

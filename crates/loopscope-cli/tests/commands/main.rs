@@ -7,6 +7,7 @@ mod left_open;
 mod reports;
 mod signals;
 mod starting;
+mod unwatched;
 
 use std::path::Path;
 use std::process::Command;

@@ -19,6 +19,7 @@ impl Engine {
     pub(super) fn take_fact(&mut self, fact: &Fact, at: Nanos) {
         match fact {
             Fact::ProcessSeen { process, info } => self.see_process(*process, info, at),
+            Fact::Unwatched { process, reason } => self.leave_unwatched(*process, reason, at),
             Fact::ProcessStopped { process, stopped } => self.stop_process(*process, *stopped, at),
             Fact::ProcessResources { process, resources } => {
                 if let Some(process) = self.model.processes.get_mut(process) {
@@ -98,6 +99,21 @@ impl Engine {
             "the stacks of {} (pid {}) cannot be read: {reason}",
             info.name, key.pid
         );
+        self.note_unseen(key, note, at);
+    }
+
+    /// Nor does a process that the pulse is not in and that has no loop, as far as one can see.
+    fn leave_unwatched(&mut self, key: ProcessKey, reason: &str, at: Nanos) {
+        let known = self.model.processes.get(&key);
+        let Some(process) = known.filter(|_| !self.unseen.contains_key(&key)) else {
+            return;
+        };
+        let name = &process.info.name;
+        let note = format!("{name} (pid {}) is not watched: {reason}", key.pid);
+        self.note_unseen(key, note, at);
+    }
+
+    fn note_unseen(&mut self, key: ProcessKey, note: String, at: Nanos) {
         let subject = self.process_subject(IncidentKind::ObserverDegraded, key);
         let diagnosis = observer_diagnosis(note, "uninspectable");
         let occurrence = self.book.open(subject, Severity::Info, diagnosis, at, at);

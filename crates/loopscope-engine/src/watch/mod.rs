@@ -7,13 +7,17 @@
 mod attach_desk;
 mod drivers;
 mod glance;
+mod kin;
 mod limits;
+mod mapped;
 mod observer;
 mod sampling;
 mod schedule;
+mod stranger;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod unwatched;
 mod watched_loop;
 mod watched_loops;
 mod watched_process;
@@ -28,12 +32,14 @@ use loopscope_recorder::folder::{readable_folders, recordings_in};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
 pub use observer::{Observer, ObserverOptions, Outcome, Publish};
+pub use unwatched::PulseObject;
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
 use limits::Limits;
 use schedule::Schedule;
+use unwatched::Unwatched;
 use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 
 /// The folder is searched for new recordings this often.
@@ -58,6 +64,8 @@ pub struct WatchOptions {
     pub main_name: String,
     /// The stall threshold that the recordings were given.
     pub stall_threshold: Nanos,
+    /// The pulse that the processes of the run are started with; `None` where they are not.
+    pub pulse: Option<PulseObject>,
 }
 
 /// Watches the processes of a run.
@@ -73,6 +81,7 @@ pub struct Watcher {
     /// Files that are no concern of this run.
     passed_over: BTreeSet<PathBuf>,
     left_behind: Vec<PathBuf>,
+    unwatched: Option<Unwatched>,
     told_out_of_reach: bool,
     discovery_due: Nanos,
     elsewhere_due: Nanos,
@@ -94,6 +103,10 @@ impl Watcher {
             main_told: false,
             main_resources_due: Nanos(0),
             main_limits: Limits::default(),
+            unwatched: options
+                .pulse
+                .as_ref()
+                .and_then(|pulse| Unwatched::new(pulse, options.main_pid)),
             options,
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
@@ -115,6 +128,7 @@ impl Watcher {
         }
         self.tell_main(now, &mut facts);
         self.discover(now, &mut facts);
+        self.look_after_unwatched(now, &mut facts);
         let pace = self.pace();
         let mut gone = Vec::new();
         for (path, process) in &mut self.processes {
@@ -191,6 +205,14 @@ impl Watcher {
             self.main_resources_due = now.plus(self.pace().resources);
             self.main_limits.read(self.main.pid, now);
             facts.extend(watched_process::resources_of(self.main, &self.main_limits));
+        }
+    }
+
+    fn look_after_unwatched(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
+        if let Some(unwatched) = &mut self.unwatched {
+            let processes = &self.processes;
+            let is_watched = |pid| processes.values().any(|known| known.key().pid == pid);
+            unwatched.look(now, is_watched, facts);
         }
     }
 

@@ -14,6 +14,7 @@ mod slots;
 pub(crate) use addresses::{AddressMap, AddressSet};
 pub(crate) use pages::{Budget, PAGE_BYTES, PageCache};
 pub(crate) use process::ProcessMemory;
+pub use process::read_memory;
 
 /// The largest single read that is passed on. Nothing that is read from an interpreter is larger: the
 /// bound turns a length that was read from garbage into an error instead of an allocation.

@@ -30,6 +30,14 @@ impl ProcessMemory {
     }
 }
 
+/// Fills `buffer` from the memory of a process, whatever runs in it.
+///
+/// # Errors
+/// When the process is gone, may not be read, or has nothing there.
+pub fn read_memory(pid: u32, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+    ProcessMemory::new(pid).read(address, buffer)
+}
+
 impl Memory for ProcessMemory {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
         let remote = [RemoteIoVec {

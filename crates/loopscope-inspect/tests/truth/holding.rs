@@ -28,7 +28,11 @@ fn check_while_the_lock_is_held(python: &Python) -> Vec<String> {
     for mode in MODES {
         let dump = inspector.dump(mode).unwrap();
         let frames = main_frames(&program, &dump);
-        assert_eq!(program.own_frames(&frames), [module.clone()], "{mode:?}");
+        assert_eq!(
+            program.own_frames(&frames),
+            std::slice::from_ref(&module),
+            "{mode:?}"
+        );
         found.extend(differences(&told, &dump));
     }
     found

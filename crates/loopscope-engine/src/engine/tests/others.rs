@@ -155,6 +155,27 @@ fn stacks_out_of_reach_are_said_and_do_not_colour_the_status() {
 }
 
 #[test]
+fn a_process_without_the_pulse_is_said_while_it_lives_and_does_not_colour_the_status() {
+    let (mut bench, worker) = with_worker();
+    let reason = "it is statically linked; watch another build".to_owned();
+    let unwatched = Fact::Unwatched {
+        process: worker,
+        reason,
+    };
+    bench.at(100, unwatched.clone());
+    bench.at(200, unwatched);
+    let note = "app (pid 42) is not watched: it is statically linked; watch another build";
+    let report = bench.report(1_000);
+    assert_eq!(
+        (report.status, report.incidents.len()),
+        (Status::Healthy, 1)
+    );
+    assert_eq!(report.detailed_health.agent.notes, [note]);
+    bench.gone(2_000, worker, Ending::Closed);
+    assert!(bench.report(2_000).detailed_health.agent.notes.is_empty());
+}
+
+#[test]
 fn processes_that_come_and_go_for_years_do_not_pile_up() {
     let mut bench = Bench::new();
     bench.engine = engine(Config {
