@@ -61,7 +61,9 @@ def settled(name_of):
     """What is true twice in a row while the threads of all loops wait."""
     before = None
     while True:
-        stand = all(inside.stands(native_ids()[loops[one]]) for one in loops if one.is_running())
+        stand = threads_have_frames() and all(
+            inside.stands(native_ids()[loops[one]]) for one in loops if one.is_running()
+        )
         text = json.dumps(told_process(name_of))
         if stand and text == before:
             return text
@@ -239,10 +241,16 @@ def threads():
             "tid": thread.native_id,
             "name": thread.name,
             "running_loop": running.get(thread.ident),
-            "frames": None if is_telling(thread) else inside.thread_frames(frames[thread.ident]),
+            "frames": None if is_telling(thread) else inside.thread_frames(frames.get(thread.ident)),
         }
         for thread in threading.enumerate()
     ]
+
+
+def threads_have_frames():
+    """A thread that is starting is listed before it runs."""
+    frames = sys._current_frames()
+    return all(thread.ident in frames for thread in threading.enumerate())
 
 
 def is_telling(thread):
