@@ -36,6 +36,16 @@ pub enum ProcessEnding {
     Signaled(i32),
 }
 
+impl ProcessEnding {
+    /// Of the status that the kernel hands to a parent (`wait(2)`).
+    pub fn of_wait_status(status: i32) -> Self {
+        match status & 0x7f {
+            0 => Self::Exited(status >> 8 & 0xff),
+            signal => Self::Signaled(signal),
+        }
+    }
+}
+
 /// A hold on a process that survives its end.
 #[derive(Debug)]
 pub struct ProcessHandle(OwnedFd);
@@ -61,10 +71,7 @@ impl ProcessHandle {
         if info.mask & INFO_EXIT == 0 {
             return None;
         }
-        Some(match info.exit_code & 0x7f {
-            0 => ProcessEnding::Exited(info.exit_code >> 8 & 0xff),
-            signal => ProcessEnding::Signaled(signal),
-        })
+        Some(ProcessEnding::of_wait_status(info.exit_code))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run leaves behind when its program is killed, and that it leaves nothing otherwise.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -31,6 +31,10 @@ asyncio.run(main())
 ";
 
 fn run(runtime: &Path, program: &str) -> Child {
+    start(runtime, program, Stdio::inherit())
+}
+
+fn start(runtime: &Path, program: &str, stdin: Stdio) -> Child {
     let mut command = loopscope(runtime);
     command.args([
         "run",
@@ -44,6 +48,7 @@ fn run(runtime: &Path, program: &str) -> Child {
         program,
     ]);
     command
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -146,4 +151,50 @@ fn nobody_is_told_to_delete_a_file_that_is_no_recording() {
         assert!(!said.contains("delete"), "{said}");
         assert!(said.contains("`loopscope recordings` lists"), "{said}");
     }
+}
+
+/// Two workers, each of which says that its loop turns. They are collected only when stdin ends.
+const PREFORK: &str = "
+import asyncio, os, sys
+async def work():
+    os.write(1, b'%d\\n' % os.getpid())
+    await asyncio.sleep(600)
+pids = []
+for _ in range(2):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        asyncio.run(work())
+sys.stdin.read()
+for pid in pids:
+    os.waitpid(pid, 0)
+";
+
+#[test]
+fn how_workers_ended_is_told_before_their_parent_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = folder.path().join("rt");
+    let mut supervisor = start(&runtime, PREFORK, Stdio::piped());
+    let stdin = supervisor.stdin.take();
+    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
+    let mut pid = || lines.next().unwrap().unwrap();
+    let (asked, killed) = (pid(), pid());
+    kill_process(Pid::from_raw(asked.parse().unwrap()).unwrap(), Signal::TERM).unwrap();
+    kill_process(
+        Pid::from_raw(killed.parse().unwrap()).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(supervisor.stderr.take().unwrap());
+    while !said.contains(&format!("(pid {killed}) was killed by signal 9")) {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    drop(stdin);
+    stderr.read_to_string(&mut said).unwrap();
+    assert!(!said.contains("vanished"), "{said}");
+    assert!(!said.contains(&format!("(pid {asked})")), "{said}");
+    let left: Vec<_> = recordings(&runtime);
+    let named = |path: &PathBuf| path.to_string_lossy().contains(&format!("/{killed}-"));
+    assert!(left.len() == 1 && left.iter().all(named), "{left:?}");
+    assert!(supervisor.wait().unwrap().success());
 }

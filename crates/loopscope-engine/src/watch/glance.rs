@@ -12,7 +12,10 @@ pub(super) enum Glance {
     Running,
     /// Stopped by a signal or a tracer.
     Stopped,
-    /// Ended, replaced by another process, or not there.
+    /// Ended, and not yet collected by its parent. With the status that is kept for that one: 0 also where we
+    /// may not know it.
+    Ended(i32),
+    /// Replaced by another process, or not there.
     Gone,
 }
 
@@ -64,7 +67,11 @@ fn of_stat(stat: &str, start_ticks: u64) -> Glance {
         Some("T" | "t") => Glance::Stopped,
         // The first thread may end before the others; the process lives on in them.
         Some("Z") if threads > 1 => Glance::Running,
-        Some("Z" | "X") => Glance::Gone,
+        // Field 52.
+        Some("Z" | "X") => {
+            let status = fields.nth(29).and_then(|status| status.parse().ok());
+            Glance::Ended(status.unwrap_or(0))
+        }
         _ => Glance::Running,
     }
 }
@@ -104,11 +111,28 @@ mod tests {
             of_stat(&STAT.replace(") S ", ") T "), 4242),
             Glance::Stopped
         );
-        assert_eq!(of_stat(&STAT.replace(") S ", ") Z "), 4242), Glance::Gone);
+        assert_eq!(
+            of_stat(&STAT.replace(") S ", ") Z "), 4242),
+            Glance::Ended(0)
+        );
         let led = STAT
             .replace(") S ", ") Z ")
             .replace("20 0 1 0 4242", "20 0 3 0 4242");
         assert_eq!(of_stat(&led, 4242), Glance::Running);
+    }
+
+    #[test]
+    fn a_process_that_was_killed_says_so_until_it_is_collected() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let glancer = Glancer::new(ProcessIdentity::of(child.id()).unwrap());
+        child.kill().unwrap();
+        while glancer.glance() == Glance::Running {}
+        assert_eq!(glancer.glance(), Glance::Ended(9));
+        child.wait().unwrap();
+        assert_eq!(glancer.glance(), Glance::Gone);
     }
 
     #[test]

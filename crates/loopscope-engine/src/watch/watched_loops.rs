@@ -76,6 +76,13 @@ impl WatchedLoops {
         }
     }
 
+    /// All of them are gone with their process.
+    pub(super) fn finish(&mut self, out: &mut Vec<Fact>) {
+        for watched in self.by_place.values_mut() {
+            watched.finish(out);
+        }
+    }
+
     /// Parts with the loops whose slots were taken again: the ends of their busy periods first, and then
     /// that they are gone.
     fn part_with_replaced(

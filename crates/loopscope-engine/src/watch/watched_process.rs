@@ -23,6 +23,11 @@ use crate::time::Nanos;
 /// A stopped process is looked at so often, so that the end of the pause is told when it comes.
 const GLANCE_WHEN_STOPPED: Nanos = Nanos::from_millis(10);
 
+/// How a process ended is asked for so often and so long, until its parent has collected it. Most say it at
+/// once.
+const ASK_FOR_ENDING: Nanos = Nanos::from_millis(20);
+const MOST_ASKING: Nanos = Nanos::from_millis(5_000);
+
 /// An interpreter that is just starting is tried again after this.
 const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
 
@@ -45,6 +50,8 @@ pub(super) struct WatchedProcess {
     limits: Limits,
     announced: bool,
     stopped: bool,
+    /// When it was first seen to have ended.
+    gone_since: Option<Nanos>,
     glance_due: Nanos,
     resources_due: Nanos,
 }
@@ -112,6 +119,7 @@ impl WatchedProcess {
             limits: Limits::default(),
             announced: false,
             stopped: false,
+            gone_since: None,
             glance_due: now,
             resources_due: now,
         })
@@ -119,7 +127,7 @@ impl WatchedProcess {
 
     /// Whether the process is gone, or another one by now.
     pub(super) fn is_gone(&self) -> bool {
-        self.glancer.glance() == Glance::Gone
+        matches!(self.glancer.glance(), Glance::Ended(_) | Glance::Gone)
     }
 
     pub(super) fn key(&self) -> ProcessKey {
@@ -128,6 +136,9 @@ impl WatchedProcess {
 
     /// When the process is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
+        if self.gone_since.is_some() {
+            return self.glance_due;
+        }
         let attach = match &self.attach {
             Attach::Running(_) => Nanos(0),
             Attach::Waiting(due) => *due,
@@ -140,7 +151,7 @@ impl WatchedProcess {
 
     /// Looks at what is due. An ending when the process, or the program in it, is gone.
     pub(super) fn look(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
-        if !self.is_attached(now, out) {
+        if self.gone_since.is_some() || !self.is_attached(now, out) {
             return self.glance(pace, now, out);
         }
         if self.stopped {
@@ -166,31 +177,57 @@ impl WatchedProcess {
         ending
     }
 
-    /// Reads what is left after the process ended.
+    /// Reads what is left after the process ended, and says how it ended as far as that is known by now.
     pub(super) fn last_look(&mut self, now: Nanos, out: &mut Vec<Fact>) -> Ending {
+        self.read_the_rest(now, out);
+        self.ending(self.glancer.glance())
+            .unwrap_or(Ending::Vanished)
+    }
+
+    fn read_the_rest(&mut self, now: Nanos, out: &mut Vec<Fact>) {
+        if self.gone_since.is_some() {
+            return;
+        }
+        self.gone_since = Some(now);
         if !matches!(self.attach, Attach::Done { .. }) {
             // It ended before it could be looked into; its loops are told all the same.
             self.finish_attach(None, ProcessRuntime::Native, None, out);
         }
         let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
-        self.ending()
+        self.loops.finish(out);
     }
 
     /// How it ended: by the kernel's word where it gives one, else by the recording's.
-    fn ending(&self) -> Ending {
-        match self.handle.as_ref().and_then(ProcessHandle::ending) {
-            Some(ProcessEnding::Exited(status)) => Ending::Exited(status),
+    fn ending(&self, seen: Glance) -> Option<Ending> {
+        let told = match seen {
+            Glance::Ended(status) if status != 0 => Some(ProcessEnding::of_wait_status(status)),
+            _ => self.handle.as_ref().and_then(ProcessHandle::ending),
+        };
+        match told {
+            Some(ProcessEnding::Exited(status)) => Some(Ending::Exited(status)),
             // It was asked to end, and ended: many servers raise the signal again once they are done.
             Some(ProcessEnding::Signaled(signal)) if ASKED_TO_END.contains(&signal) => {
-                Ending::Closed
+                Some(Ending::Closed)
             }
-            Some(ProcessEnding::Signaled(signal)) => Ending::Signaled(signal),
+            Some(ProcessEnding::Signaled(signal)) => Some(Ending::Signaled(signal)),
             None => match (self.counters.exit_status, self.counters.ended_nanos) {
-                (Some(status), _) => Ending::Exited(status),
-                (None, Some(_)) => Ending::Closed,
-                (None, None) => Ending::Vanished,
+                (Some(status), _) => Some(Ending::Exited(status)),
+                (None, Some(_)) => Some(Ending::Closed),
+                (None, None) => None,
             },
         }
+    }
+
+    /// It has ended. `None` while its parent may yet collect it, after which the kernel tells how.
+    fn see_end(&mut self, seen: Glance, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
+        self.read_the_rest(now, out);
+        let ending = self.ending(seen);
+        let since = self.gone_since.unwrap_or(now);
+        if ending.is_none() && seen != Glance::Gone && now.since(since) < MOST_ASKING {
+            self.glance_due = now.plus(ASK_FOR_ENDING);
+            return None;
+        }
+        Some(ending.unwrap_or(Ending::Vanished))
     }
 
     fn glance(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
@@ -203,8 +240,8 @@ impl WatchedProcess {
             pace.glance
         });
         let seen = self.glancer.glance();
-        if seen == Glance::Gone {
-            return Some(self.last_look(now, out));
+        if matches!(seen, Glance::Ended(_) | Glance::Gone) {
+            return self.see_end(seen, now, out);
         }
         let stopped = seen == Glance::Stopped;
         if stopped != self.stopped && matches!(self.attach, Attach::Done { .. }) {
@@ -403,9 +440,10 @@ fn is_node(executable: &str) -> bool {
     name == "node" || name == "nodejs"
 }
 
-/// What a refused attach says of the process: no Python at all, or Python that cannot be read and why.
+/// What a refused attach says of the process: no Python at all, or Python that cannot be read and why. One
+/// that ended meanwhile hides nothing.
 fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
-    if let AttachError::NotPython { .. } = error {
+    if let AttachError::NotPython { .. } | AttachError::NoProcess { .. } = error {
         return (ProcessRuntime::Native, None);
     }
     let hint = error
