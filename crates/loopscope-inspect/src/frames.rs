@@ -8,7 +8,7 @@ use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
 use crate::layout::{EntryMark, InnermostFrame, Instruction, Layout};
 use crate::memory::Memory;
-use crate::object_model::ObjectReader;
+use crate::object_model::{Kind, ObjectReader};
 use crate::sample::Frame;
 
 /// Frames that are followed, innermost first. A deeper stack is cut at its outer end; the limit is
@@ -103,9 +103,10 @@ impl<M: Memory> ObjectReader<M> {
         }
     }
 
-    /// Whether the frames of a call from C, from the innermost one on, follow the frame that the thread was
-    /// in before it. They do not at the instant at which the call has announced itself and has not said yet
-    /// where it is: what stands there then was left behind on the C stack.
+    /// Whether the frames of a call from C, from the innermost one on, are frames and follow the one that the
+    /// thread was in before it. They do not at the instant at which the call has announced itself and has not
+    /// said yet where it is: what stands there then was left behind on the C stack, by an earlier call from
+    /// the same place for example, whose frames are gone.
     fn follows(&mut self, innermost: u64, before: u64, entry: EntryMark) -> ReadResult<bool> {
         let mut frame = innermost;
         for _ in 0..MAX_FRAMES {
@@ -113,6 +114,10 @@ impl<M: Memory> ObjectReader<M> {
                 break;
             }
             let [previous] = self.pointers(frame, [self.layout.frame.previous])?;
+            if self.holds_code(frame)? {
+                let code = self.raw_frame(frame)?.code;
+                self.expect_kind(code, Kind::Code, "a code object")?;
+            }
             if self.byte(frame, entry.offset)? == entry.value {
                 return Ok(previous == before);
             }

@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::resolve::{Parts, resolve};
 use super::walk::Walker;
-use super::walked::Walked;
+use super::walked::{Walked, WalkedThread};
 use super::{Dump, DumpMode};
 use crate::error::{DumpError, ReadError, ReadResult};
 use crate::kernel::{self, ThreadKernelState};
@@ -18,6 +18,10 @@ const UNKNOWN: ThreadKernelState = ThreadKernelState::UNKNOWN;
 
 /// Walks through a process that runs on, until one succeeds: a list may change while it is followed.
 const MAX_LIVE_WALKS: usize = 3;
+
+/// Takes of a process with a thread whose stack cannot be read. One in some hundred dumps of a process that
+/// never rests needs a second.
+const MAX_TAKES: usize = 3;
 
 /// What was read, and of which instant.
 struct Taken {
@@ -36,10 +40,7 @@ pub(crate) fn take(
         walked,
         taken_nanos,
         pause,
-    } = match mode {
-        DumpMode::Stop => take_stopped(walker, pid)?,
-        DumpMode::Snapshot | DumpMode::Live => take_held(walker, pid, mode, &[])?,
-    };
+    } = take_readable(walker, pid, mode)?;
     let layout = walker.reader.layout;
     let Parts {
         threads,
@@ -61,6 +62,34 @@ pub(crate) fn take(
         deadlocks,
         problems,
     })
+}
+
+/// Takes until every stack can be read, a few times at most. A thread may be caught at the instant at which
+/// it links a new frame in; the next time it stands elsewhere. The pause is that of all takes.
+fn take_readable(
+    walker: &mut Walker<ProcessMemory>,
+    pid: u32,
+    mode: DumpMode,
+) -> Result<Taken, DumpError> {
+    let mut pauses: Option<Duration> = None;
+    let mut takes = 0;
+    loop {
+        let taken = match mode {
+            DumpMode::Stop => take_stopped(walker, pid)?,
+            DumpMode::Snapshot | DumpMode::Live => take_held(walker, pid, mode, &[])?,
+        };
+        takes += 1;
+        if let Some(pause) = taken.pause {
+            *pauses.get_or_insert_default() += pause;
+        }
+        let is_cut = |thread: &WalkedThread| thread.problem.is_some();
+        if takes == MAX_TAKES || !taken.walked.threads.iter().any(is_cut) {
+            return Ok(Taken {
+                pause: pauses,
+                ..taken
+            });
+        }
+    }
 }
 
 /// Stops the process for as short as can be: it is walked through while it runs, to learn which pages that

@@ -113,7 +113,7 @@ fn kind_of_cython_type(name: &str) -> Kind {
     match name.rsplit('.').next() {
         Some("coroutine" | "iterable_coroutine") => Kind::CythonCoroutine,
         // What awaiting one from Python code goes through; laid out like the interpreter's own.
-        Some("coroutine_await") => Kind::CoroutineWrapper,
+        Some("coroutine_await" | "coroutine_wrapper") => Kind::CoroutineWrapper,
         _ => Kind::Other,
     }
 }
