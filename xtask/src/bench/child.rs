@@ -1,6 +1,6 @@
 //! A program under measurement, bare or watched; killed with all its descendants when dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -22,17 +22,27 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it without Loopscope.
     pub(crate) fn bare(command: &[String]) -> Result<Self> {
-        Self::start(command, Stdio::null())
+        Self::start(command, Stdio::null(), Stdio::null())
+    }
+
+    /// Starts it without Loopscope, to be asked.
+    pub(crate) fn asked(command: &[String]) -> Result<Self> {
+        Self::start(command, Stdio::piped(), Stdio::null())
     }
 
     /// Starts it watched, with no `/health`.
     pub(crate) fn watched(setting: &Setting, command: &[String]) -> Result<Self> {
-        Self::start(&under(setting, "off", command), Stdio::null())
+        Self::start(
+            &under(setting, "off", command),
+            Stdio::null(),
+            Stdio::null(),
+        )
     }
 
     /// Starts it watched and waits until `/health` is served.
     pub(crate) fn served(setting: &Setting, command: &[String]) -> Result<Self> {
-        let mut running = Self::start(&under(setting, "127.0.0.1:0", command), Stdio::piped())?;
+        let command = under(setting, "127.0.0.1:0", command);
+        let mut running = Self::start(&command, Stdio::null(), Stdio::piped())?;
         let stderr = running.child.stderr.take().context("stderr is piped")?;
         let mut lines = BufReader::new(stderr).lines().map_while(|line| line.ok());
         let address = lines.by_ref().find_map(|line| listening_address(&line));
@@ -42,12 +52,12 @@ impl Running {
         Ok(running)
     }
 
-    fn start(command: &[String], stderr: Stdio) -> Result<Self> {
+    fn start(command: &[String], stdin: Stdio, stderr: Stdio) -> Result<Self> {
         let (program, arguments) = command.split_first().context("a command is not empty")?;
         let mut child = Command::new(program)
             .args(arguments)
             .env("LOOPSCOPE_RUNTIME_DIR", recordings())
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(stderr)
             .process_group(0)
@@ -68,6 +78,13 @@ impl Running {
             bail!("the program ended: {:?}", self.child.wait()?);
         }
         Ok(line.trim_end().to_owned())
+    }
+
+    /// Gives it an empty line, and waits for what it says then.
+    pub(crate) fn ask(&mut self) -> Result<String> {
+        let stdin = self.child.stdin.as_mut().context("it can be asked")?;
+        stdin.write_all(b"\n")?;
+        self.line()
     }
 
     /// The pid of what was started: the supervisor where it is watched.

@@ -6,13 +6,16 @@
 
 mod child;
 mod detection;
+mod dump;
 mod health;
 mod load;
 mod observer;
 mod overhead;
 mod stats;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -23,6 +26,8 @@ use crate::venv;
 pub(crate) struct Setting {
     /// The interpreter, the newest that was prepared.
     pub(crate) python: PathBuf,
+    /// Those that dumps are measured on: the newest, and the newest that is a program of its own.
+    pub(crate) dump_pythons: Vec<PathBuf>,
     /// The release build of `loopscope`.
     pub(crate) loopscope: PathBuf,
     /// Fewer and shorter rounds.
@@ -52,11 +57,12 @@ type Benchmark = fn(&Setting) -> Result<()>;
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
     let setting = prepare(shell, quick)?;
-    let all: [(&str, Benchmark); 4] = [
+    let all: [(&str, Benchmark); 5] = [
         ("overhead", overhead::run),
         ("detection", detection::run),
         ("health", health::run),
         ("observer", observer::run),
+        ("dump", dump::run),
     ];
     let wanted = all.iter().filter(|(name, _)| name.contains(only));
     let outcome = wanted.map(|(name, benchmark)| {
@@ -74,16 +80,28 @@ fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
     cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     let pythons = venv::prepare(shell)?;
     let python = pythons
-        .into_iter()
-        .next_back()
+        .last()
+        .cloned()
         .context("an interpreter is prepared")?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| crate::root().join("target"));
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
+    let mut dump_pythons = vec![python.clone()];
+    dump_pythons.extend(pythons.into_iter().rfind(|one| is_program(one)));
+    dump_pythons.dedup();
     Ok(Setting {
         python,
+        dump_pythons,
         loopscope: target.join("release/loopscope"),
         quick,
     })
+}
+
+/// Whether what runs is the interpreter's own program. One that was unpacked is mapped by a loader, where
+/// py-spy does not look for it.
+fn is_program(python: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = File::open(python).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start != *b"#!"
 }

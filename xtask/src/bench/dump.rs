@@ -1,0 +1,194 @@
+//! A whole dump of a process with very many tasks: how long the command takes, and how long the process
+//! stands still. Beside it the peers on the same process in the same rounds.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::Setting;
+use super::child::Running;
+use super::stats::Spread;
+
+const SIZES: [u32; 4] = [10, 1_000, 10_000, 100_000];
+
+/// Ways to look at a process, ours first.
+const WAYS: [Way; 5] = [
+    Way::Ours("stop"),
+    Way::Ours("snapshot"),
+    Way::Ours("live"),
+    Way::PySpy,
+    Way::AsyncioPs,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// `loopscope dump` in a mode.
+    Ours(&'static str),
+    /// `py-spy dump`, which shows the threads and no task.
+    PySpy,
+    /// `python -m asyncio ps`, from 3.14 on.
+    AsyncioPs,
+}
+
+/// One look.
+struct Look {
+    whole_millis: f64,
+    /// As a thread of the process saw it.
+    stood_millis: f64,
+    /// As the dump says.
+    pause_millis: Option<f64>,
+}
+
+/// Looks of one way at one process, or why it could not look.
+type Looks = Result<Vec<Look>, String>;
+
+/// Measures every size on every interpreter that a peer needs.
+pub(crate) fn run(setting: &Setting) -> Result<()> {
+    let sizes = setting.choose(&SIZES[..], &SIZES[..3]);
+    for python in &setting.dump_pythons {
+        println!("a dump of waiting tasks, {}, medians", python.display());
+        println!(
+            "{:>7}  {:24} {:>9} {:>11} {:>9}   the fastest dump is ahead by",
+            "tasks", "", "whole ms", "stood still", "says"
+        );
+        for size in sizes {
+            measure(setting, python, *size)?;
+        }
+    }
+    Ok(())
+}
+
+fn measure(setting: &Setting, python: &Path, size: u32) -> Result<()> {
+    let program = crate::root().join("bench/parked.py");
+    let command = [python, &program].map(|path| path.display().to_string());
+    let command = [command.as_slice(), &[size.to_string()]].concat();
+    let mut running = Running::asked(&command)?;
+    running.line()?;
+    let rounds = setting.choose(15, 3);
+    let mut all: Vec<Looks> = WAYS.iter().map(|_| Ok(Vec::new())).collect();
+    // One round more, thrown away: the first finds cold caches.
+    for round in 0..=rounds {
+        for (way, looks) in WAYS.iter().zip(&mut all) {
+            let Ok(seen) = looks else { continue };
+            match look(setting, python, *way, &mut running) {
+                Ok(_) if round == 0 => {}
+                Ok(look) => seen.push(look),
+                Err(reason) => *looks = Err(format!("{reason:#}")),
+            }
+        }
+    }
+    print_rows(size, &all);
+    Ok(())
+}
+
+fn look(setting: &Setting, python: &Path, way: Way, running: &mut Running) -> Result<Look> {
+    let mut command = way.command(setting, python, running.pid());
+    running.ask()?;
+    let began = Instant::now();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} does not start", way.name()))?;
+    let whole_millis = began.elapsed().as_secs_f64() * 1e3;
+    let stood_nanos: f64 = running.ask()?.parse()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().find(|line| line.contains("rror"));
+        bail!("{}", last.unwrap_or("it failed").trim());
+    }
+    Ok(Look {
+        whole_millis,
+        stood_millis: stood_nanos / 1e6,
+        pause_millis: way.pause_millis(&output.stdout),
+    })
+}
+
+impl Way {
+    fn name(self) -> String {
+        match self {
+            Self::Ours(mode) => format!("loopscope dump, {mode}"),
+            Self::PySpy => "py-spy dump".to_owned(),
+            Self::AsyncioPs => "python -m asyncio ps".to_owned(),
+        }
+    }
+
+    fn command(self, setting: &Setting, python: &Path, pid: u32) -> Command {
+        let pid = pid.to_string();
+        match self {
+            Self::Ours(mode) => {
+                let mut command = Command::new(&setting.loopscope);
+                command.args(["dump", &pid, "--json", "--mode", mode]);
+                command
+            }
+            Self::PySpy => {
+                let mut command = Command::new(py_spy(python));
+                command.args(["dump", "--pid", &pid]);
+                command
+            }
+            Self::AsyncioPs => {
+                let mut command = Command::new(python);
+                command.args(["-m", "asyncio", "ps", &pid]);
+                command
+            }
+        }
+    }
+
+    fn pause_millis(self, output: &[u8]) -> Option<f64> {
+        if !matches!(self, Self::Ours(_)) {
+            return None;
+        }
+        let report: serde_json::Value = serde_json::from_slice(output).ok()?;
+        Some(report["pause_seconds"].as_f64()? * 1e3)
+    }
+}
+
+/// The one that was installed with the interpreter's packages, or else the machine's.
+fn py_spy(python: &Path) -> PathBuf {
+    let beside = python.with_file_name("py-spy");
+    if beside.exists() {
+        beside
+    } else {
+        "py-spy".into()
+    }
+}
+
+fn print_rows(size: u32, all: &[Looks]) {
+    let ours = WAYS
+        .iter()
+        .zip(all)
+        .filter(|(way, _)| matches!(way, Way::Ours(_)));
+    let fastest = ours
+        .filter_map(|(_, looks)| median(looks.as_ref().ok()?, |look| Some(look.whole_millis)))
+        .min_by(f64::total_cmp);
+    for (way, looks) in WAYS.iter().zip(all) {
+        let name = way.name();
+        let looks = match looks {
+            Ok(looks) => looks,
+            Err(reason) => {
+                println!("{size:7}  {name:24} SKIPPED: {reason}");
+                continue;
+            }
+        };
+        let column = |pick: fn(&Look) -> Option<f64>| {
+            median(looks, pick).map_or_else(String::new, |millis| format!("{millis:.2}"))
+        };
+        let ahead = match (way, median(looks, |look| Some(look.whole_millis)), fastest) {
+            (Way::PySpy | Way::AsyncioPs, Some(peer), Some(own)) => format!("{:.1}×", peer / own),
+            _ => String::new(),
+        };
+        println!(
+            "{size:7}  {name:24} {:>9} {:>11} {:>9}   {ahead}",
+            column(|look| Some(look.whole_millis)),
+            column(|look| Some(look.stood_millis)),
+            column(|look| look.pause_millis)
+        );
+    }
+}
+
+/// `None` where there is nothing to take it of.
+fn median(looks: &[Look], pick: impl Fn(&Look) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = looks.iter().filter_map(pick).collect();
+    (!values.is_empty()).then(|| Spread::of(values).median())
+}
