@@ -1,5 +1,8 @@
 //! Descendants: each interpreter has an agent and a recording of its own.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::harness::{Program, pythons};
 
 /// Runs children in this way; returns for each recording with tasks how many tasks there were.
@@ -51,7 +54,12 @@ fn another_interpreter_in_the_process_is_left_alone() {
     for python in pythons() {
         let watched = Program::new(&python, "interpreters.py", &[]).unchanged();
         let recorded = watched.only();
-        assert_eq!(recorded.counts("own"), [6, 6, 0, 0, 0]);
+        let counted = if is_without_tasks_afterwards(&python) {
+            3
+        } else {
+            6
+        };
+        assert_eq!(recorded.counts("own"), [counted, counted, 0, 0, 0]);
         let sites = recorded.tables.task_sites.iter();
         assert!(
             sites
@@ -59,4 +67,12 @@ fn another_interpreter_in_the_process_is_left_alone() {
                 .all(|coroutine| coroutine != "others")
         );
     }
+}
+
+/// CPython 3.9.2: the end of another interpreter takes what `_asyncio` shares between them with it, and the
+/// tasks that the first one makes from then on are not seen. 3.9.18 does not do so; where between them that
+/// changed is not known.
+fn is_without_tasks_afterwards(python: &Path) -> bool {
+    let version = Command::new(python).arg("--version").output().unwrap();
+    String::from_utf8_lossy(&version.stdout).trim() == "Python 3.9.2"
 }
