@@ -1,6 +1,6 @@
 //! A process that has nearly as many files open as it may, or ever more of them.
 
-use super::{Case, Finding, words};
+use super::{Case, Finding, memory::ENOUGH_LESS, words};
 use crate::{
     diagnosis::Diagnosis,
     observation::Owner,
@@ -8,9 +8,6 @@ use crate::{
     summary::duration,
     time::Nanos,
 };
-
-/// As for memory.
-const ENOUGH_LESS: f64 = 0.95;
 
 const STEPS: &[&str] = &[
     "look at what is open: `ls -l /proc/PID/fd`, grouped by kind; sockets in CLOSE_WAIT: `ss -tnp`",

@@ -11,7 +11,7 @@ use crate::{
 
 /// What is too much stays so until it is this much less, or a figure at the limit would open and close
 /// the finding time and again.
-const ENOUGH_LESS: f64 = 0.95;
+pub(super) const ENOUGH_LESS: f64 = 0.95;
 
 const HIGH_STEPS: &[&str] = &[
     "look at what holds it: `memray attach PID` for Python, `heaptrack` for native code",
