@@ -1,11 +1,17 @@
 """Begins to watch this interpreter."""
 
+import functools
+import importlib
+import os
 import sys
 import weakref
 from types import ModuleType
 from typing import Any, Callable, List, Optional, Set, Tuple
 
-from . import _native
+from . import _imports, _native
+
+# Names of libraries that are not to be tracked, with commas between them; `all` for all of them.
+UNTRACKED = "LOOPSCOPE_UNTRACKED"
 
 # What is watched already.
 _watched: Set[str] = set()
@@ -32,12 +38,25 @@ def begin() -> None:
     uvloop = _imported("uvloop", "Loop")
     if uvloop is not None:
         _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
+    for name, (has, switch, ours) in _imports.LIBRARIES.items():
+        library = _imported(name, has)
+        if library is not None and not _is_untracked(switch):
+            _once(name, functools.partial(_watch_library, library, ours))
 
 
 def _imported(name: str, has: str) -> Optional[ModuleType]:
     """A module that has been imported; one that is still being imported lacks what it has at its end."""
     module = sys.modules.get(name)
     return module if getattr(module, has, None) is not None else None
+
+
+def _is_untracked(switch: str) -> bool:
+    names = {name.strip() for name in os.environ.get(UNTRACKED, "").split(",")}
+    return switch in names or "all" in names
+
+
+def _watch_library(library: ModuleType, ours: str) -> None:
+    importlib.import_module(f"loopscope.{ours}").watch(library)
 
 
 def _once(what: str, watch: Callable[[], object]) -> None:

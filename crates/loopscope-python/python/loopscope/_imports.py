@@ -9,10 +9,14 @@ import sys
 # Taken for true by type checkers alone: `typing` takes longer to import than all of this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Dict, Optional, Tuple
 
-# Packages after whose import something is watched.
-WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop"))
+# Libraries that are tracked of themselves: the module after whose import that is done, what it has once the
+# import has ended, the name by which a user switches it off, and the module of this package that does it.
+LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {}
+
+# Modules after whose import something is watched.
+WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop", *LIBRARIES))
 
 
 class Finder:
