@@ -91,16 +91,31 @@ fn list_files(python: &Path, agent: &Path) -> io::Result<String> {
     for (folder, placed) in PYTHON_FOLDERS {
         let folder = python.join(folder);
         println!("cargo::rerun-if-changed={}", folder.display());
-        let mut files = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-        files.sort_by_key(fs::DirEntry::file_name);
-        for file in files.iter().filter(|file| file.path().is_file()) {
-            add(
-                &format!("{placed}/{}", file.file_name().to_string_lossy()),
-                &file.path(),
-            );
+        for file in files_below(&folder)? {
+            let within = file.strip_prefix(&folder).unwrap_or(&file);
+            add(&format!("{placed}/{}", within.display()), &file);
         }
     }
     add("package/loopscope/_native.abi3.so", agent);
     list.push_str("];\n");
     Ok(list)
+}
+
+/// The files of a folder and of those in it, in the order of their paths. What an interpreter left there is
+/// not ours.
+fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.ends_with("__pycache__") {
+            continue;
+        }
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
