@@ -20,21 +20,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it without Loopscope.
-    pub(crate) fn bare(command: &[String]) -> Result<Self> {
-        Self::start(command, Stdio::null(), Stdio::null())
-    }
-
     /// Starts it without Loopscope, to be asked.
     pub(crate) fn asked(command: &[String]) -> Result<Self> {
         Self::start(command, Stdio::piped(), Stdio::null())
     }
 
-    /// Starts it watched, with no `/health`.
+    /// Starts it watched, with no `/health`, to be asked.
     pub(crate) fn watched(setting: &Setting, command: &[String]) -> Result<Self> {
         Self::start(
             &under(setting, "off", command),
-            Stdio::null(),
+            Stdio::piped(),
             Stdio::null(),
         )
     }
@@ -139,6 +134,14 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
         .map(str::parse::<f64>);
     let ticks: f64 = ticks.collect::<Result<Vec<_>, _>>()?.iter().sum();
     Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Time that a process's first thread has been running for, in seconds, to the nanosecond.
+pub(crate) fn busy_seconds(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/schedstat");
+    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    let nanos = stat.split_whitespace().next().context("it has a figure")?;
+    Ok(nanos.parse::<f64>()? / 1e9)
 }
 
 /// Resident memory of a process in MiB.

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::room::Room;
 use super::slots::PageSlots;
 use super::{AddressSet, Memory, MemoryError, check_range};
 
@@ -42,6 +43,10 @@ impl Budget {
         pages: 1 << 18,
         together: 4,
     };
+
+    fn is_whole_process(self) -> bool {
+        self == Self::DUMP
+    }
 }
 
 /// A page cache over a source of memory.
@@ -50,8 +55,8 @@ pub(crate) struct PageCache<M> {
     memory: M,
     budget: Budget,
     slots: PageSlots,
-    /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
-    bytes: Vec<u8>,
+    /// The bytes of all slots. Grows to the largest sample and stays.
+    room: Room,
     /// The page in each slot.
     pages: Vec<u64>,
     used_pages: Vec<u64>,
@@ -74,7 +79,7 @@ impl<M: Memory> PageCache<M> {
             memory,
             budget,
             slots: PageSlots::new(),
-            bytes: Vec::new(),
+            room: Room::new(budget.is_whole_process()),
             pages: Vec::new(),
             used_pages: Vec::new(),
             fetch_count: 0,
@@ -163,7 +168,7 @@ impl<M: Memory> PageCache<M> {
     /// Gives the memory of the last sample back.
     pub(crate) fn release(&mut self) {
         self.slots = PageSlots::new();
-        self.bytes = Vec::new();
+        self.room = Room::new(self.budget.is_whole_process());
         self.pages = Vec::new();
         self.generation = next_generation();
     }
@@ -194,8 +199,8 @@ impl<M: Memory> PageCache<M> {
             let start = (at - page) as usize;
             let length = rest.len().min(PAGE_BYTES - start);
             let (part, tail) = rest.split_at_mut(length);
-            let from = self.slot(page)? * PAGE_BYTES + start;
-            part.copy_from_slice(self.bytes.get(from..from + length).unwrap_or(&[]));
+            let bytes = self.page(page)?.get(start..start + length);
+            part.copy_from_slice(bytes.unwrap_or_default());
             at += length as u64;
             rest = tail;
         }
@@ -214,8 +219,8 @@ impl<M: Memory> PageCache<M> {
             if found.is_first_use {
                 self.used_pages.push(page);
             }
-            let from = found.slot * PAGE_BYTES + start;
-            if let Some(bytes) = self.bytes.get(from..).and_then(<[u8]>::first_chunk) {
+            let bytes = self.room.page(found.slot);
+            if let Some(bytes) = bytes.and_then(|bytes| bytes.get(start..)?.first_chunk()) {
                 return Ok(*bytes);
             }
         }
@@ -248,8 +253,7 @@ impl<M: Memory> PageCache<M> {
         if found.is_first_use {
             self.used_pages.push(page);
         }
-        let from = found.slot * PAGE_BYTES + start;
-        let object = self.bytes.get(from..from + length)?;
+        let object = self.room.page(found.slot)?.get(start..start + length)?;
         let mut words = [0; N];
         for (word, offset) in words.iter_mut().zip(offsets) {
             let bytes = object.get(offset as usize..)?.first_chunk()?;
@@ -281,19 +285,20 @@ impl<M: Memory> PageCache<M> {
         Ok(u64::from_le_bytes(self.array(address)?))
     }
 
-    fn slot(&mut self, page: u64) -> Result<usize, MemoryError> {
+    /// A page's bytes, fetched if they are not here.
+    fn page(&mut self, page: u64) -> Result<&[u8; PAGE_BYTES], MemoryError> {
+        let unmapped = MemoryError::Unmapped { address: page };
         let found = match self.slots.use_page(page) {
             Some(found) => found,
             None => {
                 self.load(page)?;
-                let unmapped = MemoryError::Unmapped { address: page };
                 self.slots.use_page(page).ok_or(unmapped)?
             }
         };
         if found.is_first_use {
             self.used_pages.push(page);
         }
-        Ok(found.slot)
+        self.room.page(found.slot).ok_or(unmapped)
     }
 
     fn load(&mut self, page: u64) -> Result<(), MemoryError> {
@@ -329,19 +334,20 @@ impl<M: Memory> PageCache<M> {
 
     /// Reads pages into new slots; returns how many there were before a hole.
     fn fetch(&mut self, pages: &[u64]) -> Result<usize, MemoryError> {
-        let from = self.pages.len() * PAGE_BYTES;
-        let to = from + pages.len() * PAGE_BYTES;
-        if self.bytes.len() < to {
-            self.bytes.resize(to, 0);
-        }
-        let Some(buffer) = self.bytes.get_mut(from..to) else {
-            return Ok(0);
-        };
         self.fetch_count += 1;
-        let filled = self.memory.read_pages(pages, buffer)?.min(pages.len());
-        for page in pages.iter().take(filled) {
-            self.slots.insert(*page, self.pages.len());
-            self.pages.push(*page);
+        let mut filled = 0;
+        while let Some(rest) = pages.get(filled..).filter(|rest| !rest.is_empty()) {
+            let buffer = self.room.piece(self.pages.len(), rest.len());
+            let asked = rest.get(..buffer.len() / PAGE_BYTES).unwrap_or_default();
+            let read = self.memory.read_pages(asked, buffer)?.min(asked.len());
+            for page in asked.iter().take(read) {
+                self.slots.insert(*page, self.pages.len());
+                self.pages.push(*page);
+            }
+            filled += read;
+            if read < asked.len() {
+                break;
+            }
         }
         Ok(filled)
     }
