@@ -14,13 +14,10 @@ use super::PAGE_BYTES;
 /// Pages of a chunk: 16 MiB. Memory of a chunk that was never written to takes none.
 const CHUNK_PAGES: usize = 4096;
 
-/// A page's bytes.
-type Page = [u8; PAGE_BYTES];
-
 /// A row of numbered pages.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    chunks: Vec<Box<[Page]>>,
+    chunks: Vec<Box<[u8]>>,
     of_large_pages: bool,
 }
 
@@ -35,10 +32,11 @@ impl Room {
 
     /// The page with this number, if there is room for it.
     #[inline]
-    pub(super) fn page(&self, number: usize) -> Option<&Page> {
-        self.chunks
-            .get(number / CHUNK_PAGES)?
-            .get(number % CHUNK_PAGES)
+    pub(super) fn page(&self, number: usize) -> Option<&[u8; PAGE_BYTES]> {
+        let chunk = self.chunks.get(number / CHUNK_PAGES)?;
+        chunk
+            .get(number % CHUNK_PAGES * PAGE_BYTES..)?
+            .first_chunk()
     }
 
     /// The bytes from page `first` on, up to `count` pages of them: as many as lie in one piece. Makes room.
@@ -49,14 +47,14 @@ impl Room {
         }
         let to = CHUNK_PAGES.min(from.saturating_add(count));
         let chunk = self.chunks.get_mut(chunk);
-        let pages = chunk.and_then(|chunk| chunk.get_mut(from..to));
-        pages.unwrap_or_default().as_flattened_mut()
+        let bytes = chunk.and_then(|chunk| chunk.get_mut(from * PAGE_BYTES..to * PAGE_BYTES));
+        bytes.unwrap_or_default()
     }
 
-    fn chunk(&self) -> Box<[Page]> {
-        let mut chunk = vec![[0; PAGE_BYTES]; CHUNK_PAGES].into_boxed_slice();
+    fn chunk(&self) -> Box<[u8]> {
+        let mut chunk = vec![0; CHUNK_PAGES * PAGE_BYTES].into_boxed_slice();
         if self.of_large_pages {
-            ask_for_large_pages(chunk.as_flattened_mut());
+            ask_for_large_pages(&mut chunk);
         }
         chunk
     }
