@@ -91,7 +91,10 @@ def own():
         same("service", "child", report["service"])
         same("no other process", {os.getpid()}, {one["pid"] for one in report["detailed_health"]["processes"]})
 
-    ended(in_child(work))
+    pid = in_child(work)
+    until("the child", lambda: pid in processes())
+    ended(pid)
+    until("the child is gone", lambda: pid not in processes())
 
 
 def inside():
