@@ -46,6 +46,9 @@ class Pulse:
         self.library.loopscope_pulse_note_turn(backend() if backend else loop._selector.fileno())
 
 
+if sys.argv[2] == "uvloop" and sys.argv[1] != "late":
+    import uvloop  # noqa: F401
+
 pulse = Pulse()
 facts = {"pid": os.getpid(), "parent": True}
 
@@ -57,7 +60,10 @@ def new_loop():
         return uvloop.new_event_loop()
     if sys.argv[2] == "asyncio":
         return asyncio.new_event_loop()
-    return asyncio.SelectorEventLoop(getattr(selectors, sys.argv[2])())
+    loop = asyncio.SelectorEventLoop(getattr(selectors, sys.argv[2])())
+    # A polled set of one descriptor is taken for a client's; a server's loop has more.
+    loop.add_reader(os.pipe()[0], lambda: None)
+    return loop
 
 
 def run(main):
@@ -93,8 +99,6 @@ def hook(spec=None):
 
 
 def stall():
-    if sys.argv[2] == "uvloop":
-        import uvloop  # noqa: F401
     hook()
     run(block_between_turns())
     hook()
