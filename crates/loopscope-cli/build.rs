@@ -19,11 +19,10 @@ fn main() -> io::Result<()> {
     let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let crates = own.parent().unwrap_or(Path::new(".")).to_path_buf();
     for source in SOURCES {
-        for part in ["src", "Cargo.toml"] {
-            println!(
-                "cargo::rerun-if-changed={}",
-                crates.join(source).join(part).display()
-            );
+        let parts = ["src", "Cargo.toml", "build.rs"].map(|part| crates.join(source).join(part));
+        // What is not there would always count as changed.
+        for part in parts.iter().filter(|part| part.exists()) {
+            println!("cargo::rerun-if-changed={}", part.display());
         }
     }
     let pulse = build(&crates, "loopscope-pulse");
