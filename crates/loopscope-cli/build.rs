@@ -101,7 +101,7 @@ fn list_files(python: &Path, agent: &Path, pulse: &Path) -> io::Result<String> {
         }
     }
     add("package/loopscope/_native.abi3.so", agent);
-    add("package/loopscope/libloopscope_pulse.so", pulse);
+    add("package/loopscope/libloopscope_pulse.so.1", pulse);
     list.push_str("];\n");
     Ok(list)
 }
@@ -112,7 +112,7 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.ends_with("__pycache__") || path.extension().is_some_and(|end| end == "so") {
+        if path.ends_with("__pycache__") || is_object(&path) {
             continue;
         }
         if path.is_dir() {
@@ -123,4 +123,9 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+fn is_object(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".so") || name.contains(".so.")
 }

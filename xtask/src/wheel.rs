@@ -10,7 +10,7 @@ const PACKAGE: &str = "crates/loopscope-python/python/loopscope";
 
 /// The packages that they are built from, and their names in the Python package.
 const OBJECTS: [(&str, &str); 2] = [
-    ("loopscope-pulse", "libloopscope_pulse.so"),
+    ("loopscope-pulse", "libloopscope_pulse.so.1"),
     ("loopscope-monitor", "_monitor.abi3.so"),
 ];
 

@@ -95,7 +95,7 @@ pub(crate) struct Talking {
     child: Child,
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Talking {
@@ -117,7 +117,7 @@ impl Talking {
             child,
             to,
             from: BufReader::new(from),
-            folder,
+            _folder: folder,
         }
     }
 
@@ -142,10 +142,6 @@ impl Talking {
 
     pub(crate) fn tell(&mut self, line: &str) {
         writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -17,7 +17,7 @@ static PACKAGE: LazyLock<TempDir> = LazyLock::new(|| {
     put_sources(&sources, &package);
     let objects = [
         ("_native.abi3.so", PathBuf::from(env!("LOOPSCOPE_AGENT_OBJECT"))),
-        ("libloopscope_pulse.so", PathBuf::from(env!("LOOPSCOPE_PULSE_OBJECT"))),
+        ("libloopscope_pulse.so.1", PathBuf::from(env!("LOOPSCOPE_PULSE_OBJECT"))),
         ("_monitor.abi3.so", monitor()),
     ];
     for (name, object) in objects {
@@ -35,7 +35,7 @@ fn put_sources(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap();
-        if path.extension().is_some_and(|end| end == "so") || name == "__pycache__" {
+        if name.to_string_lossy().contains(".so") || name == "__pycache__" {
             continue;
         }
         symlink(&path, to.join(name)).unwrap();

@@ -9,7 +9,7 @@ from typing import Any, Generator, List, NamedTuple, Optional, Set, Tuple
 from . import _agent, _native
 
 # The object that stamps loops, beside this file.
-_PULSE = "libloopscope_pulse.so"
+_PULSE = "libloopscope_pulse.so.1"
 
 _LISTEN = "LOOPSCOPE_LISTEN"
 _SERVICE = "LOOPSCOPE_SERVICE"

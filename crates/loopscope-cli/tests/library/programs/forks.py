@@ -50,8 +50,8 @@ def ended(pid):
     same("the child", 0, os.waitpid(pid, 0)[1])
 
 
-async def turn_until(pipe):
-    while not pipe.poll():
+async def turn_until(is_over):
+    while not is_over():
         await asyncio.sleep(0.02)
 
 
@@ -62,7 +62,7 @@ def child():
 
     def work():
         same("threads", 1, threads())
-        asyncio.run(turn_until(theirs))
+        asyncio.run(turn_until(theirs.poll))
         # Answered by the parent, whose report has both.
         report = loopscope.report()
         pids = {one["pid"] for one in report["detailed_health"]["processes"]}
@@ -85,8 +85,7 @@ def own():
     def work():
         installed = loopscope.install(service="child", listen="127.0.0.1:0")
         same("problems", (), installed.problems)
-        asyncio.run(asyncio.sleep(0.2))
-        until("a loop", lambda: loops_of(os.getpid()))
+        asyncio.run(turn_until(lambda: loops_of(os.getpid())))
         report = loopscope.report()
         same("service", "child", report["service"])
         same("no other process", {os.getpid()}, {one["pid"] for one in report["detailed_health"]["processes"]})
@@ -108,7 +107,7 @@ def inside():
             # Leaves the loop that it inherited alone.
             asyncio._set_running_loop(None)
             same("threads", 1, threads())
-            asyncio.run(turn_until(theirs))
+            asyncio.run(turn_until(theirs.poll))
 
         pid = in_child(work)
         while not loops_of(pid):

@@ -56,7 +56,7 @@ def anew():
     first = loopscope.install(listen="127.0.0.1:0")
     loopscope.uninstall()
     loopscope.uninstall()
-    same("threads", [], native_threads())
+    until("no thread", lambda: not native_threads())
     with socket.socket() as gone:
         host, port = first.address.split(":")
         check("the port is closed", gone.connect_ex((host, int(port))) != 0)
@@ -186,7 +186,7 @@ def drop_in():
         await loopscope.stop_monitoring()
 
     asyncio.run(main())
-    same("threads", [], native_threads())
+    until("no thread", lambda: not native_threads())
     loopscope.stop_monitoring()
     check("a dict", type(loopscope.get_health_report()) is dict)
 
