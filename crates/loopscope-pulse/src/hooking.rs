@@ -17,7 +17,6 @@ mod objects;
 mod slots;
 
 use std::ffi::CStr;
-use std::ptr::null_mut;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -184,7 +183,7 @@ fn settle_functions() {
 fn look_up(name: &CStr) -> usize {
     // SAFETY: looks a name up among the global symbols.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if found == null_mut() {
+    if found.is_null() {
         // SAFETY: takes nothing. It clears the failure that a missing name left, which is not the program's.
         unsafe { libc::dlerror() };
     }

@@ -6,7 +6,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{null, with_exposed_provenance};
+use std::ptr::with_exposed_provenance;
 use std::slice;
 
 use libc::{dl_iterate_phdr, dl_phdr_info};
@@ -45,7 +45,7 @@ unsafe extern "C" fn show<Visit: FnMut(&Object<'_, Live>)>(
     let visit = unsafe { &mut *visitor.cast::<Visit>() };
     // SAFETY: by contract.
     let info = unsafe { &*info };
-    if info.dlpi_phdr == null() {
+    if info.dlpi_phdr.is_null() {
         return 0;
     }
     // SAFETY: the loader's own headers of a loaded object, whose number it tells.
