@@ -36,8 +36,8 @@ pub(crate) use objects::comes_before;
 /// How many functions the pulse stands in for.
 const FUNCTIONS: usize = interpose::STAND_INS.len() + ending::STAND_INS.len();
 
-/// An address in the agent's object, 0 for none.
-static SPARED: AtomicUsize = AtomicUsize::new(0);
+/// Addresses in the agents' objects, 0 for none.
+static SPARED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
 /// See [`loopscope_recorder::hooking::Hook`].
 ///
@@ -78,7 +78,7 @@ fn hook(spec: Option<&HookSpec>) -> Hooked {
     }
     process::alone(|| {
         if let Some(spec) = spec {
-            SPARED.fetch_max(spec.own.addr(), Relaxed);
+            spare(spec.own.addr());
             // SAFETY: by the contract of the exported function.
             unsafe { process::settle(spec) };
         }
@@ -132,7 +132,13 @@ fn change_all(direction: Direction) -> Hooked {
         if !std::mem::replace(&mut is_read, true) {
             mappings.read();
         }
-        if may_change(object) {
+        if !is_exempt(object) {
+            // An agent's object that was hooked before we were told whose it is, is freed again.
+            let direction = if is_spared(object) {
+                Direction::Out
+            } else {
+                direction
+            };
             changed += change(object, &names, &functions, &mappings, direction);
         }
     });
@@ -143,15 +149,31 @@ fn change_all(direction: Direction) -> Hooked {
     }
 }
 
-fn may_change(object: &Object<'_, Live>) -> bool {
+/// Whether no slot of this object was ever changed, nor will be.
+fn is_exempt(object: &Object<'_, Live>) -> bool {
     // SAFETY: takes a number; what the kernel did not say is 0.
     let loader = unsafe { libc::getauxval(libc::AT_BASE) } as usize;
-    let (spared, c_library) = (SPARED.load(Relaxed), process::c_library());
-    let is_exempt = (loader != 0 && object.base == loader)
-        || (spared != 0 && object.holds(spared))
+    let c_library = process::c_library();
+    (loader != 0 && object.base == loader)
         || (c_library != 0 && object.holds(c_library))
-        || object.holds(loopscope_pulse_hand_over as *const () as usize);
-    !is_exempt
+        || object.holds(loopscope_pulse_hand_over as *const () as usize)
+}
+
+fn is_spared(object: &Object<'_, Live>) -> bool {
+    let mut spared = SPARED.iter().map(|address| address.load(Relaxed));
+    spared.any(|address| address != 0 && object.holds(address))
+}
+
+/// Remembers an address in an agent's object. Of more than there is room for, the last takes the last place.
+fn spare(address: usize) {
+    let is_known = |place: &AtomicUsize| place.load(Relaxed) == address;
+    if address == 0 || SPARED.iter().any(is_known) {
+        return;
+    }
+    let free = SPARED.iter().find(|place| place.load(Relaxed) == 0);
+    if let Some(place) = free.or(SPARED.last()) {
+        place.store(address, Relaxed);
+    }
 }
 
 /// Finds out which functions the program's modules call now: those that come first by name, which need not

@@ -128,14 +128,14 @@ fn whoever_reads_meanwhile_finds_one_function_or_the_other() {
 
 #[test]
 fn mappings_are_read_by_their_access() {
-    let mappings = Mappings::of_text(
-        "1000-2000 r--p 00000000 00:00 0 /lib/a\n\
+    let text = "1000-2000 r--p 00000000 00:00 0 /lib/a\n\
          2000-3000 rw-p 00000000 00:00 0\n\
          4000-5000 r-xp 00000000 00:00 0 /lib/a\n\
          5000-6000 rw-s 00000000 00:00 0 /dev/shm/x\n\
          no mapping at all\n\
-         6000-7000 rw-p 0000",
-    );
+         6000-7000 rw-p 0000";
+    let mut mappings = Mappings::with_room_for(text.into());
+    mappings.parse(text.len());
     let access = |address| mappings.access(address);
     assert_eq!((access(0xfff), access(0x3000)), (None, None));
     assert_eq!(access(0x1fff), Some(Access::Read));
