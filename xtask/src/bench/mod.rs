@@ -8,6 +8,7 @@ mod child;
 mod detection;
 mod dump;
 mod health;
+mod library;
 mod load;
 mod observer;
 mod overhead;
@@ -57,8 +58,9 @@ type Benchmark = fn(&Setting) -> Result<()>;
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
     let setting = prepare(shell, quick)?;
-    let all: [(&str, Benchmark); 5] = [
+    let all: [(&str, Benchmark); 6] = [
         ("overhead", overhead::run),
+        ("library", library::run),
         ("detection", detection::run),
         ("health", health::run),
         ("observer", observer::run),
