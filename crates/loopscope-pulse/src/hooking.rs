@@ -17,8 +17,8 @@ mod objects;
 mod slots;
 
 use std::ffi::CStr;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use loopscope_recorder::handover::SYMBOL;
 use loopscope_recorder::hooking::{HookSpec, Hooked, VERSION};
@@ -28,8 +28,8 @@ use crate::real::StandIn;
 use crate::{ending, interpose, process, thread};
 use elf::Object;
 use mappings::Mappings;
-use objects::{Live, walk};
-use slots::{Direction, Function, change};
+use objects::{Live, additions, walk};
+use slots::{Changes, Direction, Function, change};
 
 pub(crate) use objects::comes_before;
 
@@ -38,6 +38,9 @@ const FUNCTIONS: usize = interpose::STAND_INS.len() + ending::STAND_INS.len();
 
 /// Addresses in the agents' objects, 0 for none.
 static SPARED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// How many objects had ever been loaded when all were found to be hooked; 0 where that is not so.
+static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// See [`loopscope_recorder::hooking::Hook`].
 ///
@@ -85,7 +88,11 @@ fn hook(spec: Option<&HookSpec>) -> Hooked {
         if !process::is_watching() {
             settle_functions();
         }
-        let hooked = change_all(Direction::In);
+        let additions = additions();
+        if additions != 0 && SEEN.load(Relaxed) == additions {
+            return Hooked::Slots(0);
+        }
+        let hooked = change_all(Direction::In, additions);
         if matches!(hooked, Hooked::Slots(_)) {
             process::resume();
         }
@@ -98,7 +105,7 @@ fn unhook() -> Hooked {
         return Hooked::Present;
     }
     process::alone(|| {
-        let unhooked = change_all(Direction::Out);
+        let unhooked = change_all(Direction::Out, 0);
         process::pause();
         unhooked
     })
@@ -116,7 +123,9 @@ fn stand_ins() -> [&'static StandIn; FUNCTIONS] {
     std::array::from_fn(|_| all.next().unwrap_or(&interpose::STAND_INS[0]))
 }
 
-fn change_all(direction: Direction) -> Hooked {
+/// Walks all objects. Where nothing is left to be done, that is so until the loader has loaded one more than
+/// these, of which there are at least as many as `additions` says.
+fn change_all(direction: Direction, additions: u64) -> Hooked {
     let stand_ins = stand_ins();
     let names = stand_ins.map(|one| one.real.name().to_bytes());
     let functions = stand_ins.map(|one| Function {
@@ -126,7 +135,7 @@ fn change_all(direction: Direction) -> Hooked {
     let Some(mut mappings) = Mappings::with_room() else {
         return Hooked::Unsupported;
     };
-    let (mut changed, mut is_read) = (0, false);
+    let (mut all, mut is_read) = (Changes::default(), false);
     let is_whole = walk(|object| {
         // With the loader's lock held: from here on no object comes or goes.
         if !std::mem::replace(&mut is_read, true) {
@@ -139,11 +148,13 @@ fn change_all(direction: Direction) -> Hooked {
             } else {
                 direction
             };
-            changed += change(object, &names, &functions, &mappings, direction);
+            all = all.and(change(object, &names, &functions, &mappings, direction));
         }
     });
+    let is_done = is_whole && !all.is_pending;
+    SEEN.store(if is_done { additions } else { 0 }, Relaxed);
     if is_whole {
-        Hooked::Slots(changed)
+        Hooked::Slots(all.changed)
     } else {
         Hooked::Failed
     }
@@ -173,6 +184,7 @@ fn spare(address: usize) {
     let free = SPARED.iter().find(|place| place.load(Relaxed) == 0);
     if let Some(place) = free.or(SPARED.last()) {
         place.store(address, Relaxed);
+        SEEN.store(0, Relaxed);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::image::{CODE, Image, NAMES, OPEN_SLOT, SEALED_SLOT};
 use crate::mappings::{Access, Mappings};
-use crate::slots::{Direction, Function, change};
+use crate::slots::{Changes, Direction, Function, change};
 
 const POLL: Function = Function {
     own: 0x1110,
@@ -24,6 +24,10 @@ fn mappings() -> Mappings {
 }
 
 fn turn(image: &Image, direction: Direction) -> u32 {
+    turned(image, direction).changed
+}
+
+fn turned(image: &Image, direction: Direction) -> Changes {
     change(&image.object(), &NAMES, &FUNCTIONS, &mappings(), direction)
 }
 
@@ -103,7 +107,21 @@ fn a_function_that_the_process_does_not_have_is_not_stood_in_for() {
         &mappings(),
         Direction::In,
     );
-    assert_eq!((changed, held(&image).1), (1, 0));
+    assert_eq!((changed.changed, held(&image).1), (1, 0));
+}
+
+#[test]
+fn what_may_look_different_next_time_is_told() {
+    let pending = |image: &Image| turned(image, Direction::In).is_pending;
+    let image = loaded();
+    assert!(!pending(&image) && !pending(&image));
+    image.put_word(OPEN_SLOT, 0x3330_0000_3330);
+    assert!(!pending(&image), "somebody else's stays");
+    for unsettled in [0, CODE + 6, image.base + CODE + 6] {
+        image.put_word(OPEN_SLOT, unsettled);
+        assert!(pending(&image), "{unsettled:#x}");
+    }
+    assert!(pending(&Image::new()), "a page that is yet to be sealed");
 }
 
 #[test]
