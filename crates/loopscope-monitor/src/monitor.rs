@@ -170,9 +170,7 @@ fn serve(listen: &str, token: Option<&str>, cell: &Arc<SnapshotCell>) -> Result<
 /// The server's own hints speak of the command line.
 fn refused(error: &ServerError) -> String {
     let next = match error {
-        ServerError::TokenRequired { .. } => {
-            "give `token`, or listen on 127.0.0.1".to_owned()
-        }
+        ServerError::TokenRequired { .. } => "give `token`, or listen on 127.0.0.1".to_owned(),
         ServerError::Bind { listen, source } if source.kind() == io::ErrorKind::AddrInUse => {
             format!(
                 "see who has it with `ss -ltnp 'sport = :{}'`; of several workers one can have it, `:0` \

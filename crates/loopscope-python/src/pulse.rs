@@ -91,7 +91,9 @@ pub(crate) fn hook() -> PyResult<()> {
             "loops cannot be stamped on this machine",
         )),
         Hooked::UnknownSpec => Err(PyRuntimeError::new_err("this pulse is of another version")),
-        Hooked::Failed => Err(PyRuntimeError::new_err("the modules that poll cannot be hooked")),
+        Hooked::Failed => Err(PyRuntimeError::new_err(
+            "the modules that poll cannot be hooked",
+        )),
     }
 }
 

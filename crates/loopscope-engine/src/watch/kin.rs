@@ -118,7 +118,11 @@ mod tests {
 
     #[test]
     fn a_process_descends_from_itself_and_from_its_ancestors() {
-        let parent_of = |pid| [(12, 11), (11, 10), (10, 1)].into_iter().find(|one| one.0 == pid);
+        let parent_of = |pid| {
+            [(12, 11), (11, 10), (10, 1)]
+                .into_iter()
+                .find(|one| one.0 == pid)
+        };
         let descends = |pid, root| descends_by(pid, root, |pid| parent_of(pid).map(|one| one.1));
         assert!(descends(12, 12) && descends(12, 10));
         assert!(!descends(10, 12) && !descends(13, 10));
