@@ -17,9 +17,8 @@ mod objects;
 mod slots;
 
 use std::ffi::CStr;
-use std::ptr::null_mut;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use loopscope_recorder::handover::SYMBOL;
 use loopscope_recorder::hooking::{HookSpec, Hooked, VERSION};
@@ -29,16 +28,19 @@ use crate::real::StandIn;
 use crate::{ending, interpose, process, thread};
 use elf::Object;
 use mappings::Mappings;
-use objects::{Live, walk};
-use slots::{Direction, Function, change};
+use objects::{Live, additions, walk};
+use slots::{Changes, Direction, Function, change};
 
 pub(crate) use objects::comes_before;
 
 /// How many functions the pulse stands in for.
 const FUNCTIONS: usize = interpose::STAND_INS.len() + ending::STAND_INS.len();
 
-/// An address in the agent's object, 0 for none.
-static SPARED: AtomicUsize = AtomicUsize::new(0);
+/// Addresses in the agents' objects, 0 for none.
+static SPARED: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+/// How many objects had ever been loaded when all were found to be hooked; 0 where that is not so.
+static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// See [`loopscope_recorder::hooking::Hook`].
 ///
@@ -79,14 +81,18 @@ fn hook(spec: Option<&HookSpec>) -> Hooked {
     }
     process::alone(|| {
         if let Some(spec) = spec {
-            SPARED.fetch_max(spec.own.addr(), Relaxed);
+            spare(spec.own.addr());
             // SAFETY: by the contract of the exported function.
             unsafe { process::settle(spec) };
         }
         if !process::is_watching() {
             settle_functions();
         }
-        let hooked = change_all(Direction::In);
+        let additions = additions();
+        if additions != 0 && SEEN.load(Relaxed) == additions {
+            return Hooked::Slots(0);
+        }
+        let hooked = change_all(Direction::In, additions);
         if matches!(hooked, Hooked::Slots(_)) {
             process::resume();
         }
@@ -99,7 +105,7 @@ fn unhook() -> Hooked {
         return Hooked::Present;
     }
     process::alone(|| {
-        let unhooked = change_all(Direction::Out);
+        let unhooked = change_all(Direction::Out, 0);
         process::pause();
         unhooked
     })
@@ -117,7 +123,9 @@ fn stand_ins() -> [&'static StandIn; FUNCTIONS] {
     std::array::from_fn(|_| all.next().unwrap_or(&interpose::STAND_INS[0]))
 }
 
-fn change_all(direction: Direction) -> Hooked {
+/// Walks all objects. Where nothing is left to be done, that is so until the loader has loaded one more than
+/// these, of which there are at least as many as `additions` says.
+fn change_all(direction: Direction, additions: u64) -> Hooked {
     let stand_ins = stand_ins();
     let names = stand_ins.map(|one| one.real.name().to_bytes());
     let functions = stand_ins.map(|one| Function {
@@ -127,32 +135,57 @@ fn change_all(direction: Direction) -> Hooked {
     let Some(mut mappings) = Mappings::with_room() else {
         return Hooked::Unsupported;
     };
-    let (mut changed, mut is_read) = (0, false);
+    let (mut all, mut is_read) = (Changes::default(), false);
     let is_whole = walk(|object| {
         // With the loader's lock held: from here on no object comes or goes.
         if !std::mem::replace(&mut is_read, true) {
             mappings.read();
         }
-        if may_change(object) {
-            changed += change(object, &names, &functions, &mappings, direction);
+        if !is_exempt(object) {
+            // An agent's object that was hooked before we were told whose it is, is freed again.
+            let direction = if is_spared(object) {
+                Direction::Out
+            } else {
+                direction
+            };
+            all = all.and(change(object, &names, &functions, &mappings, direction));
         }
     });
+    let is_done = is_whole && !all.is_pending;
+    SEEN.store(if is_done { additions } else { 0 }, Relaxed);
     if is_whole {
-        Hooked::Slots(changed)
+        Hooked::Slots(all.changed)
     } else {
         Hooked::Failed
     }
 }
 
-fn may_change(object: &Object<'_, Live>) -> bool {
+/// Whether no slot of this object was ever changed, nor will be.
+fn is_exempt(object: &Object<'_, Live>) -> bool {
     // SAFETY: takes a number; what the kernel did not say is 0.
     let loader = unsafe { libc::getauxval(libc::AT_BASE) } as usize;
-    let (spared, c_library) = (SPARED.load(Relaxed), process::c_library());
-    let is_exempt = (loader != 0 && object.base == loader)
-        || (spared != 0 && object.holds(spared))
+    let c_library = process::c_library();
+    (loader != 0 && object.base == loader)
         || (c_library != 0 && object.holds(c_library))
-        || object.holds(loopscope_pulse_hand_over as *const () as usize);
-    !is_exempt
+        || object.holds(loopscope_pulse_hand_over as *const () as usize)
+}
+
+fn is_spared(object: &Object<'_, Live>) -> bool {
+    let mut spared = SPARED.iter().map(|address| address.load(Relaxed));
+    spared.any(|address| address != 0 && object.holds(address))
+}
+
+/// Remembers an address in an agent's object. Of more than there is room for, the last takes the last place.
+fn spare(address: usize) {
+    let is_known = |place: &AtomicUsize| place.load(Relaxed) == address;
+    if address == 0 || SPARED.iter().any(is_known) {
+        return;
+    }
+    let free = SPARED.iter().find(|place| place.load(Relaxed) == 0);
+    if let Some(place) = free.or(SPARED.last()) {
+        place.store(address, Relaxed);
+        SEEN.store(0, Relaxed);
+    }
 }
 
 /// Finds out which functions the program's modules call now: those that come first by name, which need not
@@ -184,7 +217,7 @@ fn settle_functions() {
 fn look_up(name: &CStr) -> usize {
     // SAFETY: looks a name up among the global symbols.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if found == null_mut() {
+    if found.is_null() {
         // SAFETY: takes nothing. It clears the failure that a missing name left, which is not the program's.
         unsafe { libc::dlerror() };
     }

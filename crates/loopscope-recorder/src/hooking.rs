@@ -56,7 +56,8 @@ pub struct HookSpec {
     pub service: *const c_char,
     /// The folder to try first for the recording; null: those of the environment. The user's own come last.
     pub folder: *const c_char,
-    /// An address inside the agent's own object, which is never hooked; null: none.
+    /// An address inside an object of the agent's own, which is not hooked, or no longer; null: none. Those of
+    /// earlier calls are remembered, up to four.
     pub own: *const c_void,
 }
 

@@ -17,6 +17,9 @@ struct Cost {
     cpu_micros: Option<f64>,
 }
 
+/// Starts a program that is watched in the way that is to be compared.
+pub(super) type Start = fn(&Setting, &[String]) -> Result<Running>;
+
 /// The three runs of a round.
 struct Round {
     bare: Cost,
@@ -26,14 +29,16 @@ struct Round {
 
 type Measure = fn(&Setting, &mut Running) -> Result<Cost>;
 
-struct Comparison {
+/// A program, and what is measured of it.
+pub(super) struct Comparison {
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
     measure: Measure,
 }
 
-const COMPARISONS: &[Comparison] = &[
+/// The worst case, and servers.
+pub(super) const COMPARISONS: &[Comparison] = &[
     Comparison {
         name: "call_soon ping-pong, asyncio",
         program: "call_soon.py",
@@ -68,17 +73,29 @@ const COMPARISONS: &[Comparison] = &[
 
 /// Runs and prints every comparison.
 pub(crate) fn run(setting: &Setting) -> Result<()> {
+    compare(setting, "overhead", COMPARISONS, Running::watched)
+}
+
+/// Runs and prints these comparisons of one way to be watched.
+pub(super) fn compare(
+    setting: &Setting,
+    title: &str,
+    comparisons: &[Comparison],
+    start: Start,
+) -> Result<()> {
     let rounds = setting.choose(15, 3);
     println!(
-        "overhead: time for one operation, median of {rounds} interleaved rounds [middle half]"
+        "{title}: time for one operation, median of {rounds} interleaved rounds [middle half]"
     );
     println!(
         "{:30} {:>9} {:>9}   {:22} {:22}",
         "", "bare µs", "watched", "watched / bare", "noise: bare / bare"
     );
-    for comparison in COMPARISONS {
+    for comparison in comparisons {
         // One round more, thrown away: the first finds cold caches.
-        let all: Result<Vec<_>> = (0..=rounds).map(|_| round(setting, comparison)).collect();
+        let all: Result<Vec<_>> = (0..=rounds)
+            .map(|_| round(setting, comparison, start))
+            .collect();
         let all = &all?[1..];
         print_row(comparison.name, all, |cost| Some(cost.wall_micros));
         print_row("  its processor time", all, |cost| cost.cpu_micros);
@@ -114,13 +131,13 @@ fn print_row(name: &str, rounds: &[Round], pick: impl Fn(&Cost) -> Option<f64>) 
     );
 }
 
-fn round(setting: &Setting, comparison: &Comparison) -> Result<Round> {
+fn round(setting: &Setting, comparison: &Comparison, start: Start) -> Result<Round> {
     let mut arguments = comparison.arguments.to_vec();
     let seconds = seconds(setting).as_secs_f64().to_string();
     arguments.push(&seconds);
     let command = setting.program(comparison.program, &arguments);
     let bare = (comparison.measure)(setting, &mut Running::bare(&command)?)?;
-    let watched = (comparison.measure)(setting, &mut Running::watched(setting, &command)?)?;
+    let watched = (comparison.measure)(setting, &mut start(setting, &command)?)?;
     let bare_again = (comparison.measure)(setting, &mut Running::bare(&command)?)?;
     Ok(Round {
         bare,

@@ -118,18 +118,39 @@ impl<M: Memory> Object<'_, M> {
             return;
         };
         for table in tables.relocations {
-            for entry in 0..table.bytes / RELOCATION_BYTES {
-                let at = table.start + entry * RELOCATION_BYTES;
-                if let Some(import) = self.import(&tables, names, at) {
+            self.entries(table, |entry| {
+                if let Some(import) = self.import(&tables, names, entry) {
                     found(import);
                 }
-            }
+            });
         }
     }
 
-    fn import(&self, tables: &Tables, names: &[&[u8]], at: usize) -> Option<Import> {
-        let entry: [u8; RELOCATION_BYTES] = self.read(at)?;
-        let (offset, info) = (word(&entry, 0), word(&entry, 8));
+    /// Shows every whole entry of a table of relocations. A large object has a hundred thousand of them, and
+    /// the loader's lock is held: so they are read by the page.
+    fn entries(&self, table: Table, mut show: impl FnMut(&[u8; RELOCATION_BYTES])) {
+        const BLOCK_BYTES: usize = RELOCATION_BYTES * 128;
+        let mut block = [0; BLOCK_BYTES];
+        let whole = table.bytes - table.bytes % RELOCATION_BYTES;
+        for start in (0..whole).step_by(BLOCK_BYTES) {
+            let bytes = BLOCK_BYTES.min(whole - start);
+            let Some(part) = block.get_mut(..bytes) else {
+                return;
+            };
+            if self.read_into(table.start + start, part).is_none() {
+                return;
+            }
+            part.as_chunks().0.iter().for_each(&mut show);
+        }
+    }
+
+    fn import(
+        &self,
+        tables: &Tables,
+        names: &[&[u8]],
+        entry: &[u8; RELOCATION_BYTES],
+    ) -> Option<Import> {
+        let (offset, info) = (word(entry, 0), word(entry, 8));
         let kind = info as u32;
         if kind != R_GLOB_DAT && kind != R_JUMP_SLOT {
             return None;

@@ -41,12 +41,15 @@ impl Mappings {
         File::open("/proc/self/maps")
             .and_then(|mut maps| maps.read_to_end(&mut text))
             .ok()?;
+        Some(Self::with_room_for(text))
+    }
+
+    /// Makes room for as many as a text has, and some more.
+    pub(crate) fn with_room_for(mut text: Vec<u8>) -> Self {
         let lines = text.split(|byte| *byte == b'\n').count() + ROOM_LINES;
         text.resize(text.len() + ROOM_LINES * LINE_BYTES, 0);
-        Some(Self {
-            text,
-            list: Vec::with_capacity(lines),
-        })
+        let list = Vec::with_capacity(lines);
+        Self { text, list }
     }
 
     /// Reads them. Those that find no room stay unknown.
@@ -61,6 +64,11 @@ impl Mappings {
                 _ => break,
             }
         }
+        self.parse(end);
+    }
+
+    /// Takes the list from the first bytes of the text.
+    pub(crate) fn parse(&mut self, end: usize) {
         self.list.clear();
         let whole = self.text.get(..end).unwrap_or_default();
         let mappings = whole.split_inclusive(|byte| *byte == b'\n');
@@ -74,16 +82,6 @@ impl Mappings {
         let after = self.list.partition_point(|one| one.start <= address);
         let mapping = self.list.get(after.checked_sub(1)?)?;
         (address < mapping.end).then_some(mapping.access)
-    }
-
-    /// Those of a text.
-    #[cfg(test)]
-    pub(crate) fn of_text(text: &str) -> Self {
-        let lines = text.as_bytes().split_inclusive(|byte| *byte == b'\n');
-        Self {
-            text: Vec::new(),
-            list: lines.filter_map(Mapping::parse).collect(),
-        }
     }
 }
 

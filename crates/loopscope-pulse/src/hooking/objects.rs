@@ -5,8 +5,9 @@
 )]
 
 use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::{null, with_exposed_provenance};
+use std::ptr::with_exposed_provenance;
 use std::slice;
 
 use libc::{dl_iterate_phdr, dl_phdr_info};
@@ -45,7 +46,7 @@ unsafe extern "C" fn show<Visit: FnMut(&Object<'_, Live>)>(
     let visit = unsafe { &mut *visitor.cast::<Visit>() };
     // SAFETY: by contract.
     let info = unsafe { &*info };
-    if info.dlpi_phdr == null() {
+    if info.dlpi_phdr.is_null() {
         return 0;
     }
     // SAFETY: the loader's own headers of a loaded object, whose number it tells.
@@ -57,6 +58,32 @@ unsafe extern "C" fn show<Visit: FnMut(&Object<'_, Live>)>(
     };
     // Nothing may unwind through the loader.
     c_int::from(catch_unwind(AssertUnwindSafe(|| visit(&object))).is_err())
+}
+
+/// How many objects were ever loaded, 0 where the loader does not tell. It tells after each one that it has
+/// added to its list.
+pub(crate) fn additions() -> u64 {
+    let mut additions = 0u64;
+    // SAFETY: the callback is for a number, which outlives the call.
+    unsafe { dl_iterate_phdr(Some(note_additions), (&raw mut additions).cast()) };
+    additions
+}
+
+/// # Safety
+/// `info` is the loader's, of this many bytes; `additions` is the address of a `u64` that nobody else uses.
+unsafe extern "C" fn note_additions(
+    info: *mut dl_phdr_info,
+    bytes: usize,
+    additions: *mut c_void,
+) -> c_int {
+    if bytes >= offset_of!(dl_phdr_info, dlpi_subs) {
+        // SAFETY: by contract, and the loader's version has the field.
+        let found = unsafe { (*info).dlpi_adds };
+        // SAFETY: by contract.
+        unsafe { *additions.cast::<u64>() = found };
+    }
+    // One is enough.
+    1
 }
 
 /// Whether the object of one address comes before that of another in the loader's list.

@@ -37,31 +37,45 @@ pub(crate) enum Direction {
     Out,
 }
 
-/// Brings the slots of an object in line; returns how many were changed.
+/// What came of an object's slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// How many were changed.
+    pub(crate) changed: u32,
+    /// Whether one of them may look different next time though no object was loaded meanwhile.
+    pub(crate) is_pending: bool,
+}
+
+impl Changes {
+    /// These and those.
+    pub(crate) fn and(self, more: Self) -> Self {
+        Self {
+            changed: self.changed + more.changed,
+            is_pending: self.is_pending || more.is_pending,
+        }
+    }
+}
+
+/// Brings the slots of an object in line.
 pub(crate) fn change<M: Memory>(
     object: &Object<'_, M>,
     names: &[&[u8]],
     functions: &[Function],
     mappings: &Mappings,
     direction: Direction,
-) -> u32 {
-    let mut changed = 0;
+) -> Changes {
+    let mut all = Changes::default();
     object.imports(names, |import| {
-        let function = functions.get(import.name);
-        let is_changed = function.is_some_and(|function| {
-            is_settled(object, mappings, import.slot)
-                .is_some_and(|access| turn(object, &import, *function, direction, access))
-        });
-        changed += u32::from(is_changed);
+        if let Some(function) = functions.get(import.name) {
+            let access = access(object, mappings, import.slot);
+            all = all.and(turn(object, &import, *function, direction, access));
+        }
     });
-    changed
+    all
 }
 
 /// How the slot's page can be accessed, `None` where it must not be touched.
-fn is_settled<M>(object: &Object<'_, M>, mappings: &Mappings, slot: usize) -> Option<Access>
-where
-    M: Memory,
-{
+fn access<M: Memory>(object: &Object<'_, M>, mappings: &Mappings, slot: usize) -> Option<Access> {
     match mappings.access(slot)? {
         Access::Write if object.seals(slot) => None,
         Access::Other => None,
@@ -74,29 +88,36 @@ fn turn<M: Memory>(
     import: &Import,
     function: Function,
     direction: Direction,
-    access: Access,
-) -> bool {
+    access: Option<Access>,
+) -> Changes {
     // SAFETY: an aligned word in a writable segment of a loaded object, which stays loaded while the loader
     // shows it. Everybody accesses it as one word.
     let slot = unsafe { AtomicUsize::from_ptr(with_exposed_provenance_mut(import.slot)) };
-    // Twice: a first call through the slot may put the real address in between.
-    (0..2).any(|_| {
-        let found = slot.load(Acquire);
-        // Before its first call a slot leads back into its own object, where the loader is called.
-        let is_real = || found == function.real || import.is_jump && object.holds_code(found);
-        let wanted = match direction {
-            Direction::In if function.real != 0 && found != function.own && is_real() => {
-                function.own
-            }
-            Direction::Out if found == function.own => function.real,
-            // Somebody else's, or done already.
-            _ => return false,
-        };
-        with_access(import.slot, access, || {
-            slot.compare_exchange(found, wanted, AcqRel, Acquire)
-                .is_ok()
-        })
-    })
+    let found = slot.load(Acquire);
+    // Before its first call a slot leads back into its own object, where the loader is called. That may be
+    // going on just now, in which case its own word is the last.
+    let is_uncalled = import.is_jump && object.holds_code(found);
+    let wanted = match direction {
+        Direction::In if function.real == 0 || found == function.own => return Changes::default(),
+        Direction::In if found == function.real || is_uncalled => function.own,
+        Direction::Out if found == function.own => function.real,
+        // Somebody else's, unless it is a place in its own object that the loader has yet to move.
+        _ => {
+            let moved = object.base.wrapping_add(found);
+            let is_pending = object.base != 0 && object.holds(moved);
+            return Changes {
+                changed: 0,
+                is_pending,
+            };
+        }
+    };
+    let exchange = || slot.compare_exchange(found, wanted, AcqRel, Acquire);
+    let is_changed =
+        access.is_some_and(|access| with_access(import.slot, access, || exchange().is_ok()));
+    Changes {
+        changed: is_changed.into(),
+        is_pending: !is_changed || is_uncalled,
+    }
 }
 
 /// Writes to a page. False also where the kernel will not have it.

@@ -163,10 +163,8 @@ impl Image {
     pub(crate) fn seal(&self) {
         let page = with_exposed_provenance_mut(self.base + DYNAMIC);
         // SAFETY: a page of the mapping.
-        assert_eq!(
-            unsafe { libc::mprotect(page, PAGE_BYTES, libc::PROT_READ) },
-            0
-        );
+        let sealed = unsafe { libc::mprotect(page, PAGE_BYTES, libc::PROT_READ) };
+        assert_eq!(sealed, 0);
     }
 }
 

@@ -111,7 +111,7 @@ proptest! {
         }
         for import in imports(&image) {
             let offset = import.slot - image.base;
-            prop_assert!((DYNAMIC..DYNAMIC + 0x2000).contains(&offset) && offset % 8 == 0);
+            prop_assert!((DYNAMIC..DYNAMIC + 0x2000).contains(&offset) && offset.is_multiple_of(8));
             prop_assert!(import.name < NAMES.len());
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::image::{CODE, Image, NAMES, OPEN_SLOT, SEALED_SLOT};
 use crate::mappings::{Access, Mappings};
-use crate::slots::{Direction, Function, change};
+use crate::slots::{Changes, Direction, Function, change};
 
 const POLL: Function = Function {
     own: 0x1110,
@@ -24,6 +24,10 @@ fn mappings() -> Mappings {
 }
 
 fn turn(image: &Image, direction: Direction) -> u32 {
+    turned(image, direction).changed
+}
+
+fn turned(image: &Image, direction: Direction) -> Changes {
     change(&image.object(), &NAMES, &FUNCTIONS, &mappings(), direction)
 }
 
@@ -103,7 +107,21 @@ fn a_function_that_the_process_does_not_have_is_not_stood_in_for() {
         &mappings(),
         Direction::In,
     );
-    assert_eq!((changed, held(&image).1), (1, 0));
+    assert_eq!((changed.changed, held(&image).1), (1, 0));
+}
+
+#[test]
+fn what_may_look_different_next_time_is_told() {
+    let pending = |image: &Image| turned(image, Direction::In).is_pending;
+    let image = loaded();
+    assert!(!pending(&image) && !pending(&image));
+    image.put_word(OPEN_SLOT, 0x3330_0000_3330);
+    assert!(!pending(&image), "somebody else's stays");
+    for unsettled in [0, CODE + 6, image.base + CODE + 6] {
+        image.put_word(OPEN_SLOT, unsettled);
+        assert!(pending(&image), "{unsettled:#x}");
+    }
+    assert!(pending(&Image::new()), "a page that is yet to be sealed");
 }
 
 #[test]
@@ -128,14 +146,14 @@ fn whoever_reads_meanwhile_finds_one_function_or_the_other() {
 
 #[test]
 fn mappings_are_read_by_their_access() {
-    let mappings = Mappings::of_text(
-        "1000-2000 r--p 00000000 00:00 0 /lib/a\n\
+    let text = "1000-2000 r--p 00000000 00:00 0 /lib/a\n\
          2000-3000 rw-p 00000000 00:00 0\n\
          4000-5000 r-xp 00000000 00:00 0 /lib/a\n\
          5000-6000 rw-s 00000000 00:00 0 /dev/shm/x\n\
          no mapping at all\n\
-         6000-7000 rw-p 0000",
-    );
+         6000-7000 rw-p 0000";
+    let mut mappings = Mappings::with_room_for(text.into());
+    mappings.parse(text.len());
     let access = |address| mappings.access(address);
     assert_eq!((access(0xfff), access(0x3000)), (None, None));
     assert_eq!(access(0x1fff), Some(Access::Read));

@@ -9,7 +9,9 @@ import ctypes
 import json
 import os
 import selectors
+import shutil
 import sys
+import tempfile
 import threading
 import time
 
@@ -221,6 +223,7 @@ def threads():
         run(turn())
 
     workers = [threading.Thread(target=work) for _ in range(4)]
+    workers.append(threading.Thread(target=load_and_unload, args=[is_over]))
     for worker in workers:
         worker.start()
     for _ in range(200):
@@ -231,6 +234,21 @@ def threads():
     for worker in workers:
         worker.join()
     run(block_between_turns())
+
+
+def load_and_unload(is_over):
+    """Objects with slots of their own come and go, each at an address where another one was."""
+    import _ctypes
+
+    sources = [sys.modules.get(name) for name in ("select", "_socket", "uvloop.loop")]
+    sources = [getattr(module, "__file__", None) for module in sources]
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [shutil.copy(source, folder) for source in sources if source]
+        while not is_over.is_set():
+            for copy in copies:
+                _ctypes.dlclose(_ctypes.dlopen(copy, os.RTLD_NOW))
+                facts["loaded"] = facts.get("loaded", 0) + 1
+            time.sleep(0.0001)
 
 
 def again():
