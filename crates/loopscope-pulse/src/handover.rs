@@ -14,7 +14,7 @@ static HANDOVER: OnceLock<Handover> = OnceLock::new();
 
 /// Looked up by agents, see [`loopscope_recorder::handover::SYMBOL`].
 #[unsafe(no_mangle)]
-extern "C" fn loopscope_pulse_hand_over() -> *const Handover {
+pub(crate) extern "C" fn loopscope_pulse_hand_over() -> *const Handover {
     HANDOVER.get_or_init(|| Handover {
         version: VERSION,
         epoch: process::epoch_word(),

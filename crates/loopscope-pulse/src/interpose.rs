@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_void};
 use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use loopscope_recorder::layout::PollKind;
 
-use crate::real::Real;
+use crate::real::{Real, StandIn};
 use crate::thread::{enter, enter_set, poll_key};
 
 type EpollWait = unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int) -> c_int;
@@ -61,17 +61,44 @@ static PPOLL_CHECKED: Real = Real::new(c"__ppoll_chk");
 static SELECT: Real = Real::new(c"select");
 static PSELECT: Real = Real::new(c"pselect");
 
-/// Every function that this module calls.
-pub(crate) static REAL: [&Real; 9] = [
-    &EPOLL_WAIT,
-    &EPOLL_PWAIT,
-    &EPOLL_PWAIT2,
-    &POLL,
-    &POLL_CHECKED,
-    &PPOLL,
-    &PPOLL_CHECKED,
-    &SELECT,
-    &PSELECT,
+/// Every function of this module.
+pub(crate) static STAND_INS: [StandIn; 9] = [
+    StandIn {
+        real: &EPOLL_WAIT,
+        own: || epoll_wait as EpollWait as usize,
+    },
+    StandIn {
+        real: &EPOLL_PWAIT,
+        own: || epoll_pwait as EpollPwait as usize,
+    },
+    StandIn {
+        real: &EPOLL_PWAIT2,
+        own: || epoll_pwait2 as EpollPwait2 as usize,
+    },
+    StandIn {
+        real: &POLL,
+        own: || poll as Poll as usize,
+    },
+    StandIn {
+        real: &POLL_CHECKED,
+        own: || __poll_chk as PollChecked as usize,
+    },
+    StandIn {
+        real: &PPOLL,
+        own: || ppoll as Ppoll as usize,
+    },
+    StandIn {
+        real: &PPOLL_CHECKED,
+        own: || __ppoll_chk as PpollChecked as usize,
+    },
+    StandIn {
+        real: &SELECT,
+        own: || select as Select as usize,
+    },
+    StandIn {
+        real: &PSELECT,
+        own: || pselect as Pselect as usize,
+    },
 ];
 
 /// What a call returns whose real function the C library does not have.

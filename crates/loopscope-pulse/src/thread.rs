@@ -1,11 +1,14 @@
 //! One thread's loop: which poll is its own, and the stamping of it.
 //!
 //! A thread that polls an epoll set is taken for a loop from its first poll on; other sets must be polled
-//! again and again. What is no loop the observer passes over. While a thread has a loop, another set polled on that thread is work inside the loop (a database driver that
-//! waits for its socket, a synchronous client in a handler) and leaves no mark, unless it goes on for so
-//! long without the loop that it has taken the loop's place.
+//! again and again. What is no loop the observer passes over. While a thread has a loop, another set polled
+//! on that thread is work inside the loop (a database driver that waits for its socket, a synchronous client
+//! in a handler) and leaves no mark, unless it goes on for so long without the loop that it has taken the
+//! loop's place.
 
 use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::PollKind;
@@ -30,6 +33,11 @@ const EPOLL_HOLDS_NANOS: u64 = 60_000_000_000;
 /// is called by the function that polls; a loop that comes after another stands about where that stood.
 const HANDLER_DEPTH_BYTES: usize = 512;
 
+/// A bit for each epoll descriptor, by its lower bits, that any thread ever polled. Most descriptors that are
+/// closed are none, and then this thread's state need not be touched: where this object was loaded late, its
+/// first touch allocates, which a signal handler or a bare child may not.
+static POLLED: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+
 thread_local! {
     // No destructor and a constant start: reading it allocates nothing and cannot fail.
     static WATCH: ThreadWatch = const { ThreadWatch::new() };
@@ -37,8 +45,8 @@ thread_local! {
 }
 
 struct ThreadWatch {
-    /// The process state that `writer` belongs to; another one means that this is a forked child.
-    epoch: Cell<u64>,
+    /// What [`process::watch`] said when this was noted; another value means that none of it holds any more.
+    watch: Cell<u64>,
     /// The poll key of this thread's loop, 0 for none.
     key: Cell<u64>,
     writer: Cell<Option<LoopWriter>>,
@@ -62,23 +70,24 @@ impl Drop for EndWithThread {
 pub(crate) struct Turn {
     writer: Option<LoopWriter>,
     entered_nanos: u64,
-    /// The process that entered.
-    epoch: u64,
+    /// What [`process::watch`] said then.
+    watch: u64,
 }
 
 impl Turn {
     const UNSEEN: Self = Self {
         writer: None,
         entered_nanos: 0,
-        epoch: 0,
+        watch: 0,
     };
 
     /// The poll returned. Where a signal's handler forked during the poll it does so twice, and the
-    /// second time in a child that must not write.
+    /// second time in a child that must not write. Nor must a thread whose poll is no longer hooked: it
+    /// would seem to be busy for ever.
     #[inline]
     pub(crate) fn leave(self) {
         if let Some(writer) = self.writer
-            && self.epoch == process::epoch()
+            && self.watch == process::watch()
         {
             writer.leave_poll(self.entered_nanos, monotonic_nanos());
         }
@@ -99,12 +108,12 @@ const fn is_epoll(key: u64) -> bool {
 #[inline]
 pub(crate) fn enter(key: u64, waits: bool) -> Turn {
     WATCH.with(|watch| {
-        if watch.key.get() != key || watch.epoch.get() != process::epoch() {
+        if watch.key.get() != key || watch.watch.get() != process::watch() {
             return watch.enter_other(key, waits);
         }
         watch.other_polls.set(0);
         match watch.writer.get() {
-            Some(writer) => stamp(writer, watch.epoch.get(), waits),
+            Some(writer) => stamp(writer, watch.watch.get(), waits),
             None => Turn::UNSEEN,
         }
     })
@@ -120,6 +129,10 @@ pub(crate) fn enter_set(key: Option<u64>, waits: bool) -> Turn {
 /// over. A set that is made anew for each wait, as drivers do, never becomes a loop.
 #[inline]
 pub(crate) fn forget_epoll(fd: i32) {
+    let (word, bit) = polled_bit(fd as u32);
+    if word.load(Relaxed) & bit == 0 {
+        return;
+    }
     WATCH.with(|watch| {
         let key = poll_key(PollKind::Epoll, fd as u32);
         if watch.key.get() == key {
@@ -130,6 +143,26 @@ pub(crate) fn forget_epoll(fd: i32) {
     });
 }
 
+/// The calling thread is in the middle of a turn of the loop that polls this epoll descriptor.
+pub(crate) fn note_turn(epoll: i32) {
+    if epoll >= 0 {
+        WATCH.with(|watch| watch.take_up(poll_key(PollKind::Epoll, epoll as u32)));
+    }
+}
+
+fn note_polled(key: u64) {
+    if is_epoll(key) {
+        let (word, bit) = polled_bit(key as u32);
+        word.fetch_or(bit, Relaxed);
+    }
+}
+
+#[inline]
+fn polled_bit(fd: u32) -> (&'static AtomicU64, u64) {
+    let place = fd as usize % (POLLED.len() * 64);
+    (&POLLED[place / 64], 1 << (place % 64))
+}
+
 /// About where in its stack the caller is; the stack grows downwards.
 #[inline(never)]
 fn stack_position() -> usize {
@@ -138,21 +171,21 @@ fn stack_position() -> usize {
 }
 
 #[inline]
-fn stamp(writer: LoopWriter, epoch: u64, waits: bool) -> Turn {
+fn stamp(writer: LoopWriter, watch: u64, waits: bool) -> Turn {
     let now = monotonic_nanos();
     writer.enter_poll(now, waits);
     let writer = if waits { Some(writer) } else { None };
     Turn {
         writer,
         entered_nanos: now,
-        epoch,
+        watch,
     }
 }
 
 impl ThreadWatch {
     const fn new() -> Self {
         Self {
-            epoch: Cell::new(0),
+            watch: Cell::new(0),
             key: Cell::new(0),
             writer: Cell::new(None),
             position: Cell::new(0),
@@ -168,7 +201,11 @@ impl ThreadWatch {
     }
 
     fn consider(&self, key: u64, waits: bool) -> Turn {
-        self.follow(process::epoch());
+        if !process::is_watching() {
+            return Turn::UNSEEN;
+        }
+        note_polled(key);
+        self.follow(process::watch());
         let polls = if self.other_key.replace(key) == key {
             self.other_polls.get().saturating_add(1)
         } else {
@@ -180,19 +217,35 @@ impl ThreadWatch {
             return Turn::UNSEEN;
         }
         // Only a real loop makes a recording: most programs never have one.
-        let epoch = process::epoch_or_begin();
-        if epoch == 0 {
+        self.replace_loop(key, waits, position)
+    }
+
+    /// The thread's loop is in the middle of a turn. Where in the stack it polls is not known; whatever
+    /// polls meanwhile does so deeper.
+    fn take_up(&self, key: u64) {
+        self.follow(process::watch());
+        if process::is_watching() && self.key.get() != key {
+            note_polled(key);
+            // A poll that cannot wait leaves the loop busy.
+            self.replace_loop(key, false, usize::MAX);
+        }
+    }
+
+    fn replace_loop(&self, key: u64, waits: bool, position: usize) -> Turn {
+        let watch = process::watch_or_begin();
+        if watch == 0 {
             return Turn::UNSEEN;
         }
         self.end_loop();
-        self.epoch.set(epoch);
+        self.watch.set(watch);
         self.position.set(position);
         self.begin_loop(key, waits)
     }
 
-    /// Drops what was inherited over a fork: the writer is the parent's and must not be touched.
-    fn follow(&self, epoch: u64) {
-        if self.epoch.replace(epoch) != epoch {
+    /// Drops what was inherited over a fork, where the writer is the parent's and must not be touched, or
+    /// what was known before an unwatched time.
+    fn follow(&self, watch: u64) {
+        if self.watch.replace(watch) != watch {
             self.writer.set(None);
             self.key.set(0);
             self.other_key.set(0);
@@ -231,14 +284,14 @@ impl ThreadWatch {
         // the observer sees to it.
         let _ = END_WITH_THREAD.try_with(|_| ());
         writer.map_or(Turn::UNSEEN, |writer| {
-            stamp(writer, self.epoch.get(), waits)
+            stamp(writer, self.watch.get(), waits)
         })
     }
 
     #[cold]
     fn forget(&self) {
         // A child that shares our memory until it calls `exec` closes descriptors of its own, not ours.
-        if self.epoch.get() == process::epoch() && process::is_this_process() {
+        if self.watch.get() == process::watch() && process::is_this_process() {
             self.end_loop();
             self.key.set(0);
             self.other_key.set(0);
@@ -247,7 +300,7 @@ impl ThreadWatch {
 
     fn end_loop(&self) {
         let writer = self.writer.take();
-        if let Some(writer) = writer.filter(|_| self.epoch.get() == process::epoch()) {
+        if let Some(writer) = writer.filter(|_| self.watch.get() == process::watch()) {
             writer.end();
         }
     }

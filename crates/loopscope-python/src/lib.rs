@@ -17,6 +17,7 @@ mod frames;
 mod gil;
 mod hash;
 mod process;
+mod pulse;
 mod slots;
 mod symbols;
 mod tasks;
@@ -48,6 +49,10 @@ mod _native {
     use crate::collector::collector_callback;
     #[pymodule_export]
     use crate::executors::ExecutorSite;
+    #[pymodule_export]
+    use crate::pulse::{hook, load_pulse, note_turn, refusal, unhook};
+    #[pymodule_export(name = "VERSION")]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
 
     use super::*;
 

@@ -202,13 +202,33 @@ pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
 /// Deletes recordings of dead processes that are older than `age`. What cannot be read or deleted stays:
 /// it may belong to a program that is just starting.
 pub fn prune(folder: &RuntimeFolder, age: Duration) {
+    delete_old(folder, age, |_| true);
+}
+
+/// Deletes recordings of processes that ended in order, at least `age` after anything was written there.
+/// Nobody has a use for them; where no supervisor waits for the end, they stay behind.
+pub fn prune_ended(folder: &RuntimeFolder, age: Duration) {
+    let has_ended = |reader: &mut RecordingReader| {
+        let counters = reader.read_loops().map(|(counters, _)| counters);
+        counters.is_ok_and(|counters| counters.ended_nanos.is_some())
+    };
+    delete_old(folder, age, has_ended);
+}
+
+/// Deletes recordings of dead processes that are older than `age` and of which this is true.
+fn delete_old(
+    folder: &RuntimeFolder,
+    age: Duration,
+    may_go: impl Fn(&mut RecordingReader) -> bool,
+) {
     for path in recordings_in(folder.path()) {
         let is_old = fs::metadata(&path)
             .and_then(|found| found.modified())
             .is_ok_and(|modified| modified.elapsed().is_ok_and(|passed| passed > age));
         let is_dead = || {
-            RecordingReader::open(&path)
-                .is_ok_and(|reader| reader.description().liveness() == Liveness::Dead)
+            RecordingReader::open(&path).is_ok_and(|mut reader| {
+                reader.description().liveness() == Liveness::Dead && may_go(&mut reader)
+            })
         };
         if is_old && is_dead() {
             let _ = fs::remove_file(&path);

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod environment;
 pub mod folder;
 pub mod handover;
+pub mod hooking;
 pub mod identity;
 pub mod layout;
 mod mapping;

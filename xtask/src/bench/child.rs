@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -45,6 +45,19 @@ impl Running {
         // Findings keep coming; nobody reading them would fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(running)
+    }
+
+    /// Starts a Python program that watches itself, by the package in this folder; `words` are those of
+    /// `bench/installed.py`.
+    pub(crate) fn installed(command: &[String], package: &Path, words: &[&str]) -> Result<Self> {
+        let (python, program) = command.split_first().context("a command is not empty")?;
+        let wrapper = crate::root().join("bench/installed.py");
+        let path = format!("PYTHONPATH={}", package.display());
+        let mut installed = vec!["env".into(), path, python.clone()];
+        installed.push(wrapper.display().to_string());
+        installed.extend(words.iter().map(|word| (*word).to_owned()));
+        installed.extend_from_slice(program);
+        Self::start(&installed, Stdio::piped(), Stdio::null())
     }
 
     fn start(command: &[String], stdin: Stdio, stderr: Stdio) -> Result<Self> {

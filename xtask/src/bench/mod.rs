@@ -8,6 +8,7 @@ mod child;
 mod detection;
 mod dump;
 mod health;
+mod library;
 mod load;
 mod observer;
 mod overhead;
@@ -54,18 +55,24 @@ impl Setting {
 
 type Benchmark = fn(&Setting) -> Result<()>;
 
+/// Every benchmark, and whether it needs the built program.
+const ALL: [(&str, Benchmark, bool); 6] = [
+    ("overhead", overhead::run, true),
+    ("library", library::run, false),
+    ("detection", detection::run, true),
+    ("health", health::run, true),
+    ("observer", observer::run, true),
+    ("dump", dump::run, true),
+];
+
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
+    let wanted: Vec<_> = ALL.iter().filter(|one| one.0.contains(only)).collect();
+    if wanted.iter().any(|(.., needs_program)| *needs_program) {
+        cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
+    }
     let setting = prepare(shell, quick)?;
-    let all: [(&str, Benchmark); 5] = [
-        ("overhead", overhead::run),
-        ("detection", detection::run),
-        ("health", health::run),
-        ("observer", observer::run),
-        ("dump", dump::run),
-    ];
-    let wanted = all.iter().filter(|(name, _)| name.contains(only));
-    let outcome = wanted.map(|(name, benchmark)| {
+    let outcome = wanted.into_iter().map(|(name, benchmark, _)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
         Ok(())
@@ -77,7 +84,6 @@ pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
 }
 
 fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
-    cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     let pythons = venv::prepare(shell)?;
     let python = pythons
         .last()

@@ -25,6 +25,9 @@ struct Cost {
     cpu_micros: Option<f64>,
 }
 
+/// Starts a program that is watched in the way that is to be compared.
+pub(super) type Start = fn(&Setting, &[String]) -> Result<Running>;
+
 /// One slice of each process.
 struct Round {
     bare: Cost,
@@ -40,7 +43,8 @@ struct Ratios {
     noise: f64,
 }
 
-struct Comparison {
+/// A program, and what is measured of it.
+pub(super) struct Comparison {
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
@@ -56,7 +60,8 @@ enum Work {
     Answers(&'static [u8]),
 }
 
-const COMPARISONS: &[Comparison] = &[
+/// The worst case, and servers.
+pub(super) const COMPARISONS: &[Comparison] = &[
     Comparison {
         name: "call_soon ping-pong, asyncio",
         program: "call_soon.py",
@@ -91,19 +96,29 @@ const COMPARISONS: &[Comparison] = &[
 
 /// Runs and prints every comparison.
 pub(crate) fn run(setting: &Setting) -> Result<()> {
+    compare(setting, "overhead", COMPARISONS, Running::watched)
+}
+
+/// Runs and prints these comparisons of one way to be watched.
+pub(super) fn compare(
+    setting: &Setting,
+    title: &str,
+    comparisons: &[Comparison],
+    start: Start,
+) -> Result<()> {
     let generations = setting.choose(8, 3);
     let slices = setting.choose(40, 20);
     println!(
-        "overhead: time for one operation; median and middle half of {generations} times three processes, \
+        "{title}: time for one operation; median and middle half of {generations} times three processes, \
          each the median of {slices} slices"
     );
     println!(
         "{:30} {:>9} {:>9}   {:22} {:22}",
         "", "bare µs", "watched", "watched / bare", "noise: bare / bare"
     );
-    for comparison in COMPARISONS {
+    for comparison in comparisons {
         let all: Result<Vec<_>> = (0..generations)
-            .map(|_| generation(setting, comparison, slices))
+            .map(|_| generation(setting, comparison, start, slices))
             .collect();
         let all = all?;
         print_row(comparison.name, &all, |cost| Some(cost.wall_micros));
@@ -150,11 +165,16 @@ fn ratios(rounds: &[Round], pick: &impl Fn(&Cost) -> Option<f64>) -> Option<Rati
 }
 
 /// Three processes, and what each slice cost them. The order goes round, so that none always follows another.
-fn generation(setting: &Setting, comparison: &Comparison, slices: usize) -> Result<Vec<Round>> {
+fn generation(
+    setting: &Setting,
+    comparison: &Comparison,
+    start: Start,
+    slices: usize,
+) -> Result<Vec<Round>> {
     let command = setting.program(comparison.program, comparison.arguments);
     let mut workers = [
         Worker::start(Running::asked(&command)?, comparison.work)?,
-        Worker::start(Running::watched(setting, &command)?, comparison.work)?,
+        Worker::start(start(setting, &command)?, comparison.work)?,
         Worker::start(Running::asked(&command)?, comparison.work)?,
     ];
     // A few more, thrown away: the first find cold caches.

@@ -31,7 +31,7 @@ use loopscope_inspect::kernel;
 use loopscope_recorder::folder::{readable_folders, recordings_in};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
-pub use observer::{Observer, ObserverOptions, Outcome, Publish};
+pub use observer::{Observer, ObserverOptions, Outcome, Publish, nothing_seen};
 pub use unwatched::PulseObject;
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
@@ -66,6 +66,18 @@ pub struct WatchOptions {
     pub stall_threshold: Nanos,
     /// The pulse that the processes of the run are started with; `None` where they are not.
     pub pulse: Option<PulseObject>,
+    /// Whose recordings are watched.
+    pub scope: Scope,
+}
+
+/// Whose recordings are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of every process of the run.
+    Run,
+    /// Those of the main process and of its descendants: of a forked process that watches itself, the run
+    /// is its parent's and its siblings' too.
+    Descendants,
 }
 
 /// Watches the processes of a run.
@@ -187,7 +199,7 @@ impl Watcher {
             let info = ProcessInfo {
                 name: found.map_or_else(|| self.options.main_name.clone(), |facts| facts.name),
                 runtime: ProcessRuntime::Native,
-                parent_pid: std::process::id(),
+                parent_pid: kernel::parent_pid(self.main.pid).unwrap_or(0),
                 started: now,
                 uninspectable: None,
             };
@@ -248,10 +260,20 @@ impl Watcher {
     /// A recording of this run; `None` for any other.
     fn open(&self, path: &Path, now: Nanos) -> Result<Option<WatchedProcess>, ReadError> {
         let reader = RecordingReader::open(path)?;
-        if reader.description().run_id != self.options.run_id {
+        if reader.description().run_id != self.options.run_id || !self.is_in_scope(&reader) {
             return Ok(None);
         }
         WatchedProcess::open(reader, self.schedule, &self.desk, now).map(Some)
+    }
+
+    fn is_in_scope(&self, reader: &RecordingReader) -> bool {
+        let process = || reader.description().process_here();
+        match self.options.scope {
+            Scope::Run => true,
+            Scope::Descendants => {
+                process().is_some_and(|process| kin::descends(process.pid, self.main.pid))
+            }
+        }
     }
 
     /// Told once: a file that vanished again is none of our business, too many open files are.

@@ -48,6 +48,22 @@ pub trait Publish: Send {
     fn snapshot(&mut self, report: Report, probes: Probes);
 }
 
+/// What can be said of a service before anything was seen of it.
+pub fn nothing_seen(service: String, version: &str) -> (Report, Probes) {
+    let (engine, now) = beginning(Config::default(), service, version);
+    (engine.report(now), engine.probes(now))
+}
+
+/// An engine that begins now.
+fn beginning(config: Config, service: String, version: &str) -> (Engine, Nanos) {
+    let now = Nanos(monotonic_nanos());
+    let anchor = WallAnchor {
+        monotonic: now,
+        unix_nanos: unix_nanos() as i64,
+    };
+    (Engine::new(config, service, version, anchor, now), now)
+}
+
 /// What a run comes to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -130,18 +146,7 @@ struct Observing {
 
 impl Observing {
     fn new(options: ObserverOptions) -> Self {
-        let now = Nanos(monotonic_nanos());
-        let anchor = WallAnchor {
-            monotonic: now,
-            unix_nanos: unix_nanos() as i64,
-        };
-        let engine = Engine::new(
-            options.config,
-            options.service,
-            options.version,
-            anchor,
-            now,
-        );
+        let (engine, now) = beginning(options.config, options.service, options.version);
         let mut observing = Self {
             watcher: Watcher::new(options.watch),
             engine,

@@ -24,6 +24,7 @@ def begin() -> None:
     """
     if not _native.begin():
         return
+    _hook()
     _once("calls", _native.watch_calls)
     _once("the collector", _watch_collector)
     threads = _imported("concurrent.futures.thread", "ThreadPoolExecutor")
@@ -42,6 +43,14 @@ def begin() -> None:
         library = _imported(name, has)
         if library is not None and not _is_untracked(switch):
             _once(name, functools.partial(_watch_library, library, ours))
+
+
+def _hook() -> None:
+    """Stamps the loops of whatever was loaded since. Does nothing where the pulse was preloaded."""
+    try:
+        _native.hook()
+    except Exception:
+        _native.count_fault()
 
 
 def _imported(name: str, has: str) -> Optional[ModuleType]:
@@ -137,7 +146,11 @@ def _steps(implementation: Any, loop: _Loop) -> Tuple[Any, Any, Any]:
         await future
 
     running = implementation._get_running_loop()
+    stepped = None
     if sys.version_info >= (3, 14):
+        # The thread has one loop and one task, and may be in the middle of both.
+        if running is not None:
+            stepped = implementation._swap_current_task(running, None)
         implementation._set_running_loop(loop)
     try:
         future = implementation.Future(loop=loop)
@@ -153,6 +166,8 @@ def _steps(implementation: Any, loop: _Loop) -> Tuple[Any, Any, Any]:
     finally:
         if sys.version_info >= (3, 14):
             implementation._set_running_loop(running)
+            if running is not None:
+                implementation._swap_current_task(running, stepped)
     return coroutine, step, wake
 
 

@@ -1,16 +1,22 @@
 """The part of the agent that is written in Rust."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Final, final
 
 __all__ = [
+    "VERSION",
     "CallSite",
     "ExecutorSite",
     "RunningCall",
     "begin",
     "collector_callback",
     "count_fault",
+    "hook",
+    "load_pulse",
+    "note_turn",
     "quicken_registry",
+    "refusal",
+    "unhook",
     "watch_calls",
     "watch_collector",
     "watch_executors",
@@ -18,7 +24,16 @@ __all__ = [
     "watch_tasks",
 ]
 
+VERSION: Final[str]
+
 def begin() -> bool: ...
+def load_pulse(
+    path: str, run_id: int, service: str, stall_threshold_nanos: int, own: int
+) -> None: ...
+def hook() -> None: ...
+def unhook() -> None: ...
+def note_turn(descriptor: int) -> None: ...
+def refusal() -> str | None: ...
 def watch_tasks(
     task: type[Any],
     step: object,
