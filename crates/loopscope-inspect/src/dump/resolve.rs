@@ -281,12 +281,9 @@ impl<'walked> Resolver<'walked> {
                 ChainFrame::Python(raw) => {
                     frames.extend(self.frames(std::iter::once(raw), problem));
                 }
-                ChainFrame::Cython { function, module } => frames.push(Frame {
-                    file: Arc::clone(module),
-                    line: 0,
-                    function: Arc::clone(function),
-                    is_coroutine: true,
-                }),
+                ChainFrame::Cython { function, module } => {
+                    frames.push(Frame::compiled(function, module));
+                }
             }
         }
         frames
@@ -375,6 +372,7 @@ impl<'walked> Resolver<'walked> {
             Through::Shield => "shield",
             Through::WaitAll | Through::WaitAny => "wait",
             Through::WaitFor => "wait_for",
+            Through::AsCompleted => "as_completed",
             Through::TaskGroup => "TaskGroup",
             Through::Chain => "run_coroutine_threadsafe",
             Through::Other | Through::Stated => return None,
