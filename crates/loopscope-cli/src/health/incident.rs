@@ -19,8 +19,10 @@ pub(crate) fn lines(incident: &Incident, layout: &Layout) -> String {
     if let Some(chain) = incident.task.as_ref().and_then(await_chain) {
         lines.push_str(&layout.item("     via  ", &chain));
     }
-    for waiting in incident.task.iter().flat_map(nearest) {
-        lines.push_str(&layout.item("     for  ", &waits(waiting)));
+    let waits: Vec<String> = incident.task.iter().flat_map(nearest).map(wait).collect();
+    if !waits.is_empty() {
+        let waits = waits.iter().map(String::as_str);
+        lines.push_str(&layout.pieces("     for  ", " ← ", waits));
     }
     if let Some(fix) = fix(incident) {
         lines.push_str(&layout.item("     fix  ", fix));
@@ -89,12 +91,12 @@ fn nearest(task: &Task) -> impl Iterator<Item = &Awaiting> {
     task.awaited_by.iter().filter(is_first).take(MAX_AWAITING)
 }
 
-/// `task order-7, at app.py:52 in order`, by the application's own line where there is one.
-fn waits(waiting: &Awaiting) -> String {
+/// `order-7 at app.py:52 in order`, by the application's own line where there is one.
+fn wait(waiting: &Awaiting) -> String {
     let own = waiting.await_chain.iter().rev().find(|at| at.in_app);
     let at = own.or(waiting.await_chain.last());
-    let at = at.map_or_else(String::new, |at| format!(", at {}", place(at)));
-    format!("task {}{at}", waiting.name)
+    let at = at.map_or_else(String::new, |at| format!(" at {}", place(at)));
+    format!("{}{at}", waiting.name)
 }
 
 /// The replacement for the call, or else the first thing to do.
