@@ -74,21 +74,6 @@ fn a_process_that_is_not_python_is_shown_as_the_kernel_knows_it() {
     assert_eq!((report.native_threads.len(), report.reading), (1, None));
 }
 
-#[test]
-fn pypy_is_shown_as_the_kernel_knows_it() {
-    let program = "import time; print('ready', flush=True); time.sleep(3600)";
-    let mut command = Command::new("pypy3");
-    command.args(["-c", program]);
-    if Command::new("pypy3").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: pypy3 is not installed");
-        return;
-    }
-    let target = Target::ready(command);
-    let ran = run(&[&target.pid()]);
-    ran.refused(69, "not CPython", "CPython");
-    assert!(ran.stdout.contains("Threads\n"), "{ran:?}");
-}
-
 /// Root runs the command as nobody on a service of its own; others try the first process of the system.
 #[test]
 fn a_refused_permission_names_the_next_command() {
