@@ -14,8 +14,8 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{Frame, Gil, RunState, ThreadState},
-    report::{Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    observation::{AwaitingTask, Frame, Gil, RunState, ThreadState},
+    report::{self, Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
 
@@ -362,8 +362,14 @@ fn report_frame(frame: &Frame) -> ReportFrame {
 
 fn task_ref(look: &Look) -> Option<TaskRef> {
     let task = look.task.as_ref()?;
+    let awaiting = |task: &AwaitingTask| report::AwaitingTask {
+        name: task.name.to_string(),
+        level: task.level,
+        await_chain: report_frames(&task.await_chain),
+    };
     Some(TaskRef {
         name: task.name.to_string(),
         await_chain: report_frames(&task.await_chain),
+        awaited_by: task.awaited_by.iter().map(awaiting).collect(),
     })
 }

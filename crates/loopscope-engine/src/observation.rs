@@ -380,6 +380,20 @@ pub struct TaskInfo {
     pub address: u64,
     /// From the task's first coroutine to the innermost one.
     pub await_chain: Vec<Frame>,
+    /// The tasks that wait for it, those that wait for these, and so on, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited_by: Vec<AwaitingTask>,
+}
+
+/// A task that waits for another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitingTask {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many waits it is away: 1 where it waits for the task that the loop is running.
+    pub level: u32,
+    /// From its first coroutine to the one that waits.
+    pub await_chain: Vec<Frame>,
 }
 
 /// Who holds the interpreter's lock.

@@ -3,6 +3,7 @@
 //! One schema for every surface; `schema/report.schema.json` is generated from these types. Fields are
 //! only ever added; `schema_version` says when.
 
+mod task;
 mod work;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use task::{AwaitingTask, TaskRef};
 pub use work::{
     CallHealth, DatabaseHealth, ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth,
     TaskSiteHealth, TasksHealth,
@@ -435,15 +437,6 @@ pub struct ReportFrame {
     pub function: String,
     /// Whether it is the application's own code.
     pub in_app: bool,
-}
-
-/// The task of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TaskRef {
-    /// Its name.
-    pub name: String,
-    /// From the task's first coroutine to the innermost one.
-    pub await_chain: Vec<ReportFrame>,
 }
 
 /// A callback's share of an overloaded loop's time.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use loopscope_engine::{
     ChangeKind, Config, Engine,
     observation::{
-        Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime,
-        Observation, ProcessInfo, ProcessKey, ProcessRuntime, Resources, RunState, Sample,
-        TaskInfo, ThreadState,
+        AwaitingTask, Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading,
+        LoopRuntime, Observation, ProcessInfo, ProcessKey, ProcessRuntime, Resources, RunState,
+        Sample, TaskInfo, ThreadState,
     },
     report::{Incident, IncidentKind, Report},
     time::{Nanos, WallAnchor},
@@ -93,9 +93,20 @@ fn thread() -> impl Strategy<Value = ThreadState> {
 }
 
 fn task() -> impl Strategy<Value = TaskInfo> {
-    (0..3_u64, vec(frame(), 0..2)).prop_map(|(address, await_chain)| TaskInfo {
-        name: "Task".into(),
-        address,
+    (0..3_u64, vec(frame(), 0..2), vec(awaiting(), 0..2)).prop_map(
+        |(address, await_chain, awaited_by)| TaskInfo {
+            name: "Task".into(),
+            address,
+            await_chain,
+            awaited_by,
+        },
+    )
+}
+
+fn awaiting() -> impl Strategy<Value = AwaitingTask> {
+    (1..3_u32, vec(frame(), 0..2)).prop_map(|(level, await_chain)| AwaitingTask {
+        name: "Waiting".into(),
+        level,
         await_chain,
     })
 }

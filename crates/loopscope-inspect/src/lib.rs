@@ -45,5 +45,5 @@ pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
 pub use memory::{MemoryError, read_memory};
-pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
+pub use sample::{AwaitingTask, CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 pub use source::{CalledName, SourceLines};

@@ -5,6 +5,8 @@
 //! repeated a few times. What is essential (frames, running loop) must be readable; the rest is left out where it is
 //! not. Works on any memory, so that it can be tried on made-up ones.
 
+mod awaiting;
+
 use std::collections::HashMap;
 
 use crate::asyncio::QueueOffsets;
@@ -196,7 +198,7 @@ impl<M: Memory + Clone> Sampler<M> {
         let mut torn = !self.holds_still(&stance, &stance_pages)?;
         let fetches = self.reader.pages.fetch_count();
         let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
-        let sample = ThreadSample {
+        let mut sample = ThreadSample {
             is_python_thread: true,
             running_loop: self.loop_object(&stance)?,
             task: self.task(&stance, &frames, parts)?,
@@ -206,6 +208,9 @@ impl<M: Memory + Clone> Sampler<M> {
             frames,
             ..nothing_seen()
         };
+        if let Some(task) = &mut sample.task {
+            task.awaited_by = self.awaited_by(task.address)?;
+        }
         // Where all came from the bytes that were fetched before the check, the check covers it.
         if !torn && self.reader.pages.fetch_count() != fetches {
             torn = !self.holds_still(&stance, &stance_pages)?;
@@ -289,6 +294,7 @@ impl<M: Memory + Clone> Sampler<M> {
             address,
             name,
             await_chain,
+            awaited_by: Vec::new(),
         }))
     }
 

@@ -18,7 +18,7 @@ use loopscope_recorder::clock::unix_nanos;
 use loopscope_recorder::environment;
 use loopscope_server::{Publisher, Server, SnapshotCell, Token};
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setrlimit, wait};
+use rustix::process::{Pid, Resource, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
 
 use super::agent_files;
 use super::equip::Equipment;
@@ -297,11 +297,12 @@ fn not_started(args: &RunArgs, error: &io::Error) -> ExitCode {
     })
 }
 
-/// Waits for the target. As the first process of a container we also collect orphans on the way.
+/// Waits for the target's end. As the first process of a container we also collect orphans on the way. A
+/// target that stands still, by job control or for a dump, has not ended.
 fn wait_for(target: Pid) -> Option<ExitStatus> {
     loop {
         match wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == target => {
+            Ok(Some((pid, status))) if pid == target && has_ended(status) => {
                 return Some(ExitStatus::from_raw(status.as_raw()));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -311,6 +312,10 @@ fn wait_for(target: Pid) -> Option<ExitStatus> {
             }
         }
     }
+}
+
+fn has_ended(status: WaitStatus) -> bool {
+    status.exited() || status.signaled()
 }
 
 fn ending_of(status: Option<ExitStatus>) -> Ending {

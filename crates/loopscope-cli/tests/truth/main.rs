@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod truth_awaited;
 mod truth_fork;
 mod truth_healthy;
 mod truth_node;

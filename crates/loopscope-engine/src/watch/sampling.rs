@@ -10,7 +10,7 @@ use loopscope_inspect::{
 
 use super::drivers;
 use crate::observation::{
-    Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
+    AwaitingTask, Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
 };
 
 /// Reads threads of one process.
@@ -100,6 +100,7 @@ impl Sampler {
             name: task.name.unwrap_or_default().into(),
             address: task.address,
             await_chain: self.frames(task.await_chain),
+            awaited_by: task.awaited_by.into_iter().map(awaiting).collect(),
         });
         let gil = match found.gil {
             GilHolder::Own => Gil::Own,
@@ -147,6 +148,22 @@ impl Sampler {
             .filter(|call| !call.is_awaited)
             .map(|call| call.name)
             .collect()
+    }
+}
+
+/// What a task calls that waits is no matter: it blocks nothing.
+fn awaiting(task: loopscope_inspect::AwaitingTask) -> AwaitingTask {
+    let frame = |found: PythonFrame| Frame {
+        file: found.file,
+        line: found.line,
+        function: found.function,
+        is_coroutine: found.is_coroutine,
+        calls: Vec::new(),
+    };
+    AwaitingTask {
+        name: task.name.unwrap_or_default().into(),
+        level: task.level,
+        await_chain: task.await_chain.into_iter().map(frame).collect(),
     }
 }
 

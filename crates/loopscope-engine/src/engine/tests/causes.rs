@@ -1,11 +1,13 @@
 //! Which cause, which line, which shares.
 
 use crate::{
-    observation::{Fact, Frame, Gil, LoopKey, LoopRuntime, RunState, Sample, ThreadState},
+    observation::{
+        Fact, Frame, Gil, LoopKey, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
+    },
     report::{Incident, StallCause},
     syscalls::FUTEX,
     testing::{
-        APP, Bench, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
+        APP, Bench, awaiting, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
         sleeping_in_handler, task,
     },
     time::Nanos,
@@ -239,6 +241,24 @@ fn the_task_and_its_await_chain_are_shown() {
     };
     let shown = stalled_with(vec![look; 3]).task.unwrap();
     assert_eq!((&*shown.name, shown.await_chain.len()), ("fetch-7", 1));
+}
+
+#[test]
+fn the_tasks_that_wait_for_it_are_shown_and_do_not_tell_faults_apart() {
+    let look = Sample {
+        task: Some(TaskInfo {
+            awaited_by: vec![awaiting("order", 1, 61), awaiting("main", 2, 80)],
+            ..task("fetch-7", 1)
+        }),
+        ..sleeping_in_handler()
+    };
+    let awaited = stalled_with(vec![look; 3]);
+    let alone = stalled_with(vec![sleeping_in_handler(); 3]);
+    assert_eq!(awaited.fingerprint, alone.fingerprint);
+    let shown = awaited.task.unwrap().awaited_by;
+    let places = shown.iter().map(|task| (&*task.name, task.level));
+    assert_eq!(places.collect::<Vec<_>>(), [("order", 1), ("main", 2)]);
+    assert_eq!(shown[1].waits_at().unwrap().line, 80);
 }
 
 #[test]
