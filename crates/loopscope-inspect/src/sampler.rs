@@ -6,6 +6,7 @@
 //! not. Works on any memory, so that it can be tried on made-up ones.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::asyncio::QueueOffsets;
 use crate::codes::CodeCache;
@@ -202,6 +203,7 @@ impl<M: Memory + Clone> Sampler<M> {
             task: self.task(&stance, &frames, parts)?,
             callback_position: stance.callback_position,
             gil: self.gil(Some(&thread), threads, parts)?,
+            gil_memory: self.gil_memory(&thread, parts)?,
             thread_name: parts.take(self.reader.thread_name(&thread))?,
             frames,
             ..nothing_seen()
@@ -314,6 +316,15 @@ impl<M: Memory + Clone> Sampler<M> {
         }
     }
 
+    fn gil_memory(
+        &mut self,
+        thread: &PythonThread,
+        parts: &mut OptionalParts,
+    ) -> ReadResult<Option<Range<u64>>> {
+        let memory = self.reader.gil_memory(self.runtime, thread.interpreter);
+        parts.take(memory.map(Some))
+    }
+
     fn other_holder(
         &mut self,
         holder: &PythonThread,
@@ -371,6 +382,7 @@ fn nothing_seen() -> ThreadSample {
         task: None,
         callback_position: None,
         gil: GilHolder::Unknown,
+        gil_memory: None,
         thread_name: None,
         torn: false,
     }
