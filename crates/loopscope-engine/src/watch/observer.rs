@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
 
+use super::arrivals::Arrivals;
 use super::{WatchOptions, Watcher};
 use crate::change::{Change, Probes};
 use crate::config::Config;
@@ -60,10 +61,13 @@ pub struct Outcome {
 /// A running observer. Dropping it ends its thread.
 pub struct Observer {
     commands: Option<Sender<Command>>,
+    /// Tells what appears in the folder; it has a sender too.
+    arrivals: Option<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
 enum Command {
+    Arrived,
     ShuttingDown,
     Finish(Ending, Sender<Outcome>),
 }
@@ -75,6 +79,12 @@ impl Observer {
     /// When the thread cannot be created.
     pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
         let (commands, receiver) = channel();
+        let arrived = commands.clone();
+        let tell = move || {
+            // Fails only when the observer's thread has ended.
+            let _ = arrived.send(Command::Arrived);
+        };
+        let arrivals = Arrivals::watch(&options.watch.folder, tell);
         let work = move || {
             // Where we may (root), ahead of what starves the target: a late observer sees less. It needs
             // well under a hundredth of a core.
@@ -86,6 +96,7 @@ impl Observer {
             .spawn(work)?;
         Ok(Self {
             commands: Some(commands),
+            arrivals,
             thread: Some(thread),
         })
     }
@@ -113,6 +124,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
+        self.arrivals = None;
         self.commands = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -201,6 +213,7 @@ impl Observing {
     fn obey(&mut self, command: Command) {
         let now = Nanos(monotonic_nanos());
         match command {
+            Command::Arrived => self.watcher.arrived(now),
             Command::ShuttingDown => {
                 self.take(
                     vec![Observation {

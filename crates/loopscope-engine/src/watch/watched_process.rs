@@ -310,7 +310,7 @@ impl WatchedProcess {
         let mut around = Surroundings {
             runtime: *runtime,
             schedule: self.schedule,
-            sampler,
+            sampler: sampler.as_mut(),
             thread_here: &|thread_id| {
                 if is_foreign {
                     identity::thread_seen_from_here(pid, thread_id)
