@@ -440,6 +440,18 @@ fn a_thread_that_starts_slowly_while_the_lock_is_free_is_no_wait_for_it() {
 }
 
 #[test]
+fn one_look_at_a_thread_that_is_being_started_gets_no_advice_on_an_event() {
+    let mut bench = Bench::new();
+    bench.look(120, 0, in_threading(STARTING, 60, false));
+    let advice = bench.only(120).advice;
+    assert_eq!(advice.replacement, None);
+    assert!(
+        advice.steps[0].contains("turn of the interpreter"),
+        "{advice:?}"
+    );
+}
+
+#[test]
 fn an_event_of_the_program_is_waited_for_whoever_computes_meanwhile() {
     let wait: &[&str] = &["Condition.wait", "Event.wait"];
     let looks = (60..66).map(|line| in_threading(wait, line, false));
