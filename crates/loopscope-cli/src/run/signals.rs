@@ -16,11 +16,13 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getsid, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::signal as number;
+use signal_hook::flag;
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
 use signal_hook::low_level::emulate_default_handler;
@@ -52,6 +54,16 @@ const ENDING: [i32; 4] = [
 
 /// From the kernel these stop a program in the background that uses its terminal.
 const STOPPING: [i32; 2] = [number::SIGTTIN, number::SIGTTOU];
+
+/// Lets the kernel keep how children ended. Where we were started to ignore that, as by a parent that wants
+/// to hear of no child, it keeps nothing, and the target's exit code would be lost. The target then starts
+/// with the default, the one thing that it would find otherwise without us.
+pub(crate) fn keep_endings() -> io::Result<()> {
+    if ignored_by("self") & bit(number::SIGCHLD) == 0 {
+        return Ok(());
+    }
+    flag::register(number::SIGCHLD, Arc::default()).map(drop)
+}
 
 /// Signals heard since the listening began.
 pub(crate) struct Heard {
