@@ -193,13 +193,17 @@ fn is_users(path: &Path) -> bool {
 
 /// The recordings in a folder, as paths. A folder that is gone has none.
 pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths
-        .filter(|path| path.extension().is_some_and(|end| end == EXTENSION))
-        .collect()
+    list_recordings(folder).unwrap_or_default()
+}
+
+/// The same, for who wants to know why there are none.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list_recordings(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let is_recording = |path: &PathBuf| path.extension().is_some_and(|end| end == EXTENSION);
+    Ok(paths.filter(is_recording).collect())
 }
 
 /// Deletes recordings of dead processes that are older than `age`. What cannot be read or deleted stays:

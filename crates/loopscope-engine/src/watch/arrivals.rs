@@ -12,6 +12,8 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::observer::go_ahead;
+
 /// Watches a folder on a thread of its own. Dropping it ends that thread.
 pub(super) struct Arrivals {
     /// Closed to end the thread.
@@ -27,6 +29,7 @@ impl Arrivals {
         inotify::add_watch(&events, folder, appears).ok()?;
         let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC).ok()?;
         let work = move || {
+            go_ahead();
             while wait(&events, &stopped) {
                 tell();
             }

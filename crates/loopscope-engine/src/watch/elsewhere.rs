@@ -5,6 +5,7 @@
 //! second, whether anything changed in them: one system call each, as long as nothing did.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +48,7 @@ impl Elsewhere {
         let changed = self.places.iter_mut().filter_map(|place| place.news(now));
         let found: Vec<PathBuf> = changed.flat_map(|place| users_folders(&place)).collect();
         for path in found {
-            if self.folders.iter().all(|known| known.path != path) {
+            if is_open_to_us(&path) && self.folders.iter().all(|known| known.path != path) {
                 self.folders.push(Known::new(&path));
             }
         }
@@ -55,6 +56,12 @@ impl Elsewhere {
         let folders = self.folders.iter_mut();
         folders.filter_map(|folder| folder.news(now)).collect()
     }
+}
+
+/// Only root is let into the folders of others.
+fn is_open_to_us(folder: &Path) -> bool {
+    let refused = fs::read_dir(folder).err();
+    refused.is_none_or(|error| error.kind() != ErrorKind::PermissionDenied)
 }
 
 impl Known {

@@ -30,7 +30,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loopscope_inspect::kernel;
-use loopscope_recorder::folder::{readable_folders, recordings_in};
+use loopscope_recorder::folder::{list_recordings, readable_folders};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
 pub use observer::{Observer, ObserverOptions, Outcome, Publish};
@@ -267,7 +267,11 @@ impl Watcher {
     }
 
     fn search(&mut self, folder: &Path, now: Nanos, facts: &mut Vec<Fact>) {
-        for path in recordings_in(folder) {
+        let found = list_recordings(folder).unwrap_or_else(|error| {
+            self.leave_out(folder.to_path_buf(), &error, facts);
+            Vec::new()
+        });
+        for path in found {
             if self.processes.contains_key(&path) || self.passed_over.contains(&path) {
                 continue;
             }
@@ -382,3 +386,6 @@ impl Watcher {
         due.max(now.plus(Nanos::from_millis(1)))
     }
 }
+
+#[cfg(test)]
+mod tests;

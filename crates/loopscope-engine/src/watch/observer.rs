@@ -58,6 +58,12 @@ pub struct Outcome {
     pub left_behind: Vec<PathBuf>,
 }
 
+/// Where we may (root), puts the calling thread ahead of what starves the target: a late observer sees less.
+/// It needs well under a hundredth of a core.
+pub(super) fn go_ahead() {
+    let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+}
+
 /// A running observer. Dropping it ends its thread.
 pub struct Observer {
     commands: Option<Sender<Command>>,
@@ -86,9 +92,7 @@ impl Observer {
         };
         let arrivals = Arrivals::watch(&options.watch.folder, tell);
         let work = move || {
-            // Where we may (root), ahead of what starves the target: a late observer sees less. It needs
-            // well under a hundredth of a core.
-            let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+            go_ahead();
             Observing::new(options).run(&receiver);
         };
         let thread = thread::Builder::new()

@@ -179,10 +179,12 @@ impl WatchedLoop {
     ///
     /// Of one that began before the loop was announced nobody can say whether the program was inside its
     /// loop, unless a look was taken of it: a program that starts works on its own between turns. Of what
-    /// merely polls in a Python process only a look ever tells.
+    /// merely polls in a Python process, and of what polls without an epoll set that ends with its loop, only
+    /// a look ever tells.
     fn can_vouch_for(&self, started: Nanos) -> bool {
         let is_known = self.announced.is_some_and(|announced| started >= announced);
-        self.looked_at == Some(started) || (is_known && !self.is_bare)
+        let speaks_for_itself = !self.is_bare && self.kind == Some(PollKind::Epoll);
+        self.looked_at == Some(started) || (is_known && speaks_for_itself)
     }
 
     /// The thread that it runs on, as it is known here.

@@ -179,3 +179,22 @@ fn a_set_that_is_selected_may_have_been_another_loops_before() {
     let facts = bench.read(2_000, &[state], &[stall(0, 0, 900, 1_300)]);
     assert_eq!(told(&facts), ["Asyncio seen"]);
 }
+
+#[test]
+fn what_a_set_that_is_selected_did_is_told_only_where_a_look_found_its_loop() {
+    let mut bench = Bench::new(ProcessRuntime::Python);
+    bench.run_loop(Some(LoopRuntime::Asyncio));
+    let select = |state| LoopState {
+        kind: Some(PollKind::Select),
+        ..state
+    };
+    assert_eq!(
+        told(&bench.read(100, &[select(idle(0, 0))], &[])),
+        ["Asyncio seen"]
+    );
+    let ring = [stall(0, 0, 150, 320)];
+    assert_eq!(
+        told(&bench.read(330, &[select(idle(0, 0))], &ring)),
+        [""; 0]
+    );
+}
