@@ -124,6 +124,16 @@ impl Bench {
         states: &[LoopState],
         stalls: &[StallEvent],
     ) -> Vec<Fact> {
+        self.read_slowly((now, now), states, stalls)
+    }
+
+    /// The same where the observer itself was stopped between the beginning of its look and what it saw.
+    pub(super) fn read_slowly(
+        &mut self,
+        (now, clock): (u64, u64),
+        states: &[LoopState],
+        stalls: &[StallEvent],
+    ) -> Vec<Fact> {
         let mut facts = Vec::new();
         let busy_since = |place| {
             let mut found = states.iter();
@@ -136,6 +146,7 @@ impl Bench {
             sampler: &mut self.view,
             thread_here: &Some,
             reread: &mut { busy_since },
+            clock: &|| millis(clock),
             is_current: &mut || true,
         };
         let now = millis(now);

@@ -84,6 +84,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) thread_here: &'a dyn Fn(u32) -> Option<u32>,
     /// Reads a loop's busy period anew, to see that it did not change during the look.
     pub(super) reread: &'a mut dyn FnMut(Place) -> Option<Nanos>,
+    /// The time at this instant. The observer itself may have been stopped since it began to look.
+    pub(super) clock: &'a dyn Fn() -> Nanos,
     /// Whether the program that wrote the recording still runs in the process.
     pub(super) is_current: &'a mut dyn FnMut() -> bool,
 }
@@ -238,7 +240,8 @@ impl WatchedLoop {
         if runtime == LoopRuntime::Poll || self.is_doubtful(runtime, around.runtime) {
             return;
         }
-        self.announce(state, runtime, nature.as_ref(), around.runtime, now, out);
+        let looked = (around.clock)();
+        self.announce(state, runtime, nature.as_ref(), around.runtime, looked, out);
         self.judge_past(nature.as_ref(), out);
     }
 
@@ -249,7 +252,7 @@ impl WatchedLoop {
         runtime: LoopRuntime,
         nature: Option<&LoopNature>,
         process: ProcessRuntime,
-        now: Nanos,
+        looked: Nanos,
         out: &mut Vec<Fact>,
     ) {
         let info = LoopInfo {
@@ -259,7 +262,7 @@ impl WatchedLoop {
         };
         if self.info.as_ref() != Some(&info) {
             self.info = Some(info.clone());
-            self.announced.get_or_insert(now);
+            self.announced.get_or_insert(looked);
             self.is_bare = is_bare(runtime, process);
             out.push(Fact::LoopSeen {
                 key: self.key,

@@ -159,6 +159,18 @@ fn what_a_program_did_while_it_set_itself_up_is_not_told_afterwards() {
 }
 
 #[test]
+fn what_happened_while_the_observer_was_stopped_in_the_middle_of_a_look_was_not_seen() {
+    let ring = [stall(0, 0, 900, 1_300)];
+    let seen = |begun| {
+        let mut bench = Bench::new(ProcessRuntime::Python);
+        bench.run_loop(Some(LoopRuntime::Asyncio));
+        told(&bench.read_slowly((begun, 1_310), &[idle(0, 0)], &ring))
+    };
+    assert_eq!(seen(890), ["Asyncio seen"]);
+    assert_eq!(seen(1_310), ["Asyncio seen"]);
+}
+
+#[test]
 fn what_polls_without_a_loop_in_a_python_process_is_never_blamed_for_what_nobody_saw() {
     let mut bench = Bench::new(ProcessRuntime::Python);
     bench.run_loop(None);
