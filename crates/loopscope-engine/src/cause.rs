@@ -58,7 +58,7 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
         return gc_pause(case);
     }
     let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
-    if let Some(holder) = lock::holder(looks, case.from, case.config.single_callback_share) {
+    if let Some(holder) = lock::holder(case) {
         return lock_wait(&holder, looks);
     }
     match callbacks::dominant_run(&framed, case.from, case.config.single_callback_share) {

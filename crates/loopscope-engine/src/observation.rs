@@ -422,6 +422,9 @@ pub struct ThreadState {
     pub run_state: RunState,
     /// The number of the system call that it is in, `None` while it runs user code or cannot be told.
     pub syscall: Option<u32>,
+    /// Whether it is known to sleep until it gets the interpreter's lock.
+    #[serde(default)]
+    pub awaits_gil: bool,
     /// Time on a processor since the thread's start (`schedstat`).
     pub cpu_nanos: u64,
     /// Time spent ready to run without a processor since the thread's start (`schedstat`).

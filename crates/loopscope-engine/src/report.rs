@@ -152,9 +152,10 @@ pub struct LoopHealth {
     pub iterations: u64,
     /// Seconds spent busy since the loop began, the running period included.
     pub busy_total_seconds: f64,
-    /// Seconds spent waiting in the poll since the loop began.
+    /// Seconds spent waiting in the poll since the loop began, the running wait included.
     pub idle_total_seconds: f64,
-    /// Busy time over all time, between 0 and 1; absent before the first turn.
+    /// Busy time over all time since the loop began, what it does now included, between 0 and 1; absent before
+    /// the first turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub utilization: Option<f64>,
     /// Stalls since the loop began, finished and running.

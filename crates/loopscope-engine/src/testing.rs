@@ -57,6 +57,7 @@ pub(crate) fn running() -> ThreadState {
     ThreadState {
         run_state: RunState::Runnable,
         syscall: None,
+        awaits_gil: false,
         cpu_nanos: 0,
         runqueue_nanos: 0,
     }

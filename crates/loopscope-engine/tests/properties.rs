@@ -82,10 +82,18 @@ fn thread() -> impl Strategy<Value = ThreadState> {
         RunState::Unknown,
     ]);
     let syscall = option::of(prop::sample::select(vec![0, 7, 98, 202, 230, 9_999]));
-    (run_state, syscall, any::<u64>(), any::<u64>()).prop_map(
-        |(run_state, syscall, cpu_nanos, runqueue_nanos)| ThreadState {
+    let kernel = (
+        run_state,
+        syscall,
+        any::<bool>(),
+        any::<u64>(),
+        any::<u64>(),
+    );
+    kernel.prop_map(
+        |(run_state, syscall, awaits_gil, cpu_nanos, runqueue_nanos)| ThreadState {
             run_state,
             syscall,
+            awaits_gil,
             cpu_nanos,
             runqueue_nanos,
         },

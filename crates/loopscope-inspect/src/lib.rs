@@ -35,6 +35,8 @@ mod threads;
 #[cfg(test)]
 #[path = "../tests/common/pythons.rs"]
 mod pythons;
+#[cfg(test)]
+mod running;
 
 pub use dump::{
     Dump, DumpMode, DumpedLoop, DumpedTask, DumpedThread, LayoutSource, LoopIndex, LoopState,

@@ -3,6 +3,7 @@
 //! The last step of the flow: [`crate::Inspector::sample_thread`] returns these and nothing else.
 //! They say where a thread stood and carry no judgement about it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One look at one thread.
@@ -24,6 +25,9 @@ pub struct ThreadSample {
     pub callback_position: Option<u64>,
     /// Who holds the interpreter's lock.
     pub gil: GilHolder,
+    /// The memory that this lock lies in: a thread that sleeps on a futex in there waits for it. `None` where
+    /// that could not be read, and for threads that the interpreter does not know.
+    pub gil_memory: Option<Range<u64>>,
     /// The name of the `threading.Thread`, such as `MainThread`.
     pub thread_name: Option<String>,
     /// The thread moved on during the look and did not hold still in any retry: the parts may belong

@@ -8,6 +8,7 @@
 mod awaiting;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::asyncio::QueueOffsets;
 use crate::codes::CodeCache;
@@ -204,6 +205,7 @@ impl<M: Memory + Clone> Sampler<M> {
             task: self.task(&stance, &frames, parts)?,
             callback_position: stance.callback_position,
             gil: self.gil(Some(&thread), threads, parts)?,
+            gil_memory: self.gil_memory(&thread, parts)?,
             thread_name: parts.take(self.reader.thread_name(&thread))?,
             frames,
             ..nothing_seen()
@@ -320,6 +322,15 @@ impl<M: Memory + Clone> Sampler<M> {
         }
     }
 
+    fn gil_memory(
+        &mut self,
+        thread: &PythonThread,
+        parts: &mut OptionalParts,
+    ) -> ReadResult<Option<Range<u64>>> {
+        let memory = self.reader.gil_memory(self.runtime, thread.interpreter);
+        parts.take(memory.map(Some))
+    }
+
     fn other_holder(
         &mut self,
         holder: &PythonThread,
@@ -377,6 +388,7 @@ fn nothing_seen() -> ThreadSample {
         task: None,
         callback_position: None,
         gil: GilHolder::Unknown,
+        gil_memory: None,
         thread_name: None,
         torn: false,
     }

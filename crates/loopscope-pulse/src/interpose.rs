@@ -12,7 +12,7 @@ use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use loopscope_recorder::layout::PollKind;
 
 use crate::real::{Real, StandIn};
-use crate::thread::{enter, enter_set, poll_key};
+use crate::thread::{enter, enter_set, may_poll_one, poll_key};
 
 type EpollWait = unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int) -> c_int;
 type EpollPwait =
@@ -329,14 +329,19 @@ unsafe fn can_wait(timeout: *const timespec) -> bool {
 }
 
 /// The key of a polled set by its first two descriptors. A set of one descriptor is a client that waits
-/// for its socket, not a loop.
+/// for its socket, unless a loop is expected that nobody has connected to yet.
 ///
 /// # Safety
 /// `fds` must be valid for `count` entries.
 #[inline]
 unsafe fn polled_set(fds: *const pollfd, count: nfds_t) -> Option<u64> {
-    if count < 2 || fds.cast::<c_void>().is_null() {
+    if fds.cast::<c_void>().is_null() || count == 0 {
         return None;
+    }
+    if count == 1 {
+        // SAFETY: there is one entry. The kernel does not ask for its alignment.
+        let only = || unsafe { fds.read_unaligned() };
+        return may_poll_one().then(|| poll_key(PollKind::Poll, set_of(only().fd, 0)));
     }
     // SAFETY: there are at least two entries. The kernel does not ask for their alignment.
     let [first, second] = unsafe { fds.cast::<[pollfd; 2]>().read_unaligned() };

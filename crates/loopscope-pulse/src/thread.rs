@@ -1,10 +1,10 @@
 //! One thread's loop: which poll is its own, and the stamping of it.
 //!
 //! A thread that polls an epoll set is taken for a loop from its first poll on; other sets must be polled
-//! again and again. What is no loop the observer passes over. While a thread has a loop, another set polled
-//! on that thread is work inside the loop (a database driver that waits for its socket, a synchronous client
-//! in a handler) and leaves no mark, unless it goes on for so long without the loop that it has taken the
-//! loop's place.
+//! again and again, unless an agent said that a loop is about to run there. What is no loop the observer
+//! passes over. While a thread has a loop, another set polled on that thread is work inside the loop (a
+//! database driver that waits for its socket, a synchronous client in a handler) and leaves no mark, unless
+//! it goes on for so long without the loop that it has taken the loop's place.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
@@ -16,21 +16,23 @@ use loopscope_recorder::writer::LoopWriter;
 
 use crate::process;
 
-/// Polls of one epoll set that make a thread without a loop one: the first, for a program may well block
-/// in its loop's first turn. What polls once and is no loop the observer passes over.
+/// Polls of one epoll set that make a thread without a loop one, and of any set where a loop is expected:
+/// the first, for a program may well block in its loop's first turn. What polls once and is no loop the
+/// observer passes over.
 const POLLS_TO_BEGIN: u32 = 1;
 
 /// Polls of another set, with none of the loop's own between them, that make it the thread's loop. A
 /// synchronous call inside a handler seldom waits so often; a second loop soon does.
 const POLLS_TO_REPLACE: u32 = 16;
 
-/// How long an epoll loop that does not poll stays the thread's loop while what may be its own handler
-/// polls another set: longer than a handler should ever wait, short enough to find the loop of a program
+/// How long a loop that does not poll stays the thread's loop while what may be its own handler polls
+/// another set: longer than a handler should ever wait, short enough to find the loop of a program
 /// that left an earlier one open.
-const EPOLL_HOLDS_NANOS: u64 = 60_000_000_000;
+const LOOP_HOLDS_NANOS: u64 = 60_000_000_000;
 
 /// How much deeper in the stack a poll must be than the loop's own to be taken for a handler's. A handler
-/// is called by the function that polls; a loop that comes after another stands about where that stood.
+/// is called by the function that polls; a loop that comes after another stands about where that stood, and
+/// so does the loop itself where its set has changed.
 const HANDLER_DEPTH_BYTES: usize = 512;
 
 /// A bit for each epoll descriptor, by its lower bits, that any thread ever polled. Most descriptors that are
@@ -50,6 +52,8 @@ struct ThreadWatch {
     /// The poll key of this thread's loop, 0 for none.
     key: Cell<u64>,
     writer: Cell<Option<LoopWriter>>,
+    /// An agent said that a loop runs on this thread, or is about to.
+    expects_loop: Cell<bool>,
     /// Where in the stack the loop polls.
     position: Cell<usize>,
     /// Another key, and how often it polled since the loop last did.
@@ -100,8 +104,12 @@ pub(crate) const fn poll_key(kind: PollKind, set: u32) -> u64 {
     (kind as u64) << 32 | set as u64
 }
 
+const fn kind_of(key: u64) -> u64 {
+    key >> 32
+}
+
 const fn is_epoll(key: u64) -> bool {
-    key >> 32 == PollKind::Epoll as u64
+    kind_of(key) == PollKind::Epoll as u64
 }
 
 /// The calling thread is about to poll. `waits` is false when the poll returns at once.
@@ -117,6 +125,20 @@ pub(crate) fn enter(key: u64, waits: bool) -> Turn {
             None => Turn::UNSEEN,
         }
     })
+}
+
+/// A loop runs on the calling thread, or is about to.
+pub(crate) fn expect_loop() {
+    WATCH.with(|watch| {
+        watch.follow(process::epoch());
+        watch.expects_loop.set(true);
+    });
+}
+
+/// Whether the calling thread may have a loop that polls a single descriptor.
+#[inline]
+pub(crate) fn may_poll_one() -> bool {
+    WATCH.with(|watch| watch.expects_loop.get() && !is_epoll(watch.key.get()))
 }
 
 /// As [`enter`], for a set that may be of no interest.
@@ -188,6 +210,7 @@ impl ThreadWatch {
             watch: Cell::new(0),
             key: Cell::new(0),
             writer: Cell::new(None),
+            expects_loop: Cell::new(false),
             position: Cell::new(0),
             other_key: Cell::new(0),
             other_polls: Cell::new(0),
@@ -213,7 +236,12 @@ impl ThreadWatch {
         };
         self.other_polls.set(polls);
         let position = stack_position();
-        if polls < self.polls_needed(key) || self.is_held_by_epoll(key, position) {
+        if let Some(writer) = self.writer.get().filter(|_| self.is_own_set(key, position)) {
+            self.key.set(key);
+            self.other_polls.set(0);
+            return stamp(writer, self.epoch.get(), waits);
+        }
+        if polls < self.polls_needed(key) || self.is_held(key, position) {
             return Turn::UNSEEN;
         }
         // Only a real loop makes a recording: most programs never have one.
@@ -249,29 +277,43 @@ impl ThreadWatch {
             self.writer.set(None);
             self.key.set(0);
             self.other_key.set(0);
+            self.expects_loop.set(false);
         }
+    }
+
+    /// Whether this is the loop's own set with other descriptors in it. An epoll set keeps its number; what
+    /// is given to `poll` and `select` is known by its members, and those come and go with the clients.
+    fn is_own_set(&self, key: u64, position: usize) -> bool {
+        let is_there = position.abs_diff(self.position.get()) <= HANDLER_DEPTH_BYTES;
+        is_there && !is_epoll(key) && kind_of(key) == kind_of(self.key.get())
     }
 
     /// How many polls in a row make this set the thread's loop.
     fn polls_needed(&self, key: u64) -> u32 {
         let current = self.key.get();
         let has_rival = current != 0 && (is_epoll(current) || !is_epoll(key));
-        if has_rival || !is_epoll(key) {
+        let begins = is_epoll(key) || self.expects_loop.get();
+        if has_rival || !begins {
             POLLS_TO_REPLACE
         } else {
             POLLS_TO_BEGIN
         }
     }
 
-    /// Whether the thread's epoll loop is still to be taken for the loop, however often another set polls:
-    /// a handler that waits for a database or a talkative child does so a hundred times over.
-    fn is_held_by_epoll(&self, key: u64, position: usize) -> bool {
+    /// Whether the thread's loop is still to be taken for the loop, however often another set polls: a
+    /// handler that waits for a database or a talkative child does so a hundred times over. A loop that is
+    /// expected holds against handlers only; others that poll and select are seldom loops at all.
+    fn is_held(&self, key: u64, position: usize) -> bool {
         let is_handlers = position.saturating_add(HANDLER_DEPTH_BYTES) < self.position.get();
-        is_epoll(self.key.get())
-            && (is_handlers || !is_epoll(key))
+        let may_hold = if is_epoll(self.key.get()) {
+            is_handlers || !is_epoll(key)
+        } else {
+            is_handlers && self.expects_loop.get() && !is_epoll(key)
+        };
+        may_hold
             && self.writer.get().is_some_and(|writer| {
                 let unseen = monotonic_nanos().saturating_sub(writer.last_beat_nanos());
-                unseen < EPOLL_HOLDS_NANOS
+                unseen < LOOP_HOLDS_NANOS
             })
     }
 

@@ -24,7 +24,7 @@ use super::agent_files;
 use super::equip::Equipment;
 use super::options::RunArgs;
 use super::serve::{self, Bridge, Show};
-use super::signals::Heard;
+use super::signals::{self, Heard};
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
 
@@ -117,6 +117,9 @@ impl Watching {
     /// Starts the target, and returns when it has ended.
     pub(crate) fn run(mut self, args: &RunArgs) -> Result<Supervised, ExitCode> {
         let unheard = |error: &io::Error| warn("cannot pass signals on", error);
+        if let Err(error) = signals::keep_endings() {
+            warn("cannot tell how the program ends", &error);
+        }
         let heard = Heard::listen().inspect_err(unheard).ok();
         let cell = SnapshotCell::before_first_look(service(args), env!("CARGO_PKG_VERSION"));
         let cell = Arc::new(cell);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
 
+use super::arrivals::Arrivals;
 use super::{WatchOptions, Watcher};
 use crate::change::{Change, Probes};
 use crate::config::Config;
@@ -73,13 +74,22 @@ pub struct Outcome {
     pub left_behind: Vec<PathBuf>,
 }
 
+/// Where we may (root), puts the calling thread ahead of what starves the target: a late observer sees less.
+/// It needs well under a hundredth of a core.
+pub(super) fn go_ahead() {
+    let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+}
+
 /// A running observer. Dropping it ends its thread.
 pub struct Observer {
     commands: Option<Sender<Command>>,
+    /// Tells what appears in the folder; it has a sender too.
+    arrivals: Option<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
 enum Command {
+    Arrived,
     ShuttingDown,
     Finish(Ending, Sender<Outcome>),
 }
@@ -91,10 +101,14 @@ impl Observer {
     /// When the thread cannot be created.
     pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
         let (commands, receiver) = channel();
+        let arrived = commands.clone();
+        let tell = move || {
+            // Fails only when the observer's thread has ended.
+            let _ = arrived.send(Command::Arrived);
+        };
+        let arrivals = Arrivals::watch(&options.watch.folder, tell);
         let work = move || {
-            // Where we may (root), ahead of what starves the target: a late observer sees less. It needs
-            // well under a hundredth of a core.
-            let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+            go_ahead();
             Observing::new(options).run(&receiver);
         };
         let thread = thread::Builder::new()
@@ -102,6 +116,7 @@ impl Observer {
             .spawn(work)?;
         Ok(Self {
             commands: Some(commands),
+            arrivals,
             thread: Some(thread),
         })
     }
@@ -129,6 +144,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
+        self.arrivals = None;
         self.commands = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -206,6 +222,7 @@ impl Observing {
     fn obey(&mut self, command: Command) {
         let now = Nanos(monotonic_nanos());
         match command {
+            Command::Arrived => self.watcher.arrived(now),
             Command::ShuttingDown => {
                 self.take(
                     vec![Observation {

@@ -12,6 +12,16 @@ use super::drivers;
 use crate::observation::{
     AwaitingTask, Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
 };
+use crate::syscalls;
+
+/// Looks at the threads of one process.
+pub(super) trait ThreadView {
+    /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
+    fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample>;
+
+    /// What kind of loop runs on the thread; `None` where it cannot be told now.
+    fn nature(&mut self, thread_id: u32) -> Option<LoopNature>;
+}
 
 /// Reads threads of one process.
 pub(super) struct Sampler {
@@ -30,6 +40,8 @@ pub(super) struct LoopNature {
     pub(super) thread_name: Option<String>,
     /// The loop object that runs on the thread.
     pub(super) object: Option<u64>,
+    /// That loop was made for this one run of it: the program has not worked on without it between two runs.
+    pub(super) runs_once: bool,
     /// The thread is importing a module.
     pub(super) is_importing: bool,
 }
@@ -53,40 +65,11 @@ impl Sampler {
         }
     }
 
-    /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
-    pub(super) fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
-        let thread = thread_state(kernel::thread_state(self.pid, thread_id));
-        let looked = self
-            .inspector
-            .as_mut()
-            .map(|inspector| inspector.sample_thread(thread_id));
-        match looked {
-            Some(Ok(found)) => Some(self.put_together(found, thread, expected)),
-            Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
-            Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
-            None => Some(unread(thread, None)),
-        }
-    }
-
     /// Between looks: gives back what only a look needs.
     pub(super) fn rest(&mut self) {
         if let Some(inspector) = &mut self.inspector {
             inspector.rest();
         }
-    }
-
-    /// What kind of loop runs on the thread; `None` where it cannot be told now.
-    pub(super) fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
-        let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
-        Some(LoopNature {
-            runtime: found
-                .running_loop
-                .as_ref()
-                .map(|running| runtime_of(&running.type_name)),
-            object: found.running_loop.as_ref().map(|running| running.address),
-            is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
-            thread_name: found.thread_name,
-        })
     }
 
     fn put_together(
@@ -167,6 +150,40 @@ fn awaiting(task: loopscope_inspect::AwaitingTask) -> AwaitingTask {
     }
 }
 
+impl ThreadView for Sampler {
+    fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
+        let kernel = kernel::thread_state(self.pid, thread_id);
+        let mut thread = thread_state(kernel);
+        let looked = self
+            .inspector
+            .as_mut()
+            .map(|inspector| inspector.sample_thread(thread_id));
+        match looked {
+            Some(Ok(found)) => {
+                thread.awaits_gil = awaits_gil(&kernel, &found);
+                Some(self.put_together(found, thread, expected))
+            }
+            Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
+            Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
+            None => Some(unread(thread, None)),
+        }
+    }
+
+    fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
+        let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
+        Some(LoopNature {
+            runtime: found
+                .running_loop
+                .as_ref()
+                .map(|running| runtime_of(&running.type_name)),
+            object: found.running_loop.as_ref().map(|running| running.address),
+            runs_once: drivers::runs_once(&found.frames),
+            is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
+            thread_name: found.thread_name,
+        })
+    }
+}
+
 /// Whether the thread was importing a module.
 pub(super) fn is_importing(sample: &Sample) -> bool {
     sample.frames.iter().any(|frame| is_import(&frame.file))
@@ -189,6 +206,13 @@ fn inside_loop(found: &ThreadSample, expected: Expected) -> InsideLoop {
         (None, false) if expected.is_python => InsideLoop::No,
         (None, false) => InsideLoop::Unknown,
     }
+}
+
+/// Whether the kernel holds the thread at the interpreter's lock: asleep on a futex inside of it.
+fn awaits_gil(kernel: &ThreadKernelState, found: &ThreadSample) -> bool {
+    let is_at_futex = kernel.syscall.is_some_and(syscalls::is_futex);
+    let lock = found.gil_memory.as_ref().filter(|_| is_at_futex);
+    lock.is_some_and(|lock| kernel.argument.is_some_and(|at| lock.contains(&at)))
 }
 
 fn runtime_of(type_name: &str) -> LoopRuntime {
@@ -221,6 +245,7 @@ fn thread_state(found: ThreadKernelState) -> ThreadState {
             KernelState::Zombie | KernelState::Unknown => RunState::Unknown,
         },
         syscall: found.syscall,
+        awaits_gil: false,
         cpu_nanos: found.cpu_nanos.unwrap_or(0),
         runqueue_nanos: found.runqueue_nanos.unwrap_or(0),
     }

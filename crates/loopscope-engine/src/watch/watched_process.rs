@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
+use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
@@ -310,7 +311,7 @@ impl WatchedProcess {
         let mut around = Surroundings {
             runtime: *runtime,
             schedule: self.schedule,
-            sampler,
+            sampler: sampler.as_mut(),
             thread_here: &|thread_id| {
                 if is_foreign {
                     identity::thread_seen_from_here(pid, thread_id)
@@ -319,6 +320,7 @@ impl WatchedProcess {
                 }
             },
             reread: &mut |place| busy_since(reader, place),
+            clock: &|| Nanos(monotonic_nanos()),
             is_current: &mut || has_mapped(pid, file),
         };
         work(&mut self.loops, &mut around);

@@ -230,10 +230,13 @@ impl Tasks {
         Some(index)
     }
 
-    /// A new site; its key's addresses are kept.
+    /// A new site; its key's addresses are kept. A thread's first task is a site that it did not have before:
+    /// a loop runs on it, or is about to.
     fn add_site(&mut self, key: SiteKey, texts: &SiteTexts) -> Option<()> {
         let owner = LoopOwner::Thread(key.thread_id);
-        let writer = self.recording()?.task_site(&TaskSiteSpec {
+        let recording = self.recording()?;
+        process::expect_loop();
+        let writer = recording.task_site(&TaskSiteSpec {
             owner,
             file: &texts.file,
             line: texts.line,
