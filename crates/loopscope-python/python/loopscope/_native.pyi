@@ -68,7 +68,8 @@ class Moment: ...
 def moment() -> Moment: ...
 def without_literals(statement: str, dialect: str) -> str: ...
 
-# `begun(args, kwargs)`; `ended(moment, result, error, args, kwargs)`, of which result or error is None.
+# `begun(args, kwargs)`; `ended(moment, result, error, args, kwargs)`, of which result or error is None. The first
+# argument is the object whose method it is; of a module's function, the module.
 def watch_function(
     function: Callable[..., Any],
     ended: Callable[[Moment, Any, Any, Any, Any], object],

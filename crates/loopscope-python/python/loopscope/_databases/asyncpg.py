@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 from contextvars import ContextVar
 from typing import Any, Dict, Tuple
 
@@ -53,6 +54,7 @@ def watch(library: Any) -> None:
 
 
 def _watch_prepared(library: Any, driver: "_native.Driver") -> None:
+    replace(library.Connection, "_prepare", lambda function: _tracked_preparation(function, driver))
     statement = library.prepared_stmt.PreparedStatement
     for name in ("fetch", "fetchval", "fetchrow", "fetchmany", "executemany"):
         replace(statement, name, lambda function: _tracked_prepared(function, driver))
@@ -83,6 +85,22 @@ def _tracked_execute(original: Any, driver: "_native.Driver") -> Any:
         return result
 
     return execute
+
+
+def _tracked_preparation(original: Any, driver: "_native.Driver") -> Any:
+    """A statement that cannot even be prepared has failed; one that can is counted when it is used."""
+
+    @functools.wraps(original)
+    async def prepare(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await original(self, query, *args, **kwargs)
+        except Exception as error:
+            running = driver.begin(query)
+            if running is not None:
+                running.raised(error)
+            raise
+
+    return prepare
 
 
 def _tracked_prepared(original: Any, driver: "_native.Driver") -> Any:
@@ -162,19 +180,15 @@ def _server_at(address: Any, parameters: Any) -> str:
 
 def _server_of_arguments(utilities: Any, kwargs: Any) -> str:
     """The first address that these arguments lead to."""
-    names = ("dsn", "host", "port", "user", "database")
+    parse = utilities._parse_connect_dsn_and_args
+    names = ("dsn", "host", "port", "user", "database", "service", "servicefile")
     try:
-        known = {name: kwargs.get(name) for name in names}
         # Whatever else there is has no say in where the server is.
-        rest = dict.fromkeys(
-            ("password", "passfile", "ssl", "server_settings", "target_session_attrs", "krbsrvname", "gsslib")
-        )
-        addresses, parameters = utilities._parse_connect_dsn_and_args(**known, **rest, direct_tls=False)[:2]
+        known = dict.fromkeys(inspect.signature(parse).parameters)
+        known.update({name: kwargs[name] for name in names if name in kwargs and name in known})
+        addresses, parameters = parse(**known)[:2]
         return _server_at(addresses[0], parameters)
     except Exception:
-        host, port = kwargs.get("host"), kwargs.get("port")
-        if isinstance(host, str) and isinstance(port, (int, type(None))):
-            return server(host, port, kwargs.get("database"))
         return "(unreadable)"
 
 

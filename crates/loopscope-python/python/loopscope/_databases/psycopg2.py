@@ -31,7 +31,7 @@ def _teller(library: Any, driver: "_native.Driver") -> Any:
     def ended(moment: Any, connection: Any, error: Any, args: Any, kwargs: Any) -> None:
         site = POOL.get()
         if error is not None:
-            dsn = args[0] if args else kwargs.get("dsn", "")
+            dsn = args[1] if len(args) > 1 else kwargs.get("dsn", "")
             driver.open_failed(error, moment, site or site_of_server(_NAME, _server_of_dsn(parse, dsn)))
             return
         driver.opened(connection, moment, site or site_of_server(_NAME, _server_of(connection)))

@@ -16,9 +16,11 @@ _PATH_CHARACTERS = 60
 def watch(library: Any) -> None:
     """Looks on at every connection that `sqlite3.connect` makes from now on."""
     driver = _native.Driver(_NAME, "sqlite", quietly(describe), render_nothing, _always)
-    # Those of a connection make a cursor and go on there.
     for name in ("execute", "executemany", "executescript"):
         driver.take(library.Cursor, name, 0, "sql")
+        # Until 3.10 those of a connection make a cursor and go on there.
+        if sys.version_info >= (3, 11):
+            driver.take(library.Connection, name, 0, "sql")
     # Most of a statement's work is done when its rows are fetched.
     for name in ("fetchall", "fetchmany"):
         driver.take_call(library.Cursor, name)
@@ -32,7 +34,8 @@ def watch(library: Any) -> None:
 def _teller(driver: "_native.Driver") -> Any:
     @quietly
     def ended(moment: Any, connection: Any, error: Any, args: Any, kwargs: Any) -> None:
-        site = POOL.get() or site_of_server(_NAME, _file(args[0] if args else kwargs.get("database")))
+        database = args[1] if len(args) > 1 else kwargs.get("database")
+        site = POOL.get() or site_of_server(_NAME, _file(database))
         if error is None:
             driver.opened(connection, moment, site)
         else:
