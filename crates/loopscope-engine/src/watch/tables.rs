@@ -339,6 +339,7 @@ fn pool_reading(process: ProcessKey, state: &PoolState, pool: Arc<PoolName>) -> 
         open_failed: state.open_failed,
         closed: state.closed,
         leaked: state.leaked,
+        lifetime_nanos: state.lifetime_nanos,
         last_error: state.last_error.clone(),
     };
     let slot = state.slot;

@@ -10,6 +10,7 @@ use super::given::Given;
 use super::{Begun, Call, Ended, Moment};
 use crate::calls::function::is_cancellation;
 use crate::databases::{Driver, Watcher};
+use crate::errors::ErrorKept;
 
 /// Who looks on.
 pub(crate) enum Onlooker {
@@ -83,7 +84,14 @@ impl Onlooker {
     pub(crate) fn ends(&self, kept: Kept, given: &Given<'_>, outcome: &Outcome<'_>) {
         match (self, kept) {
             (Self::Call(call), Kept::Own(begun)) => end_call(call, begun, outcome),
-            (_, Kept::Query(call, begun)) => end_call(&call, begun, outcome),
+            (Self::Query(query), Kept::Query(call, begun)) => {
+                end_call(&call, begun, outcome);
+                if let Outcome::Raised(py) = outcome {
+                    let kept = ErrorKept::take(*py);
+                    query.driver.failed(*py, given.object());
+                    drop(kept);
+                }
+            }
             (Self::Watcher(watcher), Kept::Moment(moment)) => watcher.ends(moment, given, outcome),
             (Self::Closing, _) => crate::databases::closed(outcome.py(), given.object()),
             _ => {}

@@ -256,7 +256,7 @@ unsafe extern "C" fn deallocate<const NUMBER: usize>(object: *mut PyObject) {
     let py = unsafe { Python::assume_attached() };
     if is_main_interpreter(py) {
         let kept = ErrorKept::take(py);
-        crate::quietly(|| lives::gone(py, object, true));
+        crate::quietly(|| lives::freed(py, object));
         drop(kept);
     }
     let original = TYPES.get(NUMBER);

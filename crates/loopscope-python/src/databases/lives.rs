@@ -67,6 +67,14 @@ pub(super) fn gone(py: Python<'_>, connection: *mut PyObject, is_leaked: bool) {
     end(py, life.flatten(), is_leaked && !is_ending());
 }
 
+/// A connection that is written in C goes away. What a pool holds goes with the pool.
+pub(super) fn freed(py: Python<'_>, connection: *mut PyObject) {
+    let life = LIVES.with(py, |lives| lives.remove(&connection.addr()));
+    let life = life.flatten();
+    let is_leaked = life.as_ref().is_some_and(|life| !life.pool.holds());
+    end(py, life, is_leaked && !is_ending());
+}
+
 fn end(py: Python<'_>, life: Option<Life>, is_leaked: bool) {
     let Some(life) = life.filter(|life| life.epoch == process::epoch()) else {
         return;

@@ -225,6 +225,18 @@ impl Driver {
         }
     }
 
+    /// A statement failed on this cursor. If its connection broke, nobody has to close it any more.
+    #[cold]
+    pub(crate) fn failed(&self, py: Python<'_>, cursor: *mut PyObject) {
+        let cursor = watcher::living(py, cursor);
+        let connection = cursor.and_then(|cursor| cursor.getattr("connection").ok());
+        let Some(connection) = connection else { return };
+        let is_closed = connection.getattr("closed");
+        if is_closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false)) {
+            closed(py, connection.as_ptr());
+        }
+    }
+
     /// A connection that is written in Python is about to go away.
     pub(crate) fn going(&self, py: Python<'_>, connection: *mut PyObject) {
         if !lives::is_open(py, connection) {

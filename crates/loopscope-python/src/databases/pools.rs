@@ -96,6 +96,11 @@ impl Pool {
         &self.server
     }
 
+    /// Whether it is a pool, and not all the connections to a server.
+    pub(super) fn holds(&self) -> bool {
+        !self.name.is_empty()
+    }
+
     pub(super) fn opened(&self, py: Python<'_>) {
         self.with(py, PoolWriter::opened);
     }

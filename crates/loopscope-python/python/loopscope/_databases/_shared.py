@@ -24,6 +24,7 @@ _PHRASES = (
     ("statement timeout", "statement timeout"),
     ("lock timeout", "lock timeout"),
     ("onnection refused", "connection refused"),
+    ("Errno 111", "connection refused"),
     ("timeout expired", "timeout"),
     ("timed out", "timeout"),
     ("could not translate host name", "host name not found"),
