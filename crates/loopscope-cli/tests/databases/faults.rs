@@ -1,9 +1,14 @@
 //! Each driver does each thing that is to be found, and each is found, counted and blamed on its line.
 
+use std::time::{Duration, Instant};
+
 use loopscope_engine::report::{Incident, IncidentKind};
 
 use crate::cluster::Cluster;
 use crate::harness::{Ended, SECRET, Watched, pythons};
+
+/// Far beyond what a wait of three seconds takes to be told.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A driver, and what it does otherwise than others.
 struct Expected {
@@ -146,7 +151,13 @@ fn check(expected: &Expected) {
 /// While two hold the pool's connections and another one waits, that is said; when it gave up, that too.
 fn check_exhaustion(watched: &mut Watched) {
     assert!(watched.until("exhausted"));
+    let started = Instant::now();
     loop {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{:#?}",
+            watched.health().incidents
+        );
         let report = watched.health();
         let database = report.detailed_health.database.unwrap();
         let pool = database.pools.iter().find(|pool| pool.waiting > 0);
@@ -254,7 +265,7 @@ fn check_incidents(ended: &Ended, expected: &Expected) {
     assert_eq!(exhausted, usize::from(expected.has_pool));
 }
 
-/// There is one of this kind, and it blames this function.
+/// There is one of this kind, and it blames a line of the program, on the way through this function.
 fn check_incident(ended: &Ended, expected: &Expected, kind: IncidentKind, function: &str) {
     let found = ended.incidents(kind);
     assert_eq!(
@@ -263,11 +274,16 @@ fn check_incident(ended: &Ended, expected: &Expected, kind: IncidentKind, functi
         "{kind:?} of {}: {found:#?}",
         expected.driver
     );
-    let blames = |incident: &Incident| {
-        let culprit = incident.culprit.as_ref();
-        culprit.is_some_and(|culprit| culprit.function == function)
-    };
+    let frames = &found[0].frames;
+    let is_told = frames.iter().any(|frame| frame.function == function);
+    let is_own = |file: &str| file.ends_with("drivers.py") || file.ends_with("faults.py");
+    let culprit = found[0].culprit.as_ref();
     if expected.is_blamed {
-        assert!(blames(found[0]), "{:#?}", found[0]);
+        assert!(is_told, "{:#?}", found[0]);
+        assert!(
+            culprit.is_some_and(|culprit| is_own(&culprit.file)),
+            "{:#?}",
+            found[0]
+        );
     }
 }

@@ -52,7 +52,7 @@ class Sync:
 class Sqlite(Sync):
     def open(self, target=None):
         refused = target == REFUSED
-        connection = self.module.connect("/nonexistent/SECRET/x.db" if refused else sqlite_file())
+        connection = self.module.connect("/nonexistent/x.db" if refused else sqlite_file())
         connection.create_function("pg_sleep", 1, time.sleep)
         return connection
 
@@ -138,7 +138,7 @@ class Aiosqlite:
         self.module, self.error = aiosqlite, aiosqlite.Error
 
     async def connect(self, target=None):
-        connection = await self.module.connect("/nonexistent/SECRET/x.db" if target == REFUSED else sqlite_file())
+        connection = await self.module.connect("/nonexistent/x.db" if target == REFUSED else sqlite_file())
         await connection.create_function("pg_sleep", 1, time.sleep)
         return connection
 

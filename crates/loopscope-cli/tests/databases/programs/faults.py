@@ -1,6 +1,4 @@
 """Does everything once that is to be found, each a known number of times: `faults.py DRIVER`.
-
-The last line of a function that is to be blamed ends in `# BLAME`.
 """
 
 import asyncio
@@ -21,28 +19,28 @@ async def go_well(connection):
 
 async def fail(connection):
     try:
-        await DRIVER.run(connection, "SELECT broken('SECRET-literal', 1)")  # BLAME
+        await DRIVER.run(connection, "SELECT broken('SECRET-literal', 1)")
     except DRIVER.error:
         await DRIVER.rollback(connection)
 
 
 async def take_long(connection):
-    await DRIVER.rest(connection, 2.1)  # BLAME
+    await DRIVER.rest(connection, 2.1)
 
 
 async def hold_the_loop(connection):
-    await DRIVER.rest(connection, 0.3)  # BLAME
+    await DRIVER.rest(connection, 0.3)
 
 
 async def be_refused():
     try:
-        await DRIVER.connect(drivers.REFUSED)  # BLAME
+        await DRIVER.connect(drivers.REFUSED)
     except DRIVER.error:
         pass
 
 
 async def leak():
-    await DRIVER.connect()  # BLAME
+    await DRIVER.connect()
 
 
 async def exhaust():

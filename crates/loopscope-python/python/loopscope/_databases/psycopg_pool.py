@@ -35,6 +35,8 @@ def watch(library: Any) -> None:
     replace(asynchronous, "getconn", lambda function: acquiring(function, _begun, ended))
     replace(sync, "putconn", lambda function: _native.watch_function(function, _put))
     replace(asynchronous, "putconn", lambda function: acquiring(function, _nothing, _put))
+    replace(sync, "close", lambda function: _native.watch_function(function, _closed))
+    replace(asynchronous, "close", lambda function: acquiring(function, _nothing, _closed))
     replace(sync, "_connect", lambda function: _native.watch_function(function, _connected, _connects))
     replace(asynchronous, "_connect", lambda function: for_pool(function, _site_of))
 
@@ -75,6 +77,12 @@ def _put(moment: Any, result: Any, error: Any, args: Tuple[Any, ...], kwargs: Di
         site = _site_of(pool)
         site.released()
         _tell_sizes(pool, site)
+
+
+@quietly
+def _closed(moment: Any, result: Any, error: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    pool = args[0]
+    _site_of(pool).set_sizes(0, 0, pool._min_size, pool._max_size)
 
 
 def _tell_sizes(pool: Any, site: "_native.PoolSite") -> None:

@@ -36,7 +36,8 @@ def watch(library: Any) -> None:
         _tell_sizes(pool, site)
 
     replace(base.Pool, "connect", lambda function: _native.watch_function(function, ended, begun))
-    replace(queue, "_do_return_conn", lambda function: _native.watch_function(function, _returned))
+    for name in ("_do_return_conn", "dispose"):
+        replace(queue, name, lambda function: _native.watch_function(function, _returned))
     replace(
         base._ConnectionRecord,
         "_ConnectionRecord__connect",
