@@ -11,6 +11,7 @@ use crate::{preflight, schema, venv};
 pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     if !quick {
         preflight::check()?;
+        preflight::say_what_is_left_out();
     }
     cmd!(shell, "cargo fmt --all --check").run()?;
     cmd!(
@@ -76,6 +77,12 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;
+    cmd!(
+        shell,
+        "cargo test -p loopscope-cli --test databases -- --test-threads=1"
+    )
+    .env("LOOPSCOPE_TEST_PYTHONS", joined(&ends))
+    .run()?;
     truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());

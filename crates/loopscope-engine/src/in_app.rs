@@ -17,6 +17,13 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/usr/src/",
 ];
 
+/// Files of the Python agent that stand between a program and the libraries that it uses.
+const OWN_FILES: &[&str] = &[
+    "/loopscope/_calls.py",
+    "/loopscope/_executors.py",
+    "/loopscope/_databases/",
+];
+
 /// Names in angle brackets that stand for code which somebody typed.
 const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
 
@@ -38,6 +45,7 @@ pub(crate) fn is_in_app_file(file: &str) -> bool {
         || file.starts_with("internal/")
         || is_shared_object(file)
         || FOREIGN_FOLDERS.iter().any(|folder| file.contains(folder))
+        || OWN_FILES.iter().any(|own| file.contains(own))
         || is_standard_library(file);
     !is_foreign
 }
@@ -133,6 +141,7 @@ mod tests {
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
             "/usr/lib/libc.so.6",
+            "/var/tmp/loopscope-lib-0/agent-1/package/loopscope/_databases/_shared.py",
             "",
         ];
         for file in foreign {

@@ -11,6 +11,7 @@ mod api;
 mod calls;
 mod collector;
 mod coverage;
+mod databases;
 mod errors;
 mod executors;
 mod frames;
@@ -47,6 +48,11 @@ mod _native {
     use crate::calls::running::{CallSite, RunningCall};
     #[pymodule_export]
     use crate::collector::collector_callback;
+    #[pymodule_export]
+    use crate::databases::{
+        Driver, PoolSite, PyMoment, moment, take_closing, watch_builtin, watch_closing,
+        watch_function, without_literals,
+    };
     #[pymodule_export]
     use crate::executors::ExecutorSite;
     #[pymodule_export]

@@ -28,6 +28,7 @@ pub(crate) type VectorcallDict = unsafe extern "C" fn(
     usize,
     *mut PyObject,
 ) -> *mut PyObject;
+type IsFinalizing = unsafe extern "C" fn() -> c_int;
 pub(crate) type NewMethod = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
 
 /// Each function, `None` where the interpreter has none of that name.
@@ -41,6 +42,8 @@ pub(crate) struct Symbols {
     pub(crate) vectorcall_dict: Option<VectorcallDict>,
     pub(crate) vectorcall_call: Option<VectorcallCall>,
     pub(crate) new_method: Option<NewMethod>,
+    /// Without the underscore from 3.13 on.
+    pub(crate) is_finalizing: Option<IsFinalizing>,
 }
 
 /// The functions, looked up once.
@@ -64,6 +67,7 @@ unsafe fn look_up() -> Symbols {
         vectorcall_dict: function(c"PyObject_VectorcallDict"),
         vectorcall_call: function(c"PyVectorcall_Call"),
         new_method: function(c"PyMethod_New"),
+        is_finalizing: function(c"Py_IsFinalizing").or_else(|| function(c"_Py_IsFinalizing")),
     }
 }
 

@@ -14,4 +14,5 @@ pub mod layout;
 mod mapping;
 pub mod reader;
 pub mod refusal;
+pub mod statement;
 pub mod writer;

@@ -45,7 +45,8 @@ pub(super) fn of_event(event: &Event, what: &str, group: &[&str], advice: Advice
     }
 }
 
-fn frames_of(event: &Event) -> Vec<Frame> {
+/// An event's frames as those of a stack.
+pub(super) fn frames_of(event: &Event) -> Vec<Frame> {
     let frames = event.frames.iter();
     let frame = |frame: &crate::observation::EventFrame| Frame {
         file: Arc::from(&*frame.file),

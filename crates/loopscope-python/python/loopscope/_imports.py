@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 # Libraries that are tracked of themselves: the module after whose import that is done, what it has once the
 # import has ended, the name by which a user switches it off, and the module of this package that does it.
-LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {}
+LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {
+    "asyncpg": ("__all__", "asyncpg", "_databases.asyncpg"),
+    "psycopg": ("__all__", "psycopg", "_databases.psycopg"),
+    "psycopg2": ("connect", "psycopg2", "_databases.psycopg2"),
+    "psycopg_pool": ("__all__", "psycopg_pool", "_databases.psycopg_pool"),
+    "sqlalchemy.engine.base": ("OptionEngine", "sqlalchemy", "_databases.sqlalchemy_engines"),
+    "sqlalchemy.pool.impl": ("AssertionPool", "sqlalchemy", "_databases.sqlalchemy"),
+    "sqlite3": ("connect", "sqlite3", "_databases.sqlite3"),
+}
 
 # Modules after whose import something is watched.
 WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop", *LIBRARIES))

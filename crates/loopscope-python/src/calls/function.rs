@@ -13,10 +13,10 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::given::{Given, new_reference, plain_count};
+use super::onlooker::{Onlooker, around};
 use super::tracked_type::tracked_type;
-use super::{Begun, Call, Ended};
 use crate::gil::GilCell;
-use crate::quietly;
 use crate::symbols::{Vectorcall, symbols};
 
 /// The object.
@@ -31,21 +31,10 @@ pub(super) struct Tracked {
     onlooker: Cell<*const Onlooker>,
 }
 
-/// Who looks on when the function is called.
-pub(crate) enum Onlooker {
-    /// Counts the call.
-    Call(Arc<Call>),
-    /// Is shown the arguments first.
-    Arguments(fn(&[Borrowed<'_, '_, PyAny>])),
-}
-
 /// What the type shows of itself; everything else is the function's.
 const OWN_NAMES: [&str; 4] = ["__class__", "__wrapped__", "__reduce__", "__reduce_ex__"];
 
 static CANCELLED: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
-
-/// What a count of arguments says besides: that the place before the first may be used.
-const ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 
 /// Errors of this type are cancellations from now on.
 pub(crate) fn know_cancellation(kind: &Bound<'_, PyAny>) {
@@ -99,50 +88,15 @@ unsafe extern "C" fn call_tracked(
     // SAFETY: called for objects of the type.
     let tracked = unsafe { parts(object) };
     let py = assume_attached();
-    // SAFETY: set when the object was made, freed with it.
-    let call = match unsafe { tracked.onlooker.get().as_ref() } {
-        Some(Onlooker::Call(call)) => Some(call),
-        Some(Onlooker::Arguments(show)) => {
-            // SAFETY: the caller's arguments.
-            quietly(|| show(&unsafe { plain_arguments(py, args, count) }));
-            None
-        }
-        None => None,
-    };
-    let mut begun = None;
-    quietly(|| begun = call.and_then(|call| call.begin(py, true)));
     // SAFETY: the caller's arguments, unchanged.
-    let result = unsafe { call_real(tracked.function.get(), args, count, names) };
-    if let (Some(call), Some(begun)) = (call, begun) {
-        if result.is_null() {
-            quietly(|| raised(py, call, begun));
-        } else {
-            quietly(|| call.returned(py, begun));
-        }
-    }
-    result
-}
-
-/// The arguments that have no names.
-///
-/// # Safety
-/// As many as `count` says, all of them held by the caller.
-unsafe fn plain_arguments<'a>(
-    py: Python<'a>,
-    args: *const *mut PyObject,
-    count: usize,
-) -> Vec<Borrowed<'a, 'a, PyAny>> {
-    let argument = |index| {
-        // SAFETY: by contract there are so many.
-        let place = unsafe { args.add(index) };
-        // SAFETY: as above.
-        let argument = unsafe { place.read() };
-        // SAFETY: by contract a living object.
-        unsafe { Borrowed::from_ptr_or_opt(py, argument) }
+    let call = || unsafe { call_real(tracked.function.get(), args, count, names) };
+    // SAFETY: set when the object was made, freed with it.
+    let Some(onlooker) = (unsafe { tracked.onlooker.get().as_ref() }) else {
+        return call();
     };
-    (0..count & !ARGUMENTS_OFFSET)
-        .filter_map(argument)
-        .collect()
+    // SAFETY: the caller holds its arguments until the call is over.
+    let given = unsafe { Given::in_a_row(py, null_mut(), args, plain_count(count), names) };
+    around(py, onlooker, &given, call)
 }
 
 /// Calls a function the fast way.
@@ -191,7 +145,7 @@ unsafe fn named_arguments(
     let names = unsafe { Bound::from_borrowed_ptr(py, names) };
     let names = names.cast_into::<PyTuple>().ok()?;
     let named = PyDict::new(py);
-    let plain = count & !ARGUMENTS_OFFSET;
+    let plain = plain_count(count);
     for (index, name) in names.iter().enumerate() {
         // SAFETY: by contract there is a value for each name, behind the plain ones.
         let place = unsafe { args.add(plain + index) };
@@ -205,26 +159,6 @@ unsafe fn named_arguments(
         }
     }
     Some(named)
-}
-
-/// A call ended with the error that the interpreter now carries. It carries it on.
-#[cold]
-fn raised(py: Python<'_>, call: &Call, begun: Begun) {
-    let Some(error) = PyErr::take(py) else { return };
-    let exception = error.value(py).as_any();
-    if is_cancellation(exception) {
-        call.cancelled(py, begun);
-    } else {
-        let traceback = error.traceback(py);
-        call.failed(
-            begun,
-            &Ended {
-                exception,
-                traceback,
-            },
-        );
-    }
-    error.restore(py);
 }
 
 /// The slow way to call, which leads to the fast one.
@@ -254,12 +188,6 @@ pub(super) unsafe extern "C" fn bind(
         }
         _ => new_reference(object),
     }
-}
-
-fn new_reference(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: only called with living objects.
-    unsafe { ffi::Py_INCREF(object) };
-    object
 }
 
 pub(super) unsafe extern "C" fn get_attribute(

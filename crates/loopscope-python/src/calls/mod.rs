@@ -3,6 +3,8 @@
 //! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else.
 
 pub(crate) mod function;
+pub(crate) mod given;
+pub(crate) mod onlooker;
 pub(crate) mod running;
 mod tracked_type;
 
@@ -11,12 +13,12 @@ use loopscope_recorder::layout::{CallKind, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
     CallEnd, CallOutcome, CallSpec, CallWriter, Exclusive, FactRecord, Recording,
 };
-use pyo3::types::PyTraceback;
-use pyo3::{Bound, PyAny, Python};
+use pyo3::types::{PyAnyMethods, PyTraceback};
+use pyo3::{Bound, Py, PyAny, Python};
 
 use crate::gil::GilCell;
 use crate::process::{self, Bound as Process};
-use crate::tasks::{Effort, Limiter, Told};
+use crate::tasks::{Effort, Limiter, Told, type_name};
 use crate::turn::{Turn, is_loop_running};
 
 /// How often the same noteworthy end of a call is told in full within ten seconds.
@@ -29,6 +31,8 @@ pub(crate) struct Call {
     kind: CallKind,
     group: String,
     name: String,
+    /// What says of an error only what may be written down; without it, the error's own text is.
+    describe: Option<Py<PyAny>>,
     bound: GilCell<CallBound>,
 }
 
@@ -37,14 +41,31 @@ struct CallBound {
     writer: Option<CallWriter<Exclusive>>,
 }
 
+/// When, and where, a call begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) started_nanos: u64,
+    turn: Turn,
+    /// Whether nothing else can run on the thread's loop before the call ends.
+    is_sync: bool,
+}
+
+impl Moment {
+    #[inline]
+    pub(crate) fn now(is_sync: bool) -> Self {
+        Self {
+            started_nanos: monotonic_nanos(),
+            turn: Turn::current(),
+            is_sync,
+        }
+    }
+}
+
 /// A call that has begun.
 #[derive(Clone, Copy)]
 pub(crate) struct Begun {
     epoch: u64,
-    started_nanos: u64,
-    turn: Turn,
-    /// Whether it is known to be synchronous.
-    is_sync: bool,
+    moment: Moment,
 }
 
 /// The error that a call ended with.
@@ -63,8 +84,15 @@ impl Call {
             kind,
             group,
             name,
+            describe: None,
             bound: GilCell::new(bound),
         }
+    }
+
+    /// Has errors described by this Python function, and told with who called.
+    pub(crate) fn described_by(mut self, describe: Py<PyAny>) -> Self {
+        self.describe = Some(describe);
+        self
     }
 
     /// A call begins; `None` where nothing is recorded. `is_sync` says that nothing else can run on the thread's
@@ -73,12 +101,15 @@ impl Call {
     pub(crate) fn begin(&self, py: Python<'_>, is_sync: bool) -> Option<Begun> {
         let (epoch, writer) = self.writer(py)?;
         writer.start();
-        Some(Begun {
-            epoch,
-            started_nanos: monotonic_nanos(),
-            turn: Turn::current(),
-            is_sync,
-        })
+        let moment = Moment::now(is_sync);
+        Some(Begun { epoch, moment })
+    }
+
+    /// A call that is known only now began at this moment.
+    pub(crate) fn begin_at(&self, py: Python<'_>, moment: Moment) -> Option<Begun> {
+        let (epoch, writer) = self.writer(py)?;
+        writer.start();
+        Some(Begun { epoch, moment })
     }
 
     /// A call that began ended well.
@@ -115,11 +146,16 @@ impl Call {
             return;
         }
         let now = monotonic_nanos();
-        let nanos = now.saturating_sub(begun.started_nanos);
-        let held_loop = if begun.turn.is_step() {
-            begun.turn == Turn::current()
+        let Moment {
+            started_nanos,
+            turn,
+            is_sync,
+        } = begun.moment;
+        let nanos = now.saturating_sub(started_nanos);
+        let held_loop = if turn.is_step() {
+            turn == Turn::current()
         } else {
-            begun.is_sync && self.may_have_held(py, nanos)
+            is_sync && self.may_have_held(py, nanos)
         };
         let noteworthy = writer.finish(CallEnd {
             nanos,
@@ -127,7 +163,7 @@ impl Call {
             held_loop,
         });
         if let Some(kind) = noteworthy {
-            self.tell(py, kind, &writer, (begun.started_nanos, now), ended);
+            self.tell(py, kind, &writer, (started_nanos, now), ended);
         }
     }
 
@@ -174,16 +210,17 @@ impl Call {
         (started, ended_at): (u64, u64),
         ended: Option<&Ended<'_, '_>>,
     ) {
-        let told =
-            ended.map(|ended| Told::of(ended.exception, ended.traceback.as_ref(), Effort::Safe));
-        if let Some(told) = &told {
-            writer.set_last_error(&told.error_type);
+        if let Some(ended) = ended {
+            writer.set_last_error(&type_name(ended.exception));
         }
+        // Of a connection that fails, whoever counts connections tells more.
+        let is_told_elsewhere = kind == FactKind::CallFailed && self.kind == CallKind::Connect;
         let what = (writer.index() << 4 | kind as u32, 0);
-        if LIMITER.with(py, |limiter| limiter.allows(what, ended_at)) != Some(true) {
+        let allows = |limiter: &mut Limiter| limiter.allows(what, ended_at);
+        if is_told_elsewhere || LIMITER.with(py, allows) != Some(true) {
             return;
         }
-        let told = told.unwrap_or_else(|| Told::of_callers(py));
+        let told = ended.map_or_else(|| Told::of_callers(py), |ended| self.told(ended));
         let Some(process) = self.bound.with(py, |bound| bound.process) else {
             return;
         };
@@ -202,6 +239,21 @@ impl Call {
         };
         if let Some(recording) = process.recording {
             recording.push_fact(&fact);
+        }
+    }
+
+    fn told(&self, ended: &Ended<'_, '_>) -> Told {
+        let exception = ended.exception;
+        let Some(describe) = &self.describe else {
+            return Told::of(exception, ended.traceback.as_ref(), Effort::Safe);
+        };
+        let described = describe.bind(exception.py()).call1((exception,));
+        Told {
+            error_type: type_name(exception),
+            message: described
+                .and_then(|text| text.extract())
+                .unwrap_or_default(),
+            ..Told::of_callers(exception.py())
         }
     }
 }

@@ -10,7 +10,8 @@ use pyo3::exceptions::{PyGeneratorExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
-use super::function::{Onlooker, is_cancellation, new_tracked};
+use super::function::{is_cancellation, new_tracked};
+use super::onlooker::Onlooker;
 use super::{Begun, Call, Ended};
 use crate::gil::GilCell;
 
@@ -28,10 +29,7 @@ impl CallSite {
 
     /// A call begins.
     fn begin(&self, py: Python<'_>) -> RunningCall {
-        RunningCall {
-            call: Arc::clone(&self.0),
-            begun: GilCell::new(self.0.begin(py, false)),
-        }
+        RunningCall::new(Arc::clone(&self.0), self.0.begin(py, false))
     }
 
     /// A synchronous function that is counted here.
@@ -77,6 +75,11 @@ impl RunningCall {
 }
 
 impl RunningCall {
+    pub(crate) fn new(call: Arc<Call>, begun: Option<Begun>) -> Self {
+        let begun = GilCell::new(begun);
+        Self { call, begun }
+    }
+
     fn take(&self, py: Python<'_>) -> Option<Begun> {
         self.begun.with(py, Option::take).flatten()
     }

@@ -7,11 +7,12 @@ use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{FactKind, LoopOwner};
 use loopscope_recorder::writer::FactRecord;
 use pyo3::types::{PyAnyMethods, PyDict};
-use pyo3::{Borrowed, Bound, PyAny, Python};
+use pyo3::{Bound, PyAny, Python};
 
 use super::capture::{Effort, Limiter, Told};
 use super::origin::text;
 use super::{TASKS, Tasks};
+use crate::calls::given::Given;
 use crate::gil::GilCell;
 use crate::process;
 
@@ -22,8 +23,8 @@ static LIMITER: GilCell<Limiter> = GilCell::new(Limiter::new(TOLD));
 
 /// The handler of a loop was called, with the loop and what it is told.
 #[cold]
-pub(crate) fn told(arguments: &[Borrowed<'_, '_, PyAny>]) {
-    let Some(context) = arguments.get(1) else {
+pub(crate) fn told(given: &Given<'_>) {
+    let Some(context) = given.argument(1, "context") else {
         return;
     };
     let py = context.py();

@@ -13,7 +13,7 @@ mod sites;
 mod state;
 mod table;
 
-pub(crate) use capture::{Effort, Limiter, Told};
+pub(crate) use capture::{Callers, Effort, Limiter, Told, type_name};
 pub(crate) use state::{Samples, calibrate};
 
 use loopscope_recorder::clock::coarse_nanos;
