@@ -4,12 +4,12 @@
 //! there. It is changed by the kernel, which refuses where memory cannot be written and so cannot crash us.
 #![expect(unsafe_code, reason = "changes slots of C types")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use pyo3::types::{PyAnyMethods, PyType};
+use pyo3::types::{PyAnyMethods, PyType, PyTypeMethods};
 use pyo3::{Bound, PyAny, ffi};
 
 /// In `PyTypeObject`, of 3.9 to 3.14 on 64-bit systems.
@@ -23,6 +23,11 @@ const D_WRAPPED: usize = 48;
 /// In a function that is written in C: its definition; and in that, the function.
 const M_ML: usize = 16;
 const ML_METH: usize = 8;
+const ML_FLAGS: usize = 16;
+
+/// In the object that shows a method of a type that is written in C: the type, and the method's definition.
+const D_TYPE: usize = 16;
+const D_METHOD: usize = 40;
 
 /// A slot of a type.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +143,56 @@ pub(crate) fn take_method(
         .0
         .store(std::ptr::with_exposed_provenance_mut(function), Release);
     poke(definition + ML_METH, ours.addr())
+}
+
+/// What is known of a method of a type that is written in C, where it is laid out as we know it.
+pub(crate) struct MethodPlace {
+    /// How it wants to be called.
+    pub(crate) flags: c_int,
+    definition: usize,
+}
+
+/// Finds a method among a type's own ones. `None` where it is not where it was expected.
+pub(crate) fn find_method(kind: &Bound<'_, PyType>, name: &CStr) -> Option<MethodPlace> {
+    let text = name.to_str().ok()?;
+    let shown = kind.getattr("__dict__").ok()?.get_item(text).ok()?;
+    let is_descriptor = shown
+        .get_type()
+        .name()
+        .is_ok_and(|name| name == "method_descriptor");
+    if !is_descriptor {
+        return None;
+    }
+    let shown_at = shown.as_ptr().addr();
+    // SAFETY: such an object is larger than that.
+    let of_kind = unsafe { read(shown_at + D_TYPE) };
+    // SAFETY: as above.
+    let definition = unsafe { read(shown_at + D_METHOD) };
+    if of_kind != kind.as_ptr().addr() || definition == 0 {
+        return None;
+    }
+    // SAFETY: the object begins as it was expected to, so it goes on with its definition.
+    let named = unsafe { read(definition) };
+    // SAFETY: a definition begins with its name, which ends with a zero.
+    let named = unsafe { CStr::from_ptr(std::ptr::with_exposed_provenance(named)) };
+    // SAFETY: every definition is larger than that.
+    let flags = unsafe { read(definition + ML_FLAGS) } as c_int;
+    (named == name).then_some(MethodPlace { flags, definition })
+}
+
+impl MethodPlace {
+    /// Takes the method. False where that was done before, or its definition cannot be written.
+    pub(crate) fn take(&self, original: &Original, ours: *const c_void) -> bool {
+        // SAFETY: every definition is larger than that.
+        let function = unsafe { read(self.definition + ML_METH) };
+        if original.is_taken() || function == 0 {
+            return false;
+        }
+        original
+            .0
+            .store(std::ptr::with_exposed_provenance_mut(function), Release);
+        poke(self.definition + ML_METH, ours.addr())
+    }
 }
 
 fn is_wrapper(shown: &Bound<'_, PyAny>) -> bool {
