@@ -47,7 +47,7 @@ mod _native {
     #[pymodule_export]
     use crate::collector::collector_callback;
     #[pymodule_export]
-    use crate::executors::ExecutorSite;
+    use crate::executors::{ExecutorSite, Piece};
 
     use super::*;
 
