@@ -14,7 +14,7 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{Frame, Gil, RunState, ThreadState},
+    observation::{Frame, Gil, RunState, TaskInfo, ThreadState},
     report::{Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
@@ -361,9 +361,13 @@ fn report_frame(frame: &Frame) -> ReportFrame {
 }
 
 fn task_ref(look: &Look) -> Option<TaskRef> {
-    let task = look.task.as_ref()?;
-    Some(TaskRef {
+    look.task.as_deref().map(shown_task)
+}
+
+/// A task as a report shows it.
+pub(crate) fn shown_task(task: &TaskInfo) -> TaskRef {
+    TaskRef {
         name: task.name.to_string(),
         await_chain: report_frames(&task.await_chain),
-    })
+    }
 }
