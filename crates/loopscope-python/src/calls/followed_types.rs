@@ -150,7 +150,12 @@ fn resumable(name: &'static std::ffi::CStr) -> Shape {
 fn coroutine() -> Shape {
     resumable(c"loopscope._native.TrackedCoroutine")
         .slot(ffi::Py_am_await, resumed::awaited as ffi::unaryfunc as _)
-        .method(c"__await__", resumed::await_by_name, ffi::METH_NOARGS)
+        // Beside the slot's own method of that name, which it would give way to.
+        .method(
+            c"__await__",
+            resumed::await_by_name,
+            ffi::METH_NOARGS | ffi::METH_COEXIST,
+        )
 }
 
 fn generator(name: &'static std::ffi::CStr) -> Shape {

@@ -29,7 +29,9 @@ unsafe fn resume(object: *mut PyObject, value: *mut PyObject) -> (c_int, *mut Py
     };
     // SAFETY: by contract.
     let followed = unsafe { parts(object) };
-    let counts = followed.enter(py);
+    // One that was not begun takes no value, and is not begun by being given one.
+    let is_refused = followed.stage.get() == Stage::New && value != none();
+    let counts = !is_refused && followed.enter(py);
     // SAFETY: the real one is held; the others are the caller's.
     let sent = unsafe { send(followed.real.get(), value, &raw mut result) };
     if counts {
