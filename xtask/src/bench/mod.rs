@@ -4,6 +4,7 @@
 //! of the two bare runs of each round is printed beside the result as the noise, since a ratio without
 //! it says nothing. Absolute times are of the machine at hand; compare ratios.
 
+mod agent;
 mod child;
 mod detection;
 mod dump;
@@ -28,6 +29,8 @@ pub(crate) struct Setting {
     pub(crate) python: PathBuf,
     /// Those that dumps are measured on: the newest, and the newest that is a program of its own.
     pub(crate) dump_pythons: Vec<PathBuf>,
+    /// All that were prepared, oldest first.
+    pub(crate) pythons: Vec<PathBuf>,
     /// The release build of `loopscope`.
     pub(crate) loopscope: PathBuf,
     /// Fewer and shorter rounds.
@@ -57,12 +60,13 @@ type Benchmark = fn(&Setting) -> Result<()>;
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
     let setting = prepare(shell, quick)?;
-    let all: [(&str, Benchmark); 5] = [
+    let all: [(&str, Benchmark); 6] = [
         ("overhead", overhead::run),
         ("detection", detection::run),
         ("health", health::run),
         ("observer", observer::run),
         ("dump", dump::run),
+        ("agent", agent::run),
     ];
     let wanted = all.iter().filter(|(name, _)| name.contains(only));
     let outcome = wanted.map(|(name, benchmark)| {
@@ -83,17 +87,16 @@ fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
         .last()
         .cloned()
         .context("an interpreter is prepared")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| crate::root().join("target"));
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
     let mut dump_pythons = vec![python.clone()];
-    dump_pythons.extend(pythons.into_iter().rfind(|one| is_program(one)));
+    dump_pythons.extend(pythons.iter().rfind(|one| is_program(one)).cloned());
     dump_pythons.dedup();
     Ok(Setting {
         python,
         dump_pythons,
-        loopscope: target.join("release/loopscope"),
+        pythons,
+        loopscope: crate::target().join("release/loopscope"),
         quick,
     })
 }
