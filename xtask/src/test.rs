@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{preflight, schema, venv};
+use crate::{preflight, schema, typing, venv};
 
 /// Runs it all; `quick` leaves out the real programs.
 pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
@@ -32,6 +32,9 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     if quick {
         println!("left out: the real programs, since this is --quick");
         return Ok(());
+    }
+    if let Some(newest) = pythons.last() {
+        typing::check(shell, newest)?;
     }
     real_programs(shell, &pythons)
 }

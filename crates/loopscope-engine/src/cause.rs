@@ -14,7 +14,7 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{AwaitingTask, Frame, Gil, RunState, ThreadState},
+    observation::{AwaitingTask, Frame, Gil, RunState, TaskInfo, ThreadState},
     report::{self, Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
@@ -361,15 +361,19 @@ fn report_frame(frame: &Frame) -> ReportFrame {
 }
 
 fn task_ref(look: &Look) -> Option<TaskRef> {
-    let task = look.task.as_ref()?;
+    look.task.as_deref().map(shown_task)
+}
+
+/// A task as a report shows it.
+pub(crate) fn shown_task(task: &TaskInfo) -> TaskRef {
     let awaiting = |task: &AwaitingTask| report::AwaitingTask {
         name: task.name.to_string(),
         level: task.level,
         await_chain: report_frames(&task.await_chain),
     };
-    Some(TaskRef {
+    TaskRef {
         name: task.name.to_string(),
         await_chain: report_frames(&task.await_chain),
         awaited_by: task.awaited_by.iter().map(awaiting).collect(),
-    })
+    }
 }

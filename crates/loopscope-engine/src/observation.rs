@@ -144,6 +144,22 @@ pub enum Fact {
         /// What it said.
         reading: TaskSiteReading,
     },
+    /// Where the oldest task of a site waits; `None` where it waits no more, or it cannot be read.
+    TaskWaits {
+        /// In which process.
+        process: ProcessKey,
+        /// The site's place in the recording.
+        slot: u32,
+        /// The task, with its way from the first coroutine to the innermost one.
+        task: Option<Box<TaskInfo>>,
+    },
+    /// The agent stayed out of a Python process that has a loop: its tasks and calls go unseen.
+    Agentless {
+        /// Which process.
+        process: ProcessKey,
+        /// Why, and the next step.
+        reason: String,
+    },
     /// A tracked call was read.
     CallReading {
         /// In which process.

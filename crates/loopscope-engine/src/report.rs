@@ -87,6 +87,10 @@ pub struct Monitoring {
     /// Tasks that ended with an exception which nobody has taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_tasks: Option<u64>,
+    /// For how long the oldest of the tasks alive has been alive, in seconds; absent where none is, or it is
+    /// not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_task_seconds: Option<f64>,
     /// Resident memory of all watched processes, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<f64>,

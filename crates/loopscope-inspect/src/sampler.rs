@@ -10,7 +10,7 @@ mod awaiting;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::asyncio::QueueOffsets;
+use crate::asyncio::{AwaitChain, ChainFrame, QueueOffsets};
 use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
 use crate::frames::{self, Base, Outline};
@@ -161,6 +161,34 @@ impl<M: Memory + Clone> Sampler<M> {
             address: self.runtime,
         });
         best.ok_or(failure)
+    }
+
+    /// Looks at a task that waits: its name, and from its first coroutine to the innermost one. `None` where
+    /// there is no such task.
+    pub(crate) fn waiting_task(&mut self, address: u64) -> ReadResult<Option<CurrentTask>> {
+        self.reader.pages.begin(&[])?;
+        if !self.reader.kind_of(address)?.is_task() {
+            return Ok(None);
+        }
+        let words = self.reader.task_words(address)?;
+        let Some(coroutine) = words.coroutine else {
+            return Ok(None);
+        };
+        let mut chain = AwaitChain::default();
+        self.reader.follow_chain(coroutine, &mut chain)?;
+        let mut await_chain = Vec::with_capacity(chain.frames.len());
+        for frame in &chain.frames {
+            if let ChainFrame::Python(raw) = frame {
+                let offset = frames::instruction_offset(&self.reader.layout, raw);
+                await_chain.push(self.codes.frame(&mut self.reader, raw.code, offset)?);
+            }
+        }
+        Ok(Some(CurrentTask {
+            address,
+            name: self.reader.task_name(address)?,
+            await_chain,
+            awaited_by: Vec::new(),
+        }))
     }
 
     fn look(&mut self, tid: u32) -> ReadResult<Look> {

@@ -54,7 +54,7 @@ mod _native {
         watch_function, without_literals,
     };
     #[pymodule_export]
-    use crate::executors::ExecutorSite;
+    use crate::executors::{ExecutorSite, Piece};
     #[pymodule_export]
     use crate::pulse::{hook, load_pulse, note_turn, refusal, unhook};
     #[pymodule_export(name = "VERSION")]

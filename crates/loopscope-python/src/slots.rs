@@ -271,6 +271,41 @@ pub(crate) fn take_deallocator(
     poke(address + TP_DEALLOC, ours.addr())
 }
 
+/// What is known of a method of a type that is written in C, where it is laid out as we know it.
+pub(crate) struct MethodPlace {
+    /// How it wants to be called.
+    pub(crate) flags: c_int,
+    definition: usize,
+}
+
+/// Finds a method among a type's own ones. `None` where it is not where it was expected.
+pub(crate) fn find_method(kind: &Bound<'_, PyType>, name: &CStr) -> Option<MethodPlace> {
+    let text = name.to_str().ok()?;
+    let shown = kind.getattr("__dict__").ok()?.get_item(text).ok()?;
+    if !is_of_type(&shown, "method_descriptor") {
+        return None;
+    }
+    let definition = definition_of(kind.as_any(), &shown, text)?;
+    // SAFETY: every definition is larger than that; a number of half a word.
+    let flags = unsafe { read(definition + ML_FLAGS) } as c_int;
+    Some(MethodPlace { flags, definition })
+}
+
+impl MethodPlace {
+    /// Takes the method. False where that was done before, or its definition cannot be written.
+    pub(crate) fn take(&self, original: &Original, ours: *const c_void) -> bool {
+        // SAFETY: every definition is larger than that.
+        let function = unsafe { read(self.definition + ML_METH) };
+        if original.is_taken() || function == 0 {
+            return false;
+        }
+        original
+            .0
+            .store(std::ptr::with_exposed_provenance_mut(function), Release);
+        poke(self.definition + ML_METH, ours.addr())
+    }
+}
+
 fn is_wrapper(shown: &Bound<'_, PyAny>) -> bool {
     is_of_type(shown, "wrapper_descriptor")
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::TaskRef;
+
 /// A figure whose name the service decides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -59,6 +61,10 @@ pub struct TaskSiteHealth {
     /// For how long the oldest of those alive has been alive, in seconds; absent where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_seconds: Option<f64>,
+    /// That oldest task and where it waits, once it has been alive for some seconds; absent where it cannot be
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_task: Option<TaskRef>,
 }
 
 /// One tracked call.

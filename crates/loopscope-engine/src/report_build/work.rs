@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{details::mebibytes, sum};
 use crate::{
+    cause::shown_task,
     engine::Engine,
     model::Process,
     observation::{
@@ -63,6 +64,7 @@ pub(super) fn monitor(engine: &Engine, monitoring: &mut Monitoring, now: Nanos) 
         monitoring.total_tasks = sum(spawned).or(Some(0));
         monitoring.pending_tasks = sum(alive.map(|(_, site)| site.reading.alive())).or(Some(0));
         monitoring.failed_tasks = Some(failed_tasks(engine, now));
+        monitoring.oldest_task_seconds = oldest_task_seconds(engine, now);
     }
     monitoring.call_groups = call_groups(engine);
 }
@@ -173,7 +175,18 @@ fn site_health(engine: &Engine, key: ProcessKey, site: &Site, now: Nanos) -> Tas
         failed: lost(engine, site, now),
         cancelled: reading.cancelled,
         oldest_seconds: oldest.map(|started| seconds(now.since(started))),
+        oldest_task: site.oldest.as_ref().map(shown_task),
     }
+}
+
+fn oldest_task_seconds(engine: &Engine, now: Nanos) -> Option<f64> {
+    let processes = watched(engine, |adapter| adapter.tasks);
+    let alive = processes.filter(|(_, process)| process.is_alive());
+    let sites = alive.flat_map(|(_, process)| process.work.sites.values());
+    let readings = sites.map(|site| &site.reading);
+    let pending = readings.filter(|reading| reading.alive() > 0);
+    let oldest = pending.filter_map(|reading| reading.oldest_started).min();
+    oldest.map(|started| seconds(now.since(started)))
 }
 
 fn loop_id(engine: &Engine, process: ProcessKey, owner: Owner) -> Option<String> {

@@ -4,6 +4,7 @@
 //! it may have crossed the stall threshold and not before, and looks at the thread of one that has. It
 //! decides nothing: what it sees goes into [`Observation`]s, and the rules behind them see only those.
 
+mod agentless;
 mod arrivals;
 mod attach_desk;
 mod drivers;
@@ -21,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod unwatched;
+mod waits;
 mod watched_loop;
 mod watched_loops;
 mod watched_process;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, SampleError, SourceLines, ThreadSample,
-    kernel::ThreadKernelState,
+    Frame as PythonFrame, GilHolder, Inspector, PythonVersion, SampleError, SourceLines,
+    ThreadSample, kernel::ThreadKernelState,
 };
 
 use super::drivers;
@@ -63,6 +63,22 @@ impl Sampler {
             inspector,
             sources: SourceLines::new(pid),
         }
+    }
+
+    /// A task that waits, by its address; `None` where there is none, or it cannot be read.
+    pub(super) fn waiting_task(&mut self, address: u64) -> Option<TaskInfo> {
+        let found = self.inspector.as_mut()?.waiting_task(address).ok()??;
+        Some(TaskInfo {
+            name: found.name.unwrap_or_default().into(),
+            address,
+            await_chain: self.frames(found.await_chain),
+            awaited_by: Vec::new(),
+        })
+    }
+
+    /// The interpreter's version; `None` where the process is not Python or may not be read.
+    pub(super) fn python_version(&self) -> Option<PythonVersion> {
+        Some(self.inspector.as_ref()?.python_version())
     }
 
     /// Between looks: gives back what only a look needs.

@@ -14,6 +14,7 @@ use loopscope_recorder::reader::{
     RecordingReader, TableDrops, TaskSiteState,
 };
 
+use super::waits::Oldest;
 use super::watched_process::tell_lost;
 use crate::observation::{
     AdapterInfo, Event, EventFrame, EventKind, Fact, GcReading, LoopKey, Owner, ProcessKey,
@@ -73,6 +74,23 @@ impl WatchedTables {
         out.extend(facts.events.iter().map(|event| happened(event, seen)));
         tell_lost(out, "facts", facts.lost, None);
         Ok(())
+    }
+
+    /// Whether an adapter writes into the recording.
+    pub(super) fn has_adapter(&self) -> bool {
+        self.adapter.is_some()
+    }
+
+    /// The oldest task of each site that has one and says where it is.
+    pub(super) fn oldest_tasks(&self) -> impl Iterator<Item = Oldest> {
+        let states = self.sites.0.values().map(|(_, state, _)| state);
+        states.filter_map(|state| {
+            Some(Oldest {
+                slot: state.slot,
+                started: Nanos(state.oldest_started_nanos?),
+                address: state.oldest_address?,
+            })
+        })
     }
 
     fn tell_adapter(

@@ -194,6 +194,11 @@ impl WatchedLoop {
         self.thread_id
     }
 
+    /// What kind of loop it is; `None` before it was told of.
+    pub(super) fn runtime(&self) -> Option<LoopRuntime> {
+        self.info.as_ref().map(|info| info.runtime)
+    }
+
     /// When it is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
         self.due

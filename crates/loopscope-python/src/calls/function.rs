@@ -1,11 +1,13 @@
-//! A tracked synchronous function, or one that is only looked on at: stands in front of it and is like it in all that can be asked of it.
+//! A tracked function, or one that is only looked on at: stands in front of it and is like it in all that can
+//! be asked of it.
 //!
 //! An object of our own with the interpreter's fast way of calling, since a wrapper that is written in Python
-//! costs five times as much. Its attributes are the function's. As a class's attribute it binds as a function.
+//! costs five times as much. Its attributes and its class are the function's, so that what asks whether it is
+//! a function is told so. As a class's attribute it binds as a function.
 #![expect(unsafe_code, reason = "a type with the interpreter's fast call")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
@@ -13,8 +15,9 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::given::{Given, new_reference, plain_count};
+use super::given::{Given, plain_count};
 use super::onlooker::{Onlooker, around};
+use super::raw::{assume_attached, is_one_of, new_reference, none};
 use super::tracked_type::tracked_type;
 use crate::gil::GilCell;
 use crate::symbols::{Vectorcall, symbols};
@@ -32,7 +35,7 @@ pub(super) struct Tracked {
 }
 
 /// What the type shows of itself; everything else is the function's.
-const OWN_NAMES: [&str; 4] = ["__class__", "__wrapped__", "__reduce__", "__reduce_ex__"];
+const OWN_NAMES: [&CStr; 3] = [c"__wrapped__", c"__reduce__", c"__reduce_ex__"];
 
 static CANCELLED: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
 
@@ -72,11 +75,6 @@ pub(crate) fn new_tracked(function: &Bound<'_, PyAny>, onlooker: Onlooker) -> Py
 unsafe fn parts<'a>(object: *mut PyObject) -> &'a Tracked {
     // SAFETY: by contract; the caller holds a reference.
     unsafe { &*object.cast::<Tracked>() }
-}
-
-fn assume_attached() -> Python<'static> {
-    // SAFETY: the interpreter calls the slots of a type with its lock held.
-    unsafe { Python::assume_attached() }
 }
 
 unsafe extern "C" fn call_tracked(
@@ -179,14 +177,13 @@ pub(super) unsafe extern "C" fn bind(
     instance: *mut PyObject,
     _: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: takes nothing.
-    let none = unsafe { ffi::Py_None() };
     match symbols().new_method {
-        Some(new_method) if !instance.is_null() && instance != none => {
+        Some(new_method) if !instance.is_null() && instance != none() => {
             // SAFETY: a callable and the instance that it is bound to.
             unsafe { new_method(object, instance) }
         }
-        _ => new_reference(object),
+        // SAFETY: a living object.
+        _ => unsafe { new_reference(object) },
     }
 }
 
@@ -195,10 +192,7 @@ pub(super) unsafe extern "C" fn get_attribute(
     name: *mut PyObject,
 ) -> *mut PyObject {
     // SAFETY: an attribute's name is a text that the caller holds.
-    let is_own = unsafe { Borrowed::from_ptr_or_opt(assume_attached(), name) }
-        .and_then(|name| name.extract::<String>().ok())
-        .is_some_and(|name| OWN_NAMES.contains(&name.as_str()));
-    if is_own {
+    if unsafe { is_one_of(name, &OWN_NAMES) } {
         // SAFETY: the caller's arguments.
         return unsafe { ffi::PyObject_GenericGetAttr(object, name) };
     }
@@ -229,7 +223,8 @@ pub(super) unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
 pub(super) unsafe extern "C" fn wrapped(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: called for objects of the type.
     let function = unsafe { parts(object) }.function.get();
-    new_reference(function)
+    // SAFETY: the function is held.
+    unsafe { new_reference(function) }
 }
 
 /// Copied and pickled by its name, as a function is.
@@ -259,10 +254,10 @@ pub(super) unsafe extern "C" fn traverse(
 }
 
 pub(super) unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
-    // SAFETY: takes nothing.
-    let none = new_reference(unsafe { ffi::Py_None() });
+    // SAFETY: a living object.
+    let nothing = unsafe { new_reference(none()) };
     // SAFETY: an object of the type. Nothing is left that could not be called or asked.
-    let function = unsafe { parts(object) }.function.replace(none);
+    let function = unsafe { parts(object) }.function.replace(nothing);
     // SAFETY: the reference was the object's.
     unsafe { ffi::Py_XDECREF(function) };
     0

@@ -161,10 +161,3 @@ const ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 pub(crate) fn plain_count(count: usize) -> usize {
     count & !ARGUMENTS_OFFSET
 }
-
-/// The reference that a living object gives away.
-pub(crate) fn new_reference(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: only called with living objects.
-    unsafe { ffi::Py_INCREF(object) };
-    object
-}

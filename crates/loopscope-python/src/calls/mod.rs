@@ -1,12 +1,21 @@
 //! Tracked calls: how often, how long, with what end, and whether they kept a loop to themselves.
 //!
-//! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else.
+//! [`function`] stands in front of a function, [`followed`] in front of the coroutine or generator that it makes.
+//! [`running`] is one run of a block of code.
 
+mod followed;
+mod followed_types;
 pub(crate) mod function;
 pub(crate) mod given;
 pub(crate) mod onlooker;
+mod raw;
+mod resumed;
 pub(crate) mod running;
+mod shape;
+mod steps;
 mod tracked_type;
+
+pub(crate) use followed::unwrapped;
 
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{CallKind, FactKind, LoopOwner};

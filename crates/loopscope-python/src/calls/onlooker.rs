@@ -6,6 +6,8 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
+use super::followed::follow;
+use super::followed_types::Kind;
 use super::given::Given;
 use super::{Begun, Call, Ended, Moment};
 use crate::calls::function::is_cancellation;
@@ -16,6 +18,8 @@ use crate::errors::ErrorKept;
 pub(crate) enum Onlooker {
     /// Counts the call.
     Call(Arc<Call>),
+    /// Follows what the call makes to its end, and counts that.
+    Following(Kind, Arc<Call>),
     /// Is shown the call's arguments first.
     Arguments(fn(&Given<'_>)),
     /// Counts the statement that is among the arguments.
@@ -75,7 +79,7 @@ impl Onlooker {
                 driver.going(py, given.object());
                 Kept::Nothing
             }
-            Self::Closing => Kept::Nothing,
+            Self::Following(..) | Self::Closing => Kept::Nothing,
         }
     }
 
@@ -149,6 +153,9 @@ pub(crate) fn around(
     let mut kept = Kept::Nothing;
     crate::quietly(|| kept = onlooker.begins(py, given));
     let result = call();
+    if let Onlooker::Following(kind, call) = onlooker {
+        return followed(py, *kind, result, call);
+    }
     if matches!(kept, Kept::Nothing) && !matches!(onlooker, Onlooker::Closing) {
         return result;
     }
@@ -156,6 +163,16 @@ pub(crate) fn around(
     let outcome = outcome_of(py, result);
     crate::quietly(|| onlooker.ends(kept, given, &outcome));
     result
+}
+
+#[inline]
+#[expect(unsafe_code, reason = "stands in front of what a function returned")]
+fn followed(py: Python<'_>, kind: Kind, made: *mut PyObject, call: &Arc<Call>) -> *mut PyObject {
+    if made.is_null() {
+        return made;
+    }
+    // SAFETY: a new reference.
+    unsafe { follow(py, kind, made, call) }
 }
 
 #[inline]

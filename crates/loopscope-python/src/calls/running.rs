@@ -1,7 +1,6 @@
-//! One call that is under way: of a coroutine, a generator, or a block of code.
+//! One call that is under way: of a block of code, and before 3.10 of a coroutine or a generator.
 //!
-//! The Python package begins it, and says how it ended. One that is thrown away half done, as a generator that
-//! nobody finishes, ends as cancelled.
+//! The Python package begins it, and says how it ended. One that is thrown away half done ends as cancelled.
 
 use std::sync::Arc;
 
@@ -10,10 +9,17 @@ use pyo3::exceptions::{PyGeneratorExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
+use super::followed_types::{Kind, prepare};
 use super::function::{is_cancellation, new_tracked};
 use super::onlooker::Onlooker;
 use super::{Begun, Call, Ended};
 use crate::gil::GilCell;
+
+/// What a code object says of its function, as the `inspect` module knows it.
+const GENERATOR: u32 = 0x20;
+const COROUTINE: u32 = 0x80;
+const ITERABLE_COROUTINE: u32 = 0x100;
+const ASYNC_GENERATOR: u32 = 0x200;
 
 /// A name that calls are counted under.
 #[pyclass(frozen, module = "loopscope._native")]
@@ -32,9 +38,19 @@ impl CallSite {
         RunningCall::new(Arc::clone(&self.0), self.0.begin(py, false))
     }
 
-    /// A synchronous function that is counted here.
-    fn track(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        new_tracked(function, Onlooker::Call(Arc::clone(&self.0)))
+    /// A function that is counted here; `flags` are those of its code. Errors where the interpreter lacks what
+    /// that needs.
+    #[pyo3(signature = (function, flags=0))]
+    fn track(&self, function: &Bound<'_, PyAny>, flags: u32) -> PyResult<Py<PyAny>> {
+        let call = Arc::clone(&self.0);
+        let onlooker = match kind_made(flags) {
+            Some(kind) => {
+                prepare(function.py())?;
+                Onlooker::Following(kind, call)
+            }
+            None => Onlooker::Call(call),
+        };
+        new_tracked(function, onlooker)
     }
 }
 
@@ -93,6 +109,18 @@ impl Drop for RunningCall {
             }
         };
         Python::try_attach(end);
+    }
+}
+
+/// What a function with these flags makes; `None` for one that runs when it is called, and for a generator that
+/// is awaited as a coroutine, which is left as it is.
+fn kind_made(flags: u32) -> Option<Kind> {
+    match flags {
+        _ if flags & ITERABLE_COROUTINE != 0 => None,
+        _ if flags & COROUTINE != 0 => Some(Kind::Coroutine),
+        _ if flags & ASYNC_GENERATOR != 0 => Some(Kind::AsyncGenerator),
+        _ if flags & GENERATOR != 0 => Some(Kind::Generator),
+        _ => None,
     }
 }
 

@@ -286,7 +286,7 @@ fn caller(code: &Bound<'_, PyAny>, walker: &Walker, place: Place) -> Frame {
 
 /// Tells the same thing in full only so often, so that a storm of failures costs little.
 pub(crate) struct Limiter {
-    /// By a hash of what is told: when the window began, and how often it was told since.
+    /// By a hash of what is told: when the window began, and how often it was to be told since.
     windows: [(u64, u64, u32); LIMITED],
     most: u32,
 }

@@ -131,6 +131,7 @@ impl Row for PoolState {
             open_failed: self.open_failed,
             closed: self.closed,
             leaked: self.leaked,
+            lifetime_nanos: self.lifetime_nanos,
             last_error: self.last_error.clone(),
         };
         let slot = self.slot;
