@@ -58,7 +58,9 @@ pub struct CurrentTask {
     /// `wait_for`, `shield` and `as_completed`, and what a future says of itself from 3.14 on. Empty where
     /// nobody waits, and where it could not be read.
     ///
-    /// It costs some ten words of memory for each of them, and no look fails by it.
+    /// No look fails by it. Of tasks and futures at most 48 are asked who waits, each for at most 64 that do,
+    /// and no further task is read once all have 256 frames together. Measured on a busy machine, two such
+    /// tasks added some 70 µs of processor time to a look of 140 to 180 µs, sixteen 90 to 190 µs.
     pub awaited_by: Vec<AwaitingTask>,
 }
 
