@@ -97,6 +97,10 @@ mod tests {
         (place, folder)
     }
 
+    fn is_only(found: &[PathBuf], folder: &Path) -> bool {
+        found.len() == 1 && found[0] == folder
+    }
+
     /// Makes the last change of a folder one of long ago.
     fn age(path: &Path) {
         let past = SystemTime::now() - Duration::from_secs(3600);
@@ -107,19 +111,15 @@ mod tests {
     fn a_folder_is_searched_when_it_appears_and_when_it_changes_and_at_no_other_time() {
         let (place, folder) = place();
         let mut elsewhere = Elsewhere::of(&[place.path().to_path_buf()]);
-        assert_eq!(elsewhere.changed(), [PathBuf::new(); 0]);
+        assert!(elsewhere.changed().is_empty());
         fs::create_dir(&folder).unwrap();
-        assert_eq!(elsewhere.changed(), [folder.clone()]);
+        assert!(is_only(&elsewhere.changed(), &folder));
         age(&folder);
         age(place.path());
-        assert_eq!(
-            elsewhere.changed(),
-            [folder.clone()],
-            "the stamp is another one"
-        );
-        assert_eq!(elsewhere.changed(), [PathBuf::new(); 0]);
+        assert!(is_only(&elsewhere.changed(), &folder), "another stamp");
+        assert!(elsewhere.changed().is_empty());
         File::create(folder.join("1-1-0.loopscope")).unwrap();
-        assert_eq!(elsewhere.changed(), [folder]);
+        assert!(is_only(&elsewhere.changed(), &folder));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         fs::create_dir(folder.with_file_name("loopscope-4294967294")).unwrap();
         fs::create_dir(folder.with_file_name("loopscope-me")).unwrap();
         let mut elsewhere = Elsewhere::of(&[place.path().to_path_buf()]);
-        assert_eq!(elsewhere.changed(), [PathBuf::new(); 0]);
+        assert!(elsewhere.changed().is_empty());
     }
 
     #[test]
@@ -140,6 +140,6 @@ mod tests {
         fs::remove_dir(&folder).unwrap();
         assert_eq!(elsewhere.changed().len(), 0);
         fs::create_dir(&folder).unwrap();
-        assert_eq!(elsewhere.changed(), [folder]);
+        assert!(is_only(&elsewhere.changed(), &folder));
     }
 }
