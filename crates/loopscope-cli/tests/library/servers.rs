@@ -63,13 +63,14 @@ fn check_service(app: SocketAddr, monitor: SocketAddr, file: &str) {
     serving(app, "/ok");
     for path in ["/health", "/internal/health"] {
         let own = report_until(app, path, |found| found.monitoring.event_loops_count > 0);
-        assert_eq!(own.status, Status::Healthy, "{own:#?}");
+        assert_eq!(own.service, "web", "{own:#?}");
     }
     assert_eq!(http::get(app, "/livez", PATIENCE).unwrap().code, 200);
     let blocked = thread::spawn(move || http::get(app, "/block", PATIENCE).unwrap().code);
     let found = report_until(monitor, "/health", |found| {
         found.incidents.iter().any(|one| one.closed_at.is_none()) && blames(found, file, "block")
     });
+    assert_eq!(found.status, Status::Degraded, "{found:#?}");
     assert_eq!(blocked.join().unwrap(), 200);
     let own = report_until(app, "/health", |found| {
         found.incidents.iter().all(|one| one.closed_at.is_some())
@@ -167,7 +168,7 @@ fn the_workers_of_a_preloaded_application_are_all_in_the_report_of_their_master(
         let found = report_until(monitor, "/health", |found| {
             found.monitoring.event_loops_count == 2
         });
-        assert_eq!(found.status, Status::Healthy, "{found:#?}");
+        assert_eq!(found.service, "web", "{found:#?}");
         // A worker asks its master.
         let own = report(app, "/health");
         assert_eq!(own.monitoring.event_loops_count, 2, "{own:#?}");

@@ -49,7 +49,7 @@ impl Told {
     }
 
     fn recorded(&self) -> &Recorded {
-        self.recorded.as_ref().expect("a recording")
+        self.recorded.as_ref().unwrap()
     }
 
     fn stalls(&self) -> &[StallEvent] {
