@@ -6,7 +6,8 @@
 //! interpreter's lock. The module is `loopscope._monitor`; the Python package around it decides when.
 //!
 //! What its threads must never do: wait for the interpreter's lock or touch an object of Python's, take a
-//! signal that is meant for the program, share a file descriptor with it, or keep it from ending.
+//! signal that is meant for the program, share a file descriptor with it, read its environment, or keep it
+//! from ending.
 
 mod isolation;
 mod monitor;

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) blocked_threshold: Nanos,
     /// Why the process's loops cannot be watched, where they cannot.
     pub(crate) unwatched: Option<String>,
+    /// Where recordings are; `None` where there is no folder for them.
+    pub(crate) folder: Option<RuntimeFolder>,
 }
 
 /// A running monitor.
@@ -75,12 +77,20 @@ struct Started {
     problems: Vec<String>,
 }
 
+/// A monitor whose thread was spawned and has not told yet what came of it.
+pub(crate) struct Starting {
+    cell: Arc<SnapshotCell>,
+    started: Receiver<io::Result<Started>>,
+    running: Running,
+}
+
 impl Monitor {
-    /// Starts to watch this process and its descendants.
+    /// Begins to start: spawns the thread. Waits for nothing. To be called with the interpreter's lock held, since
+    /// the standard library asks the environment for the size of its first thread's stack.
     ///
     /// # Errors
-    /// When a thread cannot be had. An address that cannot be listened on is told in `problems`.
-    pub(crate) fn start(settings: Settings) -> io::Result<Self> {
+    /// When a thread cannot be had.
+    pub(crate) fn begin(settings: Settings) -> io::Result<Starting> {
         let cell = SnapshotCell::before_first_look(settings.service.clone(), VERSION);
         let cell = Arc::new(cell);
         let (stop, stopped) = channel();
@@ -88,6 +98,23 @@ impl Monitor {
         let served = Arc::clone(&cell);
         let work = move || run(settings, &served, &tell, &stopped);
         let thread = without_signals(|| Builder::new().name("loopscope".into()).spawn(work))?;
+        Ok(Starting {
+            cell,
+            started,
+            running: Running { stop, thread },
+        })
+    }
+
+    /// Waits until it listens and watches.
+    ///
+    /// # Errors
+    /// When a thread cannot be had. An address that cannot be listened on is told in `problems`.
+    pub(crate) fn start(starting: Starting) -> io::Result<Self> {
+        let Starting {
+            cell,
+            started,
+            running,
+        } = starting;
         let Started { address, problems } = started
             .recv()
             .map_err(|_| io::Error::other("the thread that watches ended at once"))??;
@@ -96,7 +123,7 @@ impl Monitor {
             address,
             problems,
             pid: std::process::id(),
-            thread: ManuallyDrop::new(Mutex::new(Some(Running { stop, thread }))),
+            thread: ManuallyDrop::new(Mutex::new(Some(running))),
         })
     }
 
@@ -185,7 +212,7 @@ fn refused(error: &ServerError) -> String {
 }
 
 fn options(settings: Settings, cell: &Arc<SnapshotCell>, problems: &[String]) -> ObserverOptions {
-    let folder = RuntimeFolder::open_default().ok();
+    let folder = settings.folder;
     if let Some(folder) = &folder {
         prune(folder, LEFT_BEHIND_KEPT);
         prune_ended(folder, ENDED_KEPT);

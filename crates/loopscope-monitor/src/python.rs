@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use loopscope_engine::time::Nanos;
+use loopscope_recorder::folder::RuntimeFolder;
 use loopscope_server::Question;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -37,8 +38,11 @@ impl Monitor {
             stall_threshold: Nanos(stall_threshold_nanos),
             blocked_threshold: Nanos(blocked_threshold_nanos),
             unwatched,
+            // With the interpreter's lock held, which keeps the program from changing the environment.
+            folder: RuntimeFolder::open_default().ok(),
         };
-        let started = py.detach(|| monitor::Monitor::start(settings));
+        let starting = monitor::Monitor::begin(settings);
+        let started = py.detach(|| monitor::Monitor::start(starting?));
         started
             .map(Self)
             .map_err(|error| PyOSError::new_err(format!("no thread to watch from: {error}")))

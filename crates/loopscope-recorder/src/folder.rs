@@ -160,7 +160,18 @@ fn shared_candidates(uid: u32) -> [PathBuf; 2] {
 /// Every folder on this host that may hold recordings readable by this user: its own candidates, and
 /// those of other users that were created by their owners and let us in (for root).
 pub fn readable_folders() -> Vec<PathBuf> {
-    let mut folders = candidates();
+    let mut folders = shared_folders();
+    folders.extend(named_candidates());
+    folders.sort();
+    folders.dedup();
+    folders.retain(|folder| fs::read_dir(folder).is_ok());
+    folders
+}
+
+/// As [`readable_folders`], without those that the environment names: a program that watches itself may be
+/// changing that at this moment, and reading it then is not safe.
+pub fn shared_folders() -> Vec<PathBuf> {
+    let mut folders = shared_candidates(rustix::process::geteuid().as_raw()).to_vec();
     let places = SHARED_PLACES.iter().map(Path::new);
     folders.extend(places.flat_map(users_folders));
     folders.sort();

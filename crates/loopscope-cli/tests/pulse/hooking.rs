@@ -359,6 +359,51 @@ fn the_agents_own_object_is_not_hooked() {
     }
 }
 
+/// As compilers and linkers lay slots out: behind stubs or not, sealed or not, filled at the start or at the
+/// first call; and a program whose own stubs are what the functions' names lead to.
+#[test]
+fn a_program_is_hooked_however_it_was_linked() {
+    for (number, options) in [
+        "-fPIE -pie",
+        "-fPIE -pie -Wl,-z,now",
+        "-fPIE -pie -Wl,-z,lazy",
+        "-fPIE -pie -Wl,-z,norelro",
+        "-fPIE -pie -fno-plt",
+        "-fno-pie -no-pie -Wl,-z,now",
+        "-fno-pie -no-pie -Wl,-z,lazy",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let Some(program) = late_program(number, options) else {
+            return skip("no C compiler here: install one that is called `cc`");
+        };
+        let folder = folder();
+        let mut command = Command::new(program);
+        command.env_remove("LD_PRELOAD").env("PULSE", PULSE);
+        command.env(environment::RUNTIME_DIR, folder.path());
+        command.env(environment::RUN_ID, format!("{RUN:x}"));
+        let output = command.output().unwrap();
+        assert_eq!(text(&output.stdout), "1 0\n", "{options}: {output:?}");
+        assert_eq!(output.status.code(), Some(3), "{options}");
+        let recordings = recordings_of(folder.path());
+        let state = recordings[0].only_loop();
+        assert_eq!(state.iterations, 20 - 1, "{options}");
+        assert!(!state.is_live, "{options}");
+    }
+}
+
+fn late_program(number: usize, options: &str) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pulse/programs/late.c");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pulse-late-{number}"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror"]);
+    compiler.args(options.split(' ')).arg("-o").arg(&target);
+    let done = compiler.arg(source).arg("-ldl").output().ok()?;
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    Some(target)
+}
+
 /// Whatever reads recordings finds this one among the others of its user.
 #[test]
 fn the_recording_is_listed_and_read_after_the_end() {

@@ -32,7 +32,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loopscope_inspect::kernel;
-use loopscope_recorder::folder::{list_recordings, readable_folders};
+use loopscope_recorder::folder::{list_recordings, readable_folders, shared_folders};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
 pub use observer::{Observer, ObserverOptions, Outcome, Publish, nothing_seen};
@@ -89,7 +89,7 @@ pub struct WatchOptions {
 pub enum Scope {
     /// Those of every process of the run.
     Run,
-    /// Those of the main process and of its descendants: of a forked process that watches itself, the run
+    /// Those of the main process, which watches itself, and of its descendants: of one that was forked, the run
     /// is its parent's and its siblings' too.
     Descendants,
 }
@@ -274,9 +274,17 @@ impl Watcher {
         }
         if now >= self.elsewhere_due {
             self.elsewhere_due = now.plus(DISCOVERY_ELSEWHERE);
-            for folder in readable_folders() {
+            for folder in self.folders_elsewhere() {
                 self.search(&folder, now, facts);
             }
+        }
+    }
+
+    /// Inside the watched program nothing reads the environment, which is the program's.
+    fn folders_elsewhere(&self) -> Vec<PathBuf> {
+        match self.options.scope {
+            Scope::Run => readable_folders(),
+            Scope::Descendants => shared_folders(),
         }
     }
 
