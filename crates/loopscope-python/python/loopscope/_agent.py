@@ -24,7 +24,6 @@ def begin() -> None:
     """
     if not _native.begin():
         return
-    _hook()
     _once("calls", _native.watch_calls)
     _once("the collector", _watch_collector)
     threads = _imported("concurrent.futures.thread", "ThreadPoolExecutor")
@@ -38,19 +37,13 @@ def begin() -> None:
         _once("handlers of asyncio", lambda: _watch_handler(loop_type))
     uvloop = _imported("uvloop", "Loop")
     if uvloop is not None:
+        # It polls by itself. Looking through all modules takes its time: not for those that do not.
+        _once("polls of uvloop", _native.hook)
         _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
     for name, (has, switch, ours) in _imports.LIBRARIES.items():
         library = _imported(name, has)
         if library is not None and not _is_untracked(switch):
             _once(name, functools.partial(_watch_library, library, ours))
-
-
-def _hook() -> None:
-    """Stamps the loops of whatever was loaded since. Does nothing where the pulse was preloaded."""
-    try:
-        _native.hook()
-    except Exception:
-        _native.count_fault()
 
 
 def _imported(name: str, has: str) -> Optional[ModuleType]:
