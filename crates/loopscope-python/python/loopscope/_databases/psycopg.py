@@ -1,5 +1,6 @@
 """psycopg 3, synchronous and asynchronous."""
 
+import functools
 from typing import Any
 
 from .. import _native
@@ -96,8 +97,6 @@ def server_of_conninfo(parse: Any, conninfo: Any, kwargs: Any) -> str:
 
 
 def _closing(original: Any, driver: "_native.Driver") -> Any:
-    import functools
-
     @functools.wraps(original)
     async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
