@@ -130,7 +130,7 @@ pub(crate) fn enter(key: u64, waits: bool) -> Turn {
 /// A loop runs on the calling thread, or is about to.
 pub(crate) fn expect_loop() {
     WATCH.with(|watch| {
-        watch.follow(process::epoch());
+        watch.follow(process::watch());
         watch.expects_loop.set(true);
     });
 }
@@ -239,7 +239,7 @@ impl ThreadWatch {
         if let Some(writer) = self.writer.get().filter(|_| self.is_own_set(key, position)) {
             self.key.set(key);
             self.other_polls.set(0);
-            return stamp(writer, self.epoch.get(), waits);
+            return stamp(writer, self.watch.get(), waits);
         }
         if polls < self.polls_needed(key) || self.is_held(key, position) {
             return Turn::UNSEEN;
