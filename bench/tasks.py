@@ -22,7 +22,7 @@ async def trivial():
 
 async def spawn(until):
     done = 0
-    while time.monotonic() < until:
+    while done == 0 or time.monotonic() < until:
         await asyncio.gather(*[asyncio.create_task(trivial()) for _ in range(BATCH)])
         done += BATCH
     return done
@@ -40,7 +40,7 @@ def on_a_loop(make):
 
 def runs(until):
     done = 0
-    while time.monotonic() < until:
+    while done == 0 or time.monotonic() < until:
         if loops is asyncio:
             asyncio.run(trivial())
         else:

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
+use super::Setting;
 use super::child::Running;
-use super::load::exchanges;
+use super::load::Load;
 use super::stats::Spread;
-use super::{Setting, load};
 
 /// The tools, pinned, with what they need.
 const REQUIREMENTS: &str = "bench/peers.txt";
@@ -159,7 +159,7 @@ fn once(
     ]);
     let mut running = match tool {
         "loopscope" => Running::watched(setting, &command)?,
-        _ => Running::bare(&command)?,
+        _ => Running::asked(&command)?,
     };
     (workload.measure)(setting, &mut running)
 }
@@ -180,14 +180,14 @@ fn requests(setting: &Setting, running: &mut Running) -> Result<f64> {
     under_load(setting, running, b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
 }
 
-fn under_load(setting: &Setting, running: &mut Running, request: &[u8]) -> Result<f64> {
+fn under_load(setting: &Setting, running: &mut Running, request: &'static [u8]) -> Result<f64> {
     let line = running.line()?;
     let (_, port) = line
         .split_once(' ')
         .context("the server says pid and port")?;
     let port = port.parse()?;
-    load::exchanges(port, request, Duration::from_millis(200))?;
-    let time = seconds(setting);
-    let count = exchanges(port, request, time)? as f64;
-    Ok(time.as_secs_f64() / count * 1e9)
+    let mut load = Load::connect(port, request)?;
+    load.exchange(Duration::from_millis(200))?;
+    let (count, took) = load.exchange(seconds(setting))?;
+    Ok(took.as_secs_f64() / count as f64 * 1e9)
 }

@@ -35,7 +35,14 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "anyio",
         source: Some(("anyio", "4.12.1")),
-        needs: &["trio==0.32.0", "psutil==7.1.3", "uvloop==0.23.0"],
+        needs: &[
+            "trio==0.32.0",
+            "psutil==7.1.3",
+            "uvloop==0.23.0",
+            "pytest-mock==3.15.1",
+            "exceptiongroup==1.3.1",
+            "trustme==1.2.1",
+        ],
         // What it asks of an interpreter's own processes and of name servers is not ours.
         runner: Runner::Pytest(&["-k", "asyncio", "tests"]),
     },
@@ -155,9 +162,10 @@ pub(crate) fn prepare(
     let wheel = format!("{package}=={release}");
     let needs = suite.needs.iter().chain(PYTEST);
     let quiet = ["-q", "--disable-pip-version-check"];
+    // The package itself as people have it; of what its tests need, some is only there as source.
     let installed = cmd!(
         shell,
-        "{python} -m pip install {quiet...} --only-binary :all: {wheel} {needs...}"
+        "{python} -m pip install {quiet...} --only-binary {package} {wheel} {needs...}"
     )
     .quiet()
     .ignore_stderr()
@@ -191,7 +199,7 @@ fn unpack(
         "--disable-pip-version-check",
         "--no-deps",
         "--no-binary",
-        ":all:",
+        package,
     ];
     cmd!(
         shell,

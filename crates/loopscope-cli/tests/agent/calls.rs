@@ -2,7 +2,7 @@
 
 use loopscope_recorder::layout::{CallKind, FactKind};
 
-use crate::harness::{Program, pythons, text};
+use crate::harness::{Program, minor, pythons, text};
 
 #[test]
 fn what_is_tracked_behaves_as_it_did_and_is_counted() {
@@ -47,8 +47,10 @@ fn what_is_tracked_is_resumed_closed_and_asked_as_if_it_were_bare() {
             );
             [call.failed, call.cancelled]
         };
-        assert_eq!(counts("__main__.failing")[1], 0);
-        assert_eq!(counts("__main__.catching"), [0, 1]);
+        if minor(&python) >= 10 {
+            assert_eq!(counts("__main__.failing")[1], 0);
+            assert_eq!(counts("__main__.catching"), [0, 1]);
+        }
         assert_eq!(counts("__main__.generator"), [0, 0]);
         assert_eq!(counts("__main__.async_generator"), [0, 0]);
     }

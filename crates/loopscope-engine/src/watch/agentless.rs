@@ -138,9 +138,20 @@ fn is_without_lock(program: &str) -> bool {
     rest.is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_digit()))
 }
 
+/// Where in a command line the interpreter's name stands: first, or behind the loader that was told to start it.
+fn own_name(words: &[u8]) -> usize {
+    let mut words = words.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let is_loader = words
+        .next()
+        .is_some_and(|first| program(&first).starts_with("ld-linux"));
+    let named = words.position(|word| program(&word).starts_with("python"));
+    named.filter(|_| is_loader).map_or(0, |place| place + 1)
+}
+
 /// The option among an interpreter's own that keeps the agent out.
 fn option(words: &[u8]) -> Option<(char, &'static str)> {
-    let mut words = words.split(|byte| *byte == 0).skip(1);
+    let all: Vec<&[u8]> = words.split(|byte| *byte == 0).collect();
+    let mut words = all.into_iter().skip(own_name(words) + 1);
     while let Some(word) = words.next() {
         let word = std::str::from_utf8(word).ok()?;
         let letters = word.strip_prefix('-').filter(|rest| !rest.is_empty())?;
@@ -186,6 +197,9 @@ mod tests {
         assert_eq!(letter("python3 -c import -E"), None);
         assert_eq!(letter("python3 - -I"), None);
         assert_eq!(letter("python3"), None);
+        let loader =
+            "/lib64/ld-linux-x86-64.so.2 --library-path /opt/lib /opt/bin/python3.14 -I -c";
+        assert_eq!(letter(loader), Some('I'));
     }
 
     #[test]
