@@ -278,8 +278,12 @@ fn check_incident(ended: &Ended, expected: &Expected, kind: IncidentKind, functi
     let culprit = found[0].culprit.as_ref();
     // Python before 3.11 does not show who awaits what an exception is thrown into, and the way through
     // SQLAlchemy to a connection is longer than what is told of it.
-    let may_be_unseen = expected.driver.contains("asyncpg") && kind == IncidentKind::CallFailure
-        || expected.driver.contains("sqlalchemy") && kind == IncidentKind::ConnectionFailure;
+    let is_failure = matches!(
+        kind,
+        IncidentKind::CallFailure | IncidentKind::ConnectionFailure
+    );
+    let may_be_unseen = is_failure && expected.driver.contains("asyncpg")
+        || kind == IncidentKind::ConnectionFailure && expected.driver.contains("sqlalchemy");
     if expected.is_blamed && !may_be_unseen {
         assert!(is_told, "{:#?}", found[0]);
         assert!(
