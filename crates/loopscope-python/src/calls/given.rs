@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "reads the arguments of a call where they are")]
 
 use pyo3::ffi::{self, PyObject};
-use pyo3::types::{PyDict, PyDictMethods, PyString, PyTuple, PyTupleMethods};
+use pyo3::types::{PyDict, PyDictMethods, PyString, PyStringMethods, PyTuple, PyTupleMethods};
 use pyo3::{Borrowed, Bound, PyAny, PyResult, Python};
 
 /// The arguments of a call under way. The caller holds all of them until it is over.
@@ -114,7 +114,7 @@ impl<'a> Given<'a> {
             Named::Names(names, values) => {
                 let is_it = |known: &Bound<'_, PyAny>| {
                     let known = known.cast::<PyString>();
-                    known.is_ok_and(|known| known.to_string() == name)
+                    known.is_ok_and(|known| *known.to_string_lossy() == *name)
                 };
                 let place = names.iter().position(|known| is_it(&known))?;
                 self.value(values, place)

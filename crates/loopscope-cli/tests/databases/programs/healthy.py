@@ -1,6 +1,7 @@
 """The same driver under load, used as it should be: nothing is to be found. `healthy.py DRIVER`"""
 
 import asyncio
+import contextlib
 import sys
 
 import drivers
@@ -11,6 +12,10 @@ WORKERS, TURNS = 6, 60
 
 async def with_pool():
     pool = await DRIVER.pool(WORKERS, 10.0)
+    # Opened one after another, so that nobody waits for long while a busy server makes them all.
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(WORKERS):
+            await stack.enter_async_context(DRIVER.taken(pool))
 
     async def work():
         for turn in range(TURNS):
