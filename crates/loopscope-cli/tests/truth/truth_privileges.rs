@@ -2,6 +2,10 @@
 
 use crate::support::{Scenario, Stall, on_every_python};
 
+#[expect(
+    clippy::print_stdout,
+    reason = "tells whoever runs the tests what is left out"
+)]
 fn may_drop_privileges() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
