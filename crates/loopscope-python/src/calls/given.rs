@@ -1,7 +1,7 @@
 //! What a function was called with, however the interpreter hands it over.
 #![expect(unsafe_code, reason = "reads the arguments of a call where they are")]
 
-use pyo3::ffi::{self, PyObject};
+use pyo3::ffi::PyObject;
 use pyo3::types::{PyDict, PyDictMethods, PyString, PyStringMethods, PyTuple, PyTupleMethods};
 use pyo3::{Borrowed, Bound, PyAny, PyResult, Python};
 
