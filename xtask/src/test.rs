@@ -62,11 +62,9 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
-    for tests in ["agent", "library"] {
-        cmd!(shell, "cargo test -p loopscope-cli --test {tests}")
-            .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
-            .run()?;
-    }
+    cmd!(shell, "cargo test -p loopscope-cli --test agent")
+        .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
+        .run()?;
     let ends = match pythons {
         [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
         few => few.to_vec(),
@@ -80,12 +78,14 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;
-    cmd!(
-        shell,
-        "cargo test -p loopscope-cli --test databases -- --test-threads=1"
-    )
-    .env("LOOPSCOPE_TEST_PYTHONS", joined(&ends))
-    .run()?;
+    for tests in ["library", "databases"] {
+        cmd!(
+            shell,
+            "cargo test -p loopscope-cli --test {tests} -- --test-threads=1"
+        )
+        .env("LOOPSCOPE_TEST_PYTHONS", joined(&ends))
+        .run()?;
+    }
     truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());
