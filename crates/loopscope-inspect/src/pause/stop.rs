@@ -205,9 +205,15 @@ fn is_over(pid: u32, tid: u32) -> bool {
 
 /// The process that traces a thread. The kernel names the one thread of it that does.
 fn tracer(pid: u32, tid: u32) -> Option<u32> {
-    let thread: u32 = kernel::thread_status(pid, tid, "TracerPid")?.parse().ok()?;
-    let process = || kernel::thread_status(thread, thread, "Tgid")?.parse().ok();
-    (thread != 0).then(|| process().unwrap_or(thread))
+    let number = |text: String| text.parse().ok();
+    let named = || {
+        let thread: u32 = kernel::thread_status(pid, tid, "TracerPid").and_then(number)?;
+        (thread != 0).then_some(thread)
+    };
+    let thread = named()?;
+    let process = kernel::thread_status(thread, thread, "Tgid").and_then(number);
+    // A thread that has ended meanwhile traces nothing; of one that is hidden from us nothing else is known.
+    process.or_else(|| named().filter(|again| *again == thread))
 }
 
 /// Why a thread does not halt.

@@ -89,6 +89,8 @@ fn ending(child: Pid) -> &'static str {
 pub(super) struct Dumpers {
     child: Child,
     output: BufReader<ChildStdout>,
+    /// The one that dumps until it is killed.
+    endless: Option<Pid>,
 }
 
 impl Dumpers {
@@ -101,7 +103,11 @@ impl Dumpers {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, output }
+        Self {
+            child,
+            output,
+            endless: None,
+        }
     }
 
     /// A dumper that dies after some checkpoints. Tells whether it did before it had come through.
@@ -113,6 +119,7 @@ impl Dumpers {
     /// A dumper that holds again and again until it is killed.
     pub(super) fn dumps_on(&mut self, pid: u32, mode: DumpMode) -> Dumper<'_> {
         let dumper = self.begin(pid, mode, u64::MAX, -1);
+        self.endless = Some(dumper);
         Dumper {
             dumpers: self,
             pid: dumper,
@@ -148,6 +155,10 @@ impl Dumpers {
 impl Drop for Dumpers {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
+        if let Some(dumper) = self.endless {
+            // The server ends after it.
+            let _ = kill(dumper, Signal::SIGKILL);
+        }
         let _ = self.child.wait();
     }
 }
@@ -165,6 +176,7 @@ impl Dumper<'_> {
 
     pub(super) fn kill(self) {
         kill(self.pid, Signal::SIGKILL).unwrap();
+        self.dumpers.endless = None;
         assert!(self.dumpers.has_died());
     }
 }
