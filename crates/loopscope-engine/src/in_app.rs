@@ -15,6 +15,8 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/rustlib/",
     "/usr/include/",
     "/usr/src/",
+    // Our own agent, as `run` unpacks it: it stands between a tracked call and its caller.
+    "/package/loopscope/",
 ];
 
 /// Names in angle brackets that stand for code which somebody typed.
@@ -132,6 +134,7 @@ mod tests {
             "node:fs",
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
+            "/tmp/loopscope-0/agent-1f/package/loopscope/_calls.py",
             "/usr/lib/libc.so.6",
             "",
         ];

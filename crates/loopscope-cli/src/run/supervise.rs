@@ -181,6 +181,7 @@ impl Watching {
             config: Config {
                 stall_threshold,
                 blocked_threshold: args.blocked_threshold(),
+                slow_model_call_threshold: args.slow_model_call_threshold(),
                 ..Config::default()
             },
             service: service(args),
@@ -221,6 +222,9 @@ impl Watching {
                     environment::STALL_THRESHOLD_MS,
                     (args.stall_threshold().0 / 1_000_000).to_string(),
                 );
+            if let Some(untracked) = &args.untracked {
+                command.env(environment::UNTRACKED, untracked);
+            }
             if let Some(agent) = &equipment.agent {
                 command.env(environment::INTRODUCE, agent_files::introduction(agent));
             }

@@ -3,7 +3,7 @@
 use super::{Entry, Language, VERIFY, entries, is_file};
 use crate::report::Advice;
 
-/// Libraries whose tracked calls have an asynchronous sister of a known name.
+/// Libraries whose tracked calls have an asynchronous sister of a known name. `{call}` becomes the call.
 const SISTERS: &[(&str, &str, &str)] = &[
     (
         "agno",
@@ -12,7 +12,7 @@ const SISTERS: &[(&str, &str, &str)] = &[
     ),
     (
         "openai",
-        "await client.responses.create(...)  # client = openai.AsyncOpenAI()",
+        "await client.{call}(...)  # client = openai.AsyncOpenAI()",
         "fix: `openai.AsyncOpenAI`, whose methods are the same and awaited",
     ),
     (
@@ -25,10 +25,30 @@ const SISTERS: &[(&str, &str, &str)] = &[
         "await client.get(...)  # client = httpx.AsyncClient()",
         "fix: one `httpx.AsyncClient()` for the service, and await its calls",
     ),
+    ("requests", FOR_REQUESTS.0, FOR_REQUESTS.1),
+    ("urllib", FOR_REQUESTS.0, FOR_REQUESTS.1),
+    ("http.client", FOR_REQUESTS.0, FOR_REQUESTS.1),
+];
+
+/// For libraries that have none of their own.
+const FOR_REQUESTS: (&str, &str) = (
+    "await client.get(...)  # client = httpx.AsyncClient()",
+    "fix: one `httpx.AsyncClient()` or `aiohttp.ClientSession()` for the service, and await its calls",
+);
+
+/// What is written in source for a call that counts under another name: under a host, or an agent's name.
+const SPOKEN: &[(&str, &str)] = &[
+    ("agno", "agent.run"),
+    ("http.client", "connection.getresponse"),
+    ("httpx", "client.get"),
+    ("openai", "client.responses.create"),
+    ("requests", "requests.get"),
+    ("urllib", "urllib.request.urlopen"),
 ];
 
 /// The advice on a tracked call of a group.
 pub(crate) fn for_tracked_call(group: &str, call: &str) -> Advice {
+    let call = spoken(group, call);
     if let Some((_, replacement, fix)) = SISTERS.iter().find(|(name, ..)| *name == group) {
         return advice(Some(replacement), call, &[fix]);
     }
@@ -43,6 +63,18 @@ pub(crate) fn for_tracked_call(group: &str, call: &str) -> Advice {
         || advice(Some("await asyncio.to_thread({call}, ...)"), call, &[]),
         |entry| entry.advice(Some(call)),
     )
+}
+
+/// The call as source has it.
+fn spoken<'a>(group: &str, call: &'a str) -> &'a str {
+    let is_path = call
+        .chars()
+        .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    let stands_for = SPOKEN.iter().find(|(name, _)| *name == group);
+    match stands_for {
+        Some((_, spoken)) if !is_path || !call.contains('.') => spoken,
+        _ => call,
+    }
 }
 
 fn advice(replacement: Option<&str>, call: &str, steps: &[&str]) -> Advice {
@@ -72,6 +104,33 @@ mod tests {
         assert!(replacement("requests", "requests.get").starts_with("await client.get("));
         assert!(replacement("psycopg", "SELECT 1").contains("psycopg.AsyncConnection"));
         assert!(replacement("psycopg2", "SELECT 1").contains("asyncpg"));
+        let asked = replacement("openai", "chat.completions.create");
+        assert!(asked.starts_with("await client.chat.completions.create("));
+    }
+
+    #[test]
+    fn a_call_that_counts_under_a_host_or_a_name_is_called_as_in_source() {
+        let first_step = |group, call| for_tracked_call(group, call).steps.remove(0);
+        for (group, call, spoken) in [
+            ("requests", "GET api.example.com", "requests.get"),
+            ("urllib", "GET api.example.com:81", "urllib.request.urlopen"),
+            (
+                "http.client",
+                "GET api.example.com",
+                "connection.getresponse",
+            ),
+            ("httpx", "POST api.example.com", "client.get"),
+            ("agno", "Support", "agent.run"),
+            ("agno", "Agent.run", "Agent.run"),
+        ] {
+            let step = first_step(group, call);
+            assert!(
+                step.contains(&format!("to_thread({spoken}, ...)")),
+                "{step}"
+            );
+        }
+        let fix = for_tracked_call("http.client", "GET api.example.com");
+        assert!(fix.replacement.unwrap().contains("httpx.AsyncClient()"));
     }
 
     #[test]

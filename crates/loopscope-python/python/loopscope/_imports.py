@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
 # Libraries that are tracked of themselves: the module after whose import that is done, what it has once the
 # import has ended, the name by which a user switches it off, and the module of this package that does it.
-LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {}
+LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {
+    "agno.agent.agent": ("Agent", "agno", "_clients.agno"),
+    "agno.team.team": ("Team", "agno", "_clients.agno"),
+    "agno.workflow.workflow": ("Workflow", "agno", "_clients.agno"),
+    "aiohttp.client": ("request", "aiohttp", "_clients.aiohttp"),
+    "http.client": ("error", "http.client", "_clients.http_client"),
+    "httpx._client": ("AsyncClient", "httpx", "_clients.httpx"),
+    "openai._base_client": ("AsyncAPIClient", "openai", "_clients.openai"),
+    "requests.sessions": ("session", "requests", "_clients.requests"),
+    "urllib.request": ("getproxies", "urllib", "_clients.urllib"),
+}
 
 # Modules after whose import something is watched.
 WATCHED = frozenset(("asyncio", "concurrent.futures.thread", "uvloop", *LIBRARIES))

@@ -13,8 +13,9 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::library::Library;
 use super::tracked_type::tracked_type;
-use super::{Begun, Call, Ended};
+use super::{Begun, Call, Failure};
 use crate::gil::GilCell;
 use crate::quietly;
 use crate::symbols::{Vectorcall, symbols};
@@ -35,12 +36,15 @@ pub(super) struct Tracked {
 pub(crate) enum Onlooker {
     /// Counts the call.
     Call(Arc<Call>),
+    /// Counts the call under a name that its arguments choose.
+    Library(Library),
     /// Is shown the arguments first.
     Arguments(fn(&[Borrowed<'_, '_, PyAny>])),
 }
 
-/// What the type shows of itself; everything else is the function's.
-const OWN_NAMES: [&str; 4] = ["__class__", "__wrapped__", "__reduce__", "__reduce_ex__"];
+/// What the type shows of itself; everything else is the function's, the class too: who asks whether it is a
+/// function, as mocks do of a class's members, is to hear what it would have heard without us.
+const OWN_NAMES: [&str; 3] = ["__wrapped__", "__reduce__", "__reduce_ex__"];
 
 static CANCELLED: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
 
@@ -102,6 +106,10 @@ unsafe extern "C" fn call_tracked(
     // SAFETY: set when the object was made, freed with it.
     let call = match unsafe { tracked.onlooker.get().as_ref() } {
         Some(Onlooker::Call(call)) => Some(call),
+        Some(Onlooker::Library(library)) => {
+            // SAFETY: the caller's arguments, unchanged.
+            return unsafe { library.call(py, tracked.function.get(), (args, count, names)) };
+        }
         Some(Onlooker::Arguments(show)) => {
             // SAFETY: the caller's arguments.
             quietly(|| show(&unsafe { plain_arguments(py, args, count) }));
@@ -150,7 +158,7 @@ unsafe fn plain_arguments<'a>(
 /// # Safety
 /// As the interpreter's `PyObject_Vectorcall`.
 #[inline]
-unsafe fn call_real(
+pub(super) unsafe fn call_real(
     function: *mut PyObject,
     args: *const *mut PyObject,
     count: usize,
@@ -209,20 +217,14 @@ unsafe fn named_arguments(
 
 /// A call ended with the error that the interpreter now carries. It carries it on.
 #[cold]
-fn raised(py: Python<'_>, call: &Call, begun: Begun) {
+pub(super) fn raised(py: Python<'_>, call: &Call, begun: Begun) {
     let Some(error) = PyErr::take(py) else { return };
     let exception = error.value(py).as_any();
     if is_cancellation(exception) {
         call.cancelled(py, begun);
     } else {
         let traceback = error.traceback(py);
-        call.failed(
-            begun,
-            &Ended {
-                exception,
-                traceback,
-            },
-        );
+        call.failed(py, begun, &Failure::Raised(exception, traceback));
     }
     error.restore(py);
 }

@@ -1,8 +1,11 @@
 //! Tracked calls: how often, how long, with what end, and whether they kept a loop to themselves.
 //!
-//! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else.
+//! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else, [`library`]
+//! tracks functions of known libraries under names that their arguments choose.
 
 pub(crate) mod function;
+pub(crate) mod library;
+mod redaction;
 pub(crate) mod running;
 mod tracked_type;
 
@@ -29,6 +32,8 @@ pub(crate) struct Call {
     kind: CallKind,
     group: String,
     name: String,
+    /// Whether it is a known library's, made from somewhere in the program, and no function of the program.
+    is_library: bool,
     bound: GilCell<CallBound>,
 }
 
@@ -47,10 +52,12 @@ pub(crate) struct Begun {
     is_sync: bool,
 }
 
-/// The error that a call ended with.
-pub(crate) struct Ended<'a, 'py> {
-    pub(crate) exception: &'a Bound<'py, PyAny>,
-    pub(crate) traceback: Option<Bound<'py, PyTraceback>>,
+/// How a call that failed did so.
+pub(crate) enum Failure<'a, 'py> {
+    /// It ended with this exception, which came this way.
+    Raised(&'a Bound<'py, PyAny>, Option<Bound<'py, PyTraceback>>),
+    /// It returned an answer that says so.
+    Answered(&'a str),
 }
 
 impl Call {
@@ -63,7 +70,17 @@ impl Call {
             kind,
             group,
             name,
+            is_library: false,
             bound: GilCell::new(bound),
+        }
+    }
+
+    /// The same for a call of a known library: its failures are told with the line of the program that made it,
+    /// and with nothing in their messages that may be a secret.
+    pub(crate) fn of_library(self) -> Self {
+        Self {
+            is_library: true,
+            ..self
         }
     }
 
@@ -92,11 +109,10 @@ impl Call {
         self.end(py, begun, CallOutcome::Cancelled, None);
     }
 
-    /// A call that began ended with an error.
+    /// A call that began failed.
     #[cold]
-    pub(crate) fn failed(&self, begun: Begun, ended: &Ended<'_, '_>) {
-        let py = ended.exception.py();
-        self.end(py, begun, CallOutcome::Failed, Some(ended));
+    pub(crate) fn failed(&self, py: Python<'_>, begun: Begun, failure: &Failure<'_, '_>) {
+        self.end(py, begun, CallOutcome::Failed, Some(failure));
     }
 
     #[inline]
@@ -105,7 +121,7 @@ impl Call {
         py: Python<'_>,
         begun: Begun,
         outcome: CallOutcome,
-        ended: Option<&Ended<'_, '_>>,
+        failure: Option<&Failure<'_, '_>>,
     ) {
         let Some((epoch, writer)) = self.writer(py) else {
             return;
@@ -127,7 +143,7 @@ impl Call {
             held_loop,
         });
         if let Some(kind) = noteworthy {
-            self.tell(py, kind, &writer, (begun.started_nanos, now), ended);
+            self.tell(py, kind, &writer, (begun.started_nanos, now), failure);
         }
     }
 
@@ -172,14 +188,18 @@ impl Call {
         kind: FactKind,
         writer: &CallWriter<Exclusive>,
         (started, ended_at): (u64, u64),
-        ended: Option<&Ended<'_, '_>>,
+        failure: Option<&Failure<'_, '_>>,
     ) {
-        let told =
-            ended.map(|ended| Told::of(ended.exception, ended.traceback.as_ref(), Effort::Safe));
+        let told = failure.map(|failure| self.told(py, failure));
         if let Some(told) = &told {
             writer.set_last_error(&told.error_type);
         }
-        let what = (writer.index() << 4 | kind as u32, 0);
+        let length = match kind {
+            // Who reads it may find only the longest ones slow: many shorter ones must not crowd these out.
+            FactKind::SlowCall => ended_at.saturating_sub(started).ilog2() as usize,
+            _ => 0,
+        };
+        let what = (writer.index() << 4 | kind as u32, length);
         if LIMITER.with(py, |limiter| limiter.allows(what, ended_at)) != Some(true) {
             return;
         }
@@ -203,6 +223,26 @@ impl Call {
         if let Some(recording) = process.recording {
             recording.push_fact(&fact);
         }
+    }
+}
+
+impl Call {
+    #[cold]
+    fn told(&self, py: Python<'_>, failure: &Failure<'_, '_>) -> Told {
+        let mut told = match failure {
+            Failure::Raised(exception, traceback) => {
+                Told::of(exception, traceback.as_ref(), Effort::Safe)
+            }
+            Failure::Answered(error_type) => Told {
+                error_type: (*error_type).to_owned(),
+                ..Told::default()
+            },
+        };
+        if self.is_library {
+            told.message = redaction::without_secrets(&told.message);
+            told.add_callers(py);
+        }
+        told
     }
 }
 

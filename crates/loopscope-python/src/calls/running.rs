@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
 use super::function::{Onlooker, is_cancellation, new_tracked};
-use super::{Begun, Call, Ended};
+use super::{Begun, Call, Failure};
 use crate::gil::GilCell;
 
 /// A name that calls are counted under.
@@ -21,22 +21,31 @@ pub(crate) struct CallSite(Arc<Call>);
 #[pymethods]
 impl CallSite {
     #[new]
-    fn new(group: String, name: String, kind: u32) -> PyResult<Self> {
+    #[pyo3(signature = (group, name, kind, is_library=false))]
+    fn new(group: String, name: String, kind: u32, is_library: bool) -> PyResult<Self> {
         let kind = kind_of(kind).ok_or_else(|| PyValueError::new_err("no such kind of call"))?;
-        Ok(Self(Arc::new(Call::new(kind, group, name))))
+        let call = Call::new(kind, group, name);
+        Ok(Self(Arc::new(if is_library {
+            call.of_library()
+        } else {
+            call
+        })))
     }
 
     /// A call begins.
     fn begin(&self, py: Python<'_>) -> RunningCall {
-        RunningCall {
-            call: Arc::clone(&self.0),
-            begun: GilCell::new(self.0.begin(py, false)),
-        }
+        RunningCall::new(&self.0, self.0.begin(py, false))
     }
 
     /// A synchronous function that is counted here.
     fn track(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         new_tracked(function, Onlooker::Call(Arc::clone(&self.0)))
+    }
+}
+
+impl CallSite {
+    pub(super) fn call(&self) -> &Arc<Call> {
+        &self.0
     }
 }
 
@@ -66,17 +75,36 @@ impl RunningCall {
         }
         let traceback = exception.getattr("__traceback__").ok();
         let traceback = traceback.and_then(|found| found.cast_into::<PyTraceback>().ok());
-        self.call.failed(
-            begun,
-            &Ended {
-                exception,
-                traceback,
-            },
-        );
+        self.call
+            .failed(py, begun, &Failure::Raised(exception, traceback));
+    }
+
+    /// It ended with an answer that says that it failed, and how.
+    fn failed(&self, py: Python<'_>, error_type: &str) {
+        if let Some(begun) = self.take(py) {
+            self.call.failed(py, begun, &Failure::Answered(error_type));
+        }
+    }
+
+    /// It goes on after the function that began it has returned: its time is no longer one of the thread alone.
+    fn lasts(&self, py: Python<'_>) {
+        let outlive = |begun: &mut Option<Begun>| {
+            if let Some(begun) = begun {
+                begun.is_sync = false;
+            }
+        };
+        self.begun.with(py, outlive);
     }
 }
 
 impl RunningCall {
+    pub(super) fn new(call: &Arc<Call>, begun: Option<Begun>) -> Self {
+        Self {
+            call: Arc::clone(call),
+            begun: GilCell::new(begun),
+        }
+    }
+
     fn take(&self, py: Python<'_>) -> Option<Begun> {
         self.begun.with(py, Option::take).flatten()
     }

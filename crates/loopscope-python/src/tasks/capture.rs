@@ -42,12 +42,16 @@ pub(crate) struct Frame {
     function: String,
 }
 
-/// The file of this package that stands between a tracked call and its caller.
+/// The file of this package that stands between a tracked call and its caller, and the folder.
 const OWN_FILE: &str = "/loopscope/_calls.py";
+const OWN_FOLDER: &str = "/loopscope/_clients/";
+
+/// Frames of an exception that are kept where those of its callers are told too.
+const FRAMES_BEFORE_CALLERS: usize = 6;
 
 impl Frame {
     fn is_own(&self) -> bool {
-        self.file.ends_with(OWN_FILE)
+        self.file.ends_with(OWN_FILE) || self.file.contains(OWN_FOLDER)
     }
 }
 
@@ -95,6 +99,13 @@ impl Told {
             frames,
             ..Self::default()
         }
+    }
+
+    /// Adds who is calling, as far as an exception that is still on its way has not got there.
+    pub(crate) fn add_callers(&mut self, py: Python<'_>) {
+        self.frames.truncate(FRAMES_BEFORE_CALLERS);
+        self.frames.extend(Self::of_callers(py).frames);
+        self.frames.truncate(INNER_FRAMES);
     }
 
     /// The frames as the recording takes them.

@@ -1,0 +1,109 @@
+"""Puts what tracks them in front of a library's functions."""
+
+import functools
+import types
+import weakref
+from typing import Any, Callable, Optional
+
+from .. import _calls, _native
+
+# Takes a function's arguments, returns the site that the call counts under, or None for one that does not count.
+Choose = Callable[..., Optional["_native.CallSite"]]
+# Takes a result and its call, which it ends or keeps; returns what the caller is to have.
+End = Callable[[Any, "_native.RunningCall"], Any]
+
+# Families of calls: of such within one another on a thread, the outermost counts.
+REQUESTS = 1
+HTTPX = 2
+URLLIB = 4
+OPENAI = 8
+
+# Requests that are part of another library's call.
+spoken_for: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+# Answers that say that the service failed, or that it will have no more of this for now.
+_FIRST_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+
+
+def track(owner: Any, name: str, choose: Choose, end: Optional[End] = None, family: int = 0) -> None:
+    """Tracks a function of a class: one that is written in Python, and that nobody else stands in front of."""
+    function = vars(owner).get(name)
+    if type(function) is not types.FunctionType:
+        return
+    is_coroutine = function.__code__.co_flags & _calls._COROUTINE
+    if is_coroutine:
+        tracked = _tracked_coroutine(function, choose, end)
+    else:
+        tracked = _native.track_library(function, choose, end, family)
+    setattr(owner, name, tracked)
+
+
+def _tracked_coroutine(function: Any, choose: Choose, end: Optional[End]) -> Any:
+    @functools.wraps(function)
+    async def tracked(*args: Any, **kwargs: Any) -> Any:
+        running = _begun(choose, args, kwargs)
+        if running is None:
+            return await function(*args, **kwargs)
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            running.raised(error)
+            raise
+        return ended(result, running, end)
+
+    return tracked
+
+
+def _begun(choose: Choose, args: Any, kwargs: Any) -> "Optional[_native.RunningCall]":
+    try:
+        site = choose(*args, **kwargs)
+    except Exception:
+        _native.count_fault()
+        return None
+    return None if site is None else site.begin()
+
+
+def ended(result: Any, running: "_native.RunningCall", end: Optional[End]) -> Any:
+    """What the caller is to have of a call that returned this."""
+    if end is None:
+        running.returned()
+        return result
+    try:
+        return end(result, running)
+    except Exception:
+        _native.count_fault()
+        return result
+
+
+def end_by_status(running: "_native.RunningCall", status: object) -> None:
+    """Ends a request by its answer's status. What a client got wrong is an answer like any other."""
+    is_failure = type(status) is int and (status >= _FIRST_SERVER_ERROR or status == _TOO_MANY_REQUESTS)
+    if is_failure:
+        running.failed(f"HTTP {status}")
+    else:
+        running.returned()
+
+
+def follow(result: Any, running: "_native.RunningCall", end: Optional[End] = None) -> Any:
+    """Goes on with the call where its result does: a coroutine, a generator, or an asynchronous one."""
+    if isinstance(result, types.CoroutineType):
+        follower: Any = _follow_coroutine(result, running, end)
+    elif isinstance(result, types.GeneratorType):
+        follower = _calls._tracked_generator(lambda: result, lambda: running)()
+    elif isinstance(result, types.AsyncGeneratorType):
+        follower = _calls._tracked_async_generator(lambda: result, lambda: running)()
+    else:
+        return ended(result, running, end)
+    running.lasts()
+    follower.__name__, follower.__qualname__ = result.__name__, result.__qualname__
+    return follower
+
+
+async def _follow_coroutine(coroutine: Any, running: "_native.RunningCall", end: Optional[End]) -> Any:
+    try:
+        result = await coroutine
+    except BaseException as error:
+        running.raised(error)
+        raise
+    return follow(result, running, end)
