@@ -20,6 +20,7 @@ LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {
     "aiohttp.client": ("request", "aiohttp", "_clients.aiohttp"),
     "http.client": ("error", "http.client", "_clients.http_client"),
     "httpx._client": ("AsyncClient", "httpx", "_clients.httpx"),
+    "httpx2._client": ("AsyncClient", "httpx", "_clients.httpx"),
     "openai._base_client": ("AsyncAPIClient", "openai", "_clients.openai"),
     "requests.sessions": ("session", "requests", "_clients.requests"),
     "urllib.request": ("getproxies", "urllib", "_clients.urllib"),

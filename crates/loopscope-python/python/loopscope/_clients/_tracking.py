@@ -21,6 +21,9 @@ OPENAI = 8
 # Requests that are part of another library's call.
 spoken_for: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
+# Functions that stand in front of a library's. A module may be imported under two names.
+_standing: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
 # Answers that say that the service failed, or that it will have no more of this for now.
 _FIRST_SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
@@ -29,13 +32,14 @@ _TOO_MANY_REQUESTS = 429
 def track(owner: Any, name: str, choose: Choose, end: Optional[End] = None, family: int = 0) -> None:
     """Tracks a function of a class: one that is written in Python, and that nobody else stands in front of."""
     function = vars(owner).get(name)
-    if type(function) is not types.FunctionType:
+    if type(function) is not types.FunctionType or function in _standing:
         return
     is_coroutine = function.__code__.co_flags & _calls._COROUTINE
     if is_coroutine:
         tracked = _tracked_coroutine(function, choose, end)
     else:
         tracked = _native.track_library(function, choose, end, family)
+    _standing.add(tracked)
     setattr(owner, name, tracked)
 
 
@@ -88,15 +92,18 @@ def end_by_status(running: "_native.RunningCall", status: object) -> None:
 def follow(result: Any, running: "_native.RunningCall", end: Optional[End] = None) -> Any:
     """Goes on with the call where its result does: a coroutine, a generator, or an asynchronous one."""
     if isinstance(result, types.CoroutineType):
-        follower: Any = _follow_coroutine(result, running, end)
-    elif isinstance(result, types.GeneratorType):
-        follower = _calls._tracked_generator(lambda: result, lambda: running)()
-    elif isinstance(result, types.AsyncGeneratorType):
-        follower = _calls._tracked_async_generator(lambda: result, lambda: running)()
-    else:
-        return ended(result, running, end)
+        return like(result, _follow_coroutine(result, running, end), running)
+    if isinstance(result, types.GeneratorType):
+        return like(result, _calls._tracked_generator(lambda: result, lambda: running)(), running)
+    if isinstance(result, types.AsyncGeneratorType):
+        return like(result, _calls._tracked_async_generator(lambda: result, lambda: running)(), running)
+    return ended(result, running, end)
+
+
+def like(followed: Any, follower: Any, running: "_native.RunningCall") -> Any:
+    """The follower under the name of what it follows."""
     running.lasts()
-    follower.__name__, follower.__qualname__ = result.__name__, result.__qualname__
+    follower.__name__, follower.__qualname__ = followed.__name__, followed.__qualname__
     return follower
 
 
@@ -106,4 +113,4 @@ async def _follow_coroutine(coroutine: Any, running: "_native.RunningCall", end:
     except BaseException as error:
         running.raised(error)
         raise
-    return follow(result, running, end)
+    return ended(result, running, end)
