@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
@@ -156,7 +156,10 @@ fn swallowed<'py>(
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_instance_of::<PyException>(py) => {
-            coverage::count_fault();
+            // A function that is called wrongly says so itself.
+            if !error.is_instance_of::<PyTypeError>(py) {
+                coverage::count_fault();
+            }
             Ok(None)
         }
         Err(error) => Err(error),

@@ -64,7 +64,7 @@ async def block():
     answer = agent("slow", name="Blocking").run("hi")
     assert answer.content == "hello"
     await asyncio.sleep(0.05)
-    await asyncio.to_thread(agent("slow", name="In a thread").run, "hi") if sys.version_info >= (3, 9) else None
+    await asyncio.to_thread(agent("slow", name="In a thread").run, "hi")
 
 
 async def healthy():

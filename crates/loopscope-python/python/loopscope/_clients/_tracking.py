@@ -62,6 +62,9 @@ def _tracked_coroutine(function: Any, choose: Choose, end: Optional[End]) -> Any
 def _begun(choose: Choose, args: Any, kwargs: Any) -> "Optional[_native.RunningCall]":
     try:
         site = choose(*args, **kwargs)
+    except TypeError:
+        # Called wrongly, which the library will say.
+        return None
     except Exception:
         _native.count_fault()
         return None
@@ -92,7 +95,7 @@ def end_by_status(running: "_native.RunningCall", status: object) -> None:
 def follow(result: Any, running: "_native.RunningCall", end: Optional[End] = None) -> Any:
     """Goes on with the call where its result does: a coroutine, a generator, or an asynchronous one."""
     if isinstance(result, types.CoroutineType):
-        return like(result, _follow_coroutine(result, running, end), running)
+        return like(result, _follow_coroutine(_Followed(result), running, end), running)
     if isinstance(result, types.GeneratorType):
         return like(result, _calls._tracked_generator(lambda: result, lambda: running)(), running)
     if isinstance(result, types.AsyncGeneratorType):
@@ -107,9 +110,21 @@ def like(followed: Any, follower: Any, running: "_native.RunningCall") -> Any:
     return follower
 
 
-async def _follow_coroutine(coroutine: Any, running: "_native.RunningCall", end: Optional[End]) -> Any:
+class _Followed:
+    """A coroutine that is closed with what follows it: one that is cancelled before it began leaves no other."""
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        self.coroutine.close()
+
+
+async def _follow_coroutine(followed: _Followed, running: "_native.RunningCall", end: Optional[End]) -> Any:
     try:
-        result = await coroutine
+        result = await followed.coroutine
     except BaseException as error:
         running.raised(error)
         raise
