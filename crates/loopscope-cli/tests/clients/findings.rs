@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use loopscope_engine::report::{Figure, Incident, IncidentKind, Report, Severity, Status};
+use loopscope_engine::report::{
+    Figure, Incident, IncidentKind, Report, Severity, StallCause, Status,
+};
 
 use crate::harness::text;
 use crate::programs::{equipped_pythons, path};
@@ -41,7 +43,7 @@ fn a_run_of_an_agent_that_holds_its_loop_is_one_fault_with_what_to_write_instead
         let (report, said) = run(&python, "agents.py", &["blocking"]);
         assert_eq!(report.status, Status::Degraded);
         let figures = &report.monitoring.call_groups;
-        assert_eq!(figures["agno_total_calls"], Figure::Count(2));
+        assert_eq!(figures["agno_total_calls"], Figure::Count(3));
         assert_eq!(figures["agno_blocking_calls"], Figure::Count(1));
         assert!(matches!(figures["agno_avg_duration"], Figure::Seconds(mean) if mean >= 0.3));
         let calls = of_kind(&report, IncidentKind::BlockingCall);
@@ -58,12 +60,11 @@ fn a_run_of_an_agent_that_holds_its_loop_is_one_fault_with_what_to_write_instead
             .find(|stall| Some(&stall.id) == call.origin.as_ref());
         let made = made.unwrap();
         assert_eq!(made.culprit, call.culprit, "one story");
-        for incident in [call, *made] {
-            let replacement = incident.advice.replacement.as_ref().unwrap();
-            assert!(
-                replacement.starts_with("await agent.arun("),
-                "{replacement}"
-            );
+        let written = |incident: &Incident| incident.advice.replacement.clone().unwrap();
+        assert_eq!(written(call), "await agent.arun(...)");
+        // A machine that has too much to do has a stall of its own, which no line is to blame for.
+        if made.cause == Some(StallCause::BlockingCall) {
+            assert_eq!(written(made), "await agent.arun(...)");
         }
         assert!(!said.contains("note: agno call"), "{said}");
     }
@@ -74,7 +75,7 @@ fn fifty_agents_at_once_that_do_not_hold_the_loop_raise_nothing_about_calls() {
     for python in equipped_pythons() {
         let (report, _) = run(&python, "agents.py", &["healthy"]);
         let figures = &report.monitoring.call_groups;
-        assert_eq!(figures["agno_total_calls"], Figure::Count(100));
+        assert_eq!(figures["agno_total_calls"], Figure::Count(101));
         assert_eq!(figures["agno_blocking_calls"], Figure::Count(0));
         let kinds = [
             IncidentKind::BlockingCall,

@@ -59,8 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         asked = json.loads(body or b"{}") if path.startswith("/v1/") else {}
         model = asked.get("model", "ok")
-        if model == "slow":
-            time.sleep(0.3)
+        time.sleep({"slow": 0.3, "slower": 2}.get(model, 0))
         if model in ("limited", "broken"):
             status = 429 if model == "limited" else 500
             error = {"error": {"message": "no more, key sk-secret-1234 at /v1/x?key=1", "type": model}}
