@@ -66,7 +66,7 @@ fn a_run_of_an_agent_that_holds_its_loop_is_one_fault_with_what_to_write_instead
         if made.cause == Some(StallCause::BlockingCall) {
             assert_eq!(written(made), "await agent.arun(...)");
         }
-        assert!(!said.contains("note: agno call"), "{said}");
+        assert!(!said.contains("loopscope: note: agno call"), "{said}");
     }
 }
 
@@ -75,7 +75,7 @@ fn fifty_agents_at_once_that_do_not_hold_the_loop_raise_nothing_about_calls() {
     for python in equipped_pythons() {
         let (report, _) = run(&python, "agents.py", &["healthy"]);
         let figures = &report.monitoring.call_groups;
-        assert_eq!(figures["agno_total_calls"], Figure::Count(101));
+        assert_eq!(figures["agno_total_calls"], Figure::Count(52));
         assert_eq!(figures["agno_blocking_calls"], Figure::Count(0));
         let kinds = [
             IncidentKind::BlockingCall,
