@@ -1,6 +1,7 @@
-"""The worst case: a loop whose every turn runs one empty callback. `call_soon.py asyncio|uvloop SECONDS`.
+"""The worst case: a loop whose every turn runs one empty callback. `call_soon.py asyncio|uvloop`.
 
-Prints nanoseconds a turn.
+For each line that it is given it turns for a slice of time and prints nanoseconds a turn. In between, its
+loop waits.
 """
 
 import asyncio
@@ -13,31 +14,28 @@ else:
     loops = asyncio
 
 BATCH = 1_000
+SLICE_SECONDS = 0.06
 
 
 class PingPong:
-    def __init__(self, loop, seconds):
+    def __init__(self, loop):
         self.loop = loop
+
+    def asked(self):
+        sys.stdin.readline()
         self.turns = 0
-        self.until = time.perf_counter() + seconds
+        self.start = time.perf_counter()
+        self.turn()
 
     def turn(self):
         self.turns += 1
-        if self.turns % BATCH == 0 and time.perf_counter() > self.until:
-            self.loop.stop()
+        if self.turns % BATCH == 0 and time.perf_counter() > self.start + SLICE_SECONDS:
+            print((time.perf_counter() - self.start) / self.turns * 1e9, flush=True)
         else:
             self.loop.call_soon(self.turn)
 
 
-def measure(loop, seconds):
-    ping_pong = PingPong(loop, seconds)
-    loop.call_soon(ping_pong.turn)
-    start = time.perf_counter()
-    loop.run_forever()
-    return (time.perf_counter() - start) / ping_pong.turns * 1e9
-
-
 loop = loops.new_event_loop()
-measure(loop, 0.2)
-print(measure(loop, float(sys.argv[2])), flush=True)
-loop.close()
+loop.add_reader(sys.stdin.fileno(), PingPong(loop).asked)
+print("ready", flush=True)
+loop.run_forever()

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 
-parked = threading.Event()
 longest = 0
 kept = []
 
@@ -33,7 +32,9 @@ async def main():
         kept.append(future)
         kept.append(asyncio.create_task(outermost(future), name=f"parked {number}"))
     await asyncio.sleep(0)
-    parked.set()
+    threading.Thread(target=spin, daemon=True).start()
+    threading.Thread(target=answer, daemon=True).start()
+    print("parked", flush=True)
     await event_loop.create_future()
 
 
@@ -47,10 +48,11 @@ def spin():
         last = now
 
 
-threading.Thread(target=asyncio.run, args=(main(),), daemon=True).start()
-parked.wait()
-threading.Thread(target=spin, daemon=True).start()
-print("parked", flush=True)
-for _ in sys.stdin:
-    answer, longest = longest, 0
-    print(answer, flush=True)
+def answer():
+    global longest
+    for _ in sys.stdin:
+        told, longest = longest, 0
+        print(told, flush=True)
+
+
+asyncio.run(main())

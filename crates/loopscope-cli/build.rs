@@ -19,11 +19,10 @@ fn main() -> io::Result<()> {
     let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let crates = own.parent().unwrap_or(Path::new(".")).to_path_buf();
     for source in SOURCES {
-        for part in ["src", "Cargo.toml"] {
-            println!(
-                "cargo::rerun-if-changed={}",
-                crates.join(source).join(part).display()
-            );
+        let parts = ["src", "Cargo.toml", "build.rs"].map(|part| crates.join(source).join(part));
+        // What is not there would always count as changed.
+        for part in parts.iter().filter(|part| part.exists()) {
+            println!("cargo::rerun-if-changed={}", part.display());
         }
     }
     let pulse = build(&crates, "loopscope-pulse");
@@ -32,10 +31,15 @@ fn main() -> io::Result<()> {
         pulse.display()
     );
     let agent = build(&crates, "loopscope-python");
+    // For the tests, which put a package together as a wheel has it.
+    println!(
+        "cargo::rustc-env=LOOPSCOPE_AGENT_OBJECT={}",
+        agent.display()
+    );
     let listed = out_dir().join("agent_files.rs");
     fs::write(
         listed,
-        list_files(&crates.join("loopscope-python/python"), &agent)?,
+        list_files(&crates.join("loopscope-python/python"), &agent, &pulse)?,
     )
 }
 
@@ -80,7 +84,7 @@ fn build(crates: &Path, package: &str) -> PathBuf {
 }
 
 /// A list of the agent's files, as Rust source: where each belongs, and its bytes.
-fn list_files(python: &Path, agent: &Path) -> io::Result<String> {
+fn list_files(python: &Path, agent: &Path, pulse: &Path) -> io::Result<String> {
     let mut list = String::from("const FILES: &[(&str, &[u8])] = &[\n");
     let mut add = |name: &str, path: &Path| {
         list.push_str(&format!(
@@ -97,17 +101,18 @@ fn list_files(python: &Path, agent: &Path) -> io::Result<String> {
         }
     }
     add("package/loopscope/_native.abi3.so", agent);
+    add("package/loopscope/libloopscope_pulse.so.1", pulse);
     list.push_str("];\n");
     Ok(list)
 }
 
 /// The files of a folder and of those in it, in the order of their paths. What an interpreter left there is
-/// not ours.
+/// not ours, and objects that the building of a wheel left there may be old.
 fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.ends_with("__pycache__") {
+        if path.ends_with("__pycache__") || is_object(&path) {
             continue;
         }
         if path.is_dir() {
@@ -118,4 +123,9 @@ fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+fn is_object(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".so") || name.contains(".so.")
 }

@@ -6,11 +6,13 @@
 )]
 
 mod bench;
+mod harmless;
 mod preflight;
 mod pythons;
 mod schema;
 mod suites;
 mod test;
+mod typing;
 mod venv;
 mod wheel;
 
@@ -46,6 +48,15 @@ enum Task {
     },
     /// Builds the Python wheel, with the command in it, into target/wheels
     Wheel,
+    /// Runs the tests of other projects, bare and watched, and compares how each of them ends
+    Harmless {
+        /// Only the suites whose name contains this: asyncio, uvloop, anyio, aiohttp
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Only the interpreters whose version begins so
+        #[arg(long, default_value = "")]
+        python: String,
+    },
     /// Measures what watching costs and how fast it tells
     Bench {
         /// Fewer and shorter rounds: a look, not a measurement
@@ -65,8 +76,15 @@ fn main() -> Result<()> {
         Task::Interpreters => venv::prepare(&shell).map(drop),
         Task::Schema { check } => schema::run(check),
         Task::Wheel => wheel::build(&shell),
+        Task::Harmless { only, python } => harmless::run(&shell, &only, &python),
         Task::Bench { quick, only } => bench::run(&shell, quick, &only),
     }
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| root().join("target"))
 }
 
 /// The workspace's folder.

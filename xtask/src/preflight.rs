@@ -48,6 +48,16 @@ pub(crate) fn check() -> Result<()> {
     )
 }
 
+/// Says what is left out of the tests on this machine, and how to have it.
+pub(crate) fn say_what_is_left_out() {
+    let versions = std::fs::read_dir("/usr/lib/postgresql");
+    let mut versions = versions.into_iter().flatten().flatten();
+    if !versions.any(|version| version.path().join("bin/initdb").exists()) {
+        println!("SKIPPED: the drivers of databases, since there is no PostgreSQL here");
+        println!("hint: apt-get install postgresql");
+    }
+}
+
 /// Whether a program starts at all.
 pub(crate) fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
-use crate::{preflight, schema, venv};
+use crate::{preflight, schema, typing, venv};
 
 /// Runs it all; `quick` leaves out the real programs.
 pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     if !quick {
         preflight::check()?;
+        preflight::say_what_is_left_out();
     }
     cmd!(shell, "cargo fmt --all --check").run()?;
     cmd!(
@@ -31,6 +32,9 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     if quick {
         println!("left out: the real programs, since this is --quick");
         return Ok(());
+    }
+    if let Some(newest) = pythons.last() {
+        typing::check(shell, newest)?;
     }
     real_programs(shell, &pythons)
 }
@@ -58,9 +62,11 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
-    cmd!(shell, "cargo test -p loopscope-cli --test agent")
-        .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
-        .run()?;
+    for tests in ["agent", "library"] {
+        cmd!(shell, "cargo test -p loopscope-cli --test {tests}")
+            .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
+            .run()?;
+    }
     let ends = match pythons {
         [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
         few => few.to_vec(),
@@ -74,6 +80,12 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;
+    cmd!(
+        shell,
+        "cargo test -p loopscope-cli --test databases -- --test-threads=1"
+    )
+    .env("LOOPSCOPE_TEST_PYTHONS", joined(&ends))
+    .run()?;
     truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());

@@ -19,7 +19,7 @@ mod waiting;
 
 pub(crate) use causes::for_cause;
 pub(crate) use evidence::Evidence;
-pub(crate) use tracked::for_tracked_call;
+pub(crate) use tracked::{Tracked, for_tracked_call};
 
 use evidence::Language;
 

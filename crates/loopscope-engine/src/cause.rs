@@ -14,8 +14,8 @@ use crate::{
     fingerprint::qualified,
     in_app::{inside_loop, is_in_app},
     looks::{Look, Looks},
-    observation::{Frame, Gil, RunState, ThreadState},
-    report::{Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
+    observation::{AwaitingTask, Frame, Gil, RunState, TaskInfo, ThreadState},
+    report::{self, Advice, CallbackShare, Culprit, ReportFrame, StallCause, TaskRef},
     time::Nanos,
 };
 
@@ -58,7 +58,7 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
         return gc_pause(case);
     }
     let framed: Vec<&Look> = looks.iter().filter(|look| !look.stack.is_empty()).collect();
-    if let Some(holder) = lock::holder(looks, case.from, case.config.single_callback_share) {
+    if let Some(holder) = lock::holder(case) {
         return lock_wait(&holder, looks);
     }
     match callbacks::dominant_run(&framed, case.from, case.config.single_callback_share) {
@@ -361,9 +361,19 @@ fn report_frame(frame: &Frame) -> ReportFrame {
 }
 
 fn task_ref(look: &Look) -> Option<TaskRef> {
-    let task = look.task.as_ref()?;
-    Some(TaskRef {
+    look.task.as_deref().map(shown_task)
+}
+
+/// A task as a report shows it.
+pub(crate) fn shown_task(task: &TaskInfo) -> TaskRef {
+    let awaiting = |task: &AwaitingTask| report::AwaitingTask {
+        name: task.name.to_string(),
+        level: task.level,
+        await_chain: report_frames(&task.await_chain),
+    };
+    TaskRef {
         name: task.name.to_string(),
         await_chain: report_frames(&task.await_chain),
-    })
+        awaited_by: task.awaited_by.iter().map(awaiting).collect(),
+    }
 }

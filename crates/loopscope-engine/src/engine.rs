@@ -9,7 +9,7 @@ mod failures;
 mod stalls;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
     change::{Change, Probes},
@@ -52,6 +52,9 @@ pub struct Engine {
     late: VecDeque<(Nanos, Nanos)>,
     /// Incidents about processes whose stacks cannot be read.
     unseen: BTreeMap<ProcessKey, OccurrenceId>,
+    /// Incidents about processes that the agent stayed out of, by program and reason, each with the processes
+    /// that it is about.
+    agentless: BTreeMap<(String, String), (OccurrenceId, BTreeSet<ProcessKey>)>,
     /// Incidents about losses that last.
     losses: BTreeMap<String, OccurrenceId>,
     /// Incidents about faults that last.
@@ -88,6 +91,7 @@ impl Engine {
             stopped: BTreeMap::new(),
             late: VecDeque::new(),
             unseen: BTreeMap::new(),
+            agentless: BTreeMap::new(),
             losses: BTreeMap::new(),
             findings: BTreeMap::new(),
             checked_at: started,

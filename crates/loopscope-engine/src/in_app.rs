@@ -15,8 +15,14 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/rustlib/",
     "/usr/include/",
     "/usr/src/",
-    // Our own agent, as `run` unpacks it: it stands between a tracked call and its caller.
-    "/package/loopscope/",
+];
+
+/// Files of the Python agent that stand between a program and the libraries that it uses.
+const OWN_FILES: &[&str] = &[
+    "/loopscope/_calls.py",
+    "/loopscope/_clients/",
+    "/loopscope/_executors.py",
+    "/loopscope/_databases/",
 ];
 
 /// Names in angle brackets that stand for code which somebody typed.
@@ -40,6 +46,7 @@ pub(crate) fn is_in_app_file(file: &str) -> bool {
         || file.starts_with("internal/")
         || is_shared_object(file)
         || FOREIGN_FOLDERS.iter().any(|folder| file.contains(folder))
+        || OWN_FILES.iter().any(|own| file.contains(own))
         || is_standard_library(file);
     !is_foreign
 }
@@ -134,8 +141,9 @@ mod tests {
             "node:fs",
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
-            "/tmp/loopscope-0/agent-1f/package/loopscope/_calls.py",
+            "/tmp/loopscope-0/agent-1f/package/loopscope/_clients/_tracking.py",
             "/usr/lib/libc.so.6",
+            "/var/tmp/loopscope-lib-0/agent-1/package/loopscope/_databases/_shared.py",
             "",
         ];
         for file in foreign {

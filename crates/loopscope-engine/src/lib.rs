@@ -17,6 +17,7 @@ pub mod time;
 pub mod watch;
 
 mod advice;
+mod awaited;
 mod cause;
 mod diagnosis;
 mod engine;
@@ -38,6 +39,7 @@ mod trend;
 mod words;
 mod work;
 
+pub use awaited::who_waits;
 pub use change::{Change, ChangeKind, Probe, Probes};
 pub use config::Config;
 pub use engine::Engine;

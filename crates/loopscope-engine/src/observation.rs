@@ -144,6 +144,22 @@ pub enum Fact {
         /// What it said.
         reading: TaskSiteReading,
     },
+    /// Where the oldest task of a site waits; `None` where it waits no more, or it cannot be read.
+    TaskWaits {
+        /// In which process.
+        process: ProcessKey,
+        /// The site's place in the recording.
+        slot: u32,
+        /// The task, with its way from the first coroutine to the innermost one.
+        task: Option<Box<TaskInfo>>,
+    },
+    /// The agent stayed out of a Python process that has a loop: its tasks and calls go unseen.
+    Agentless {
+        /// Which process.
+        process: ProcessKey,
+        /// Why, and the next step.
+        reason: String,
+    },
     /// A tracked call was read.
     CallReading {
         /// In which process.
@@ -380,6 +396,20 @@ pub struct TaskInfo {
     pub address: u64,
     /// From the task's first coroutine to the innermost one.
     pub await_chain: Vec<Frame>,
+    /// The tasks that wait for it, those that wait for these, and so on, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited_by: Vec<AwaitingTask>,
+}
+
+/// A task that waits for another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitingTask {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many waits it is away: 1 where it waits for the task that the loop is running.
+    pub level: u32,
+    /// From its first coroutine to the one that waits.
+    pub await_chain: Vec<Frame>,
 }
 
 /// Who holds the interpreter's lock.
@@ -408,6 +438,9 @@ pub struct ThreadState {
     pub run_state: RunState,
     /// The number of the system call that it is in, `None` while it runs user code or cannot be told.
     pub syscall: Option<u32>,
+    /// Whether it is known to sleep until it gets the interpreter's lock.
+    #[serde(default)]
+    pub awaits_gil: bool,
     /// Time on a processor since the thread's start (`schedstat`).
     pub cpu_nanos: u64,
     /// Time spent ready to run without a processor since the thread's start (`schedstat`).

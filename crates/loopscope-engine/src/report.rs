@@ -3,6 +3,7 @@
 //! One schema for every surface; `schema/report.schema.json` is generated from these types. Fields are
 //! only ever added; `schema_version` says when.
 
+mod task;
 mod work;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use task::{AwaitingTask, TaskRef};
 pub use work::{
     CallHealth, DatabaseHealth, ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth,
     TaskSiteHealth, TasksHealth,
@@ -85,6 +87,10 @@ pub struct Monitoring {
     /// Tasks that ended with an exception which nobody has taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_tasks: Option<u64>,
+    /// For how long the oldest of the tasks alive has been alive, in seconds; absent where none is, or it is
+    /// not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_task_seconds: Option<f64>,
     /// Resident memory of all watched processes, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<f64>,
@@ -150,9 +156,10 @@ pub struct LoopHealth {
     pub iterations: u64,
     /// Seconds spent busy since the loop began, the running period included.
     pub busy_total_seconds: f64,
-    /// Seconds spent waiting in the poll since the loop began.
+    /// Seconds spent waiting in the poll since the loop began, the running wait included.
     pub idle_total_seconds: f64,
-    /// Busy time over all time, between 0 and 1; absent before the first turn.
+    /// Busy time over all time since the loop began, what it does now included, between 0 and 1; absent before
+    /// the first turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub utilization: Option<f64>,
     /// Stalls since the loop began, finished and running.
@@ -435,15 +442,6 @@ pub struct ReportFrame {
     pub function: String,
     /// Whether it is the application's own code.
     pub in_app: bool,
-}
-
-/// The task of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TaskRef {
-    /// Its name.
-    pub name: String,
-    /// From the task's first coroutine to the innermost one.
-    pub await_chain: Vec<ReportFrame>,
 }
 
 /// A callback's share of an overloaded loop's time.

@@ -112,6 +112,7 @@ pub(crate) fn state_for(wait: Wait) -> ThreadState {
     ThreadState {
         run_state,
         syscall,
+        awaits_gil: false,
         cpu_nanos: 0,
         runqueue_nanos: 0,
     }

@@ -5,9 +5,9 @@ pub(crate) mod work;
 use crate::{
     Change, ChangeKind, Config, Engine,
     observation::{
-        Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime,
-        Observation, ProcessInfo, ProcessKey, ProcessRuntime, RunState, Sample, TaskInfo,
-        ThreadState,
+        AwaitingTask, Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading,
+        LoopRuntime, Observation, ProcessInfo, ProcessKey, ProcessRuntime, RunState, Sample,
+        TaskInfo, ThreadState,
     },
     report::{Incident, Report},
     time::{Nanos, WallAnchor},
@@ -57,6 +57,7 @@ pub(crate) fn running() -> ThreadState {
     ThreadState {
         run_state: RunState::Runnable,
         syscall: None,
+        awaits_gil: false,
         cpu_nanos: 0,
         runqueue_nanos: 0,
     }
@@ -84,6 +85,16 @@ pub(crate) fn task(name: &str, address: u64) -> TaskInfo {
         name: name.into(),
         address,
         await_chain: vec![coroutine(APP, 42, "handler")],
+        awaited_by: Vec::new(),
+    }
+}
+
+/// A task that waits for another one at a line.
+pub(crate) fn awaiting(name: &str, level: u32, line: u32) -> AwaitingTask {
+    AwaitingTask {
+        name: name.into(),
+        level,
+        await_chain: vec![coroutine(APP, line, name)],
     }
 }
 

@@ -3,18 +3,22 @@
 //! Takes readings as they are, keeps what the rules need of the past, and judges nothing. Bounded: slots
 //! beyond any recording's are not kept.
 
+mod counted;
 mod failures;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
+    model_calls::is_model_call,
     observation::{
-        AdapterInfo, CallReading, ExecutorReading, Fact, GcReading, PoolReading, TaskSiteReading,
+        AdapterInfo, CallReading, Event, EventKind, ExecutorReading, Fact, GcReading, PoolReading,
+        TaskInfo, TaskSiteReading,
     },
     time::Nanos,
     trend::Trend,
 };
 
+pub(crate) use counted::{Booked, Counted};
 pub(crate) use failures::{Failure, Failures, FaultKey, Untaken};
 
 /// Slots of one kind that are kept; twice what a recording has room for.
@@ -47,17 +51,24 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) reading: TaskSiteReading,
+    /// Where the oldest of those alive waits.
+    pub(crate) oldest: Option<TaskInfo>,
     pub(crate) alive: Trend,
     /// Of each sample: when, tasks alive, and tasks that had ended by then.
     samples: VecDeque<(Nanos, u64, u64)>,
     /// When, and how many had failed by then, for as long as a failure's grace time.
     failed: VecDeque<(Nanos, u64)>,
+    /// Failures that nobody took.
+    pub(crate) counted: Counted,
 }
 
 /// A tracked call.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) reading: CallReading,
+    failed: Counted,
+    blocking: Counted,
+    slow: Counted,
     /// When, and how many had ended and failed by then.
     samples: VecDeque<(Nanos, u64, u64)>,
 }
@@ -100,7 +111,12 @@ impl Work {
             Fact::AdapterSeen { adapter, .. } => self.adapter = Some(adapter.clone()),
             Fact::TaskSiteReading { slot, reading, .. } => {
                 if let Some(site) = slot_of(&mut self.sites, *slot, Site::new) {
-                    site.reading = reading.clone();
+                    site.read(reading);
+                }
+            }
+            Fact::TaskWaits { slot, task, .. } => {
+                if let Some(site) = self.sites.get_mut(slot) {
+                    site.oldest = task.as_deref().cloned();
                 }
             }
             Fact::CallReading { slot, reading, .. } => {
@@ -128,6 +144,62 @@ impl Work {
             pool.timed_out = Some(at);
         }
         pool.reading = reading.clone();
+    }
+
+    /// An event on a call was booked.
+    pub(crate) fn book_call(&mut self, event: &Event, booked: Booked) {
+        if let Some(counted) = self.counted(event) {
+            counted.book(event.count.into(), booked);
+        }
+    }
+
+    /// An event on a call was heard that is booked later, with [`Self::book_held`], or not at all.
+    pub(crate) fn hold_call(&mut self, event: &Event) {
+        if let Some(counted) = self.counted(event) {
+            counted.hold(event.count.into());
+        }
+    }
+
+    /// An event on a call was booked that was held.
+    pub(crate) fn book_held(&mut self, event: &Event, booked: Booked) {
+        if let Some(counted) = self.counted(event) {
+            counted.book(0, booked);
+        }
+    }
+
+    fn counted(&mut self, event: &Event) -> Option<&mut Counted> {
+        let call = self.calls.get_mut(&event.slot?)?;
+        call.counted(event.kind)
+    }
+
+    /// What the counters know of and nobody told.
+    pub(crate) fn untold(&mut self, now: Nanos, grace: Nanos) -> Vec<(Booked, u64)> {
+        let mut untold = Vec::new();
+        for site in self.sites.values_mut() {
+            let lost = site.lost(now, grace);
+            untold.extend(site.counted.untold(lost, now));
+        }
+        for call in self.calls.values_mut() {
+            let counters = call.counters().into_iter();
+            untold.extend(counters.filter_map(|(count, counted)| counted.untold(count, now)));
+        }
+        untold
+    }
+
+    /// The same once the process has ended. What waited for somebody to take it is lost where it was killed.
+    pub(crate) fn untold_at_last(&mut self, was_killed: bool) -> Vec<(Booked, u64)> {
+        let mut untold = Vec::new();
+        for site in self.sites.values_mut() {
+            let waiting = site.reading.unsettled();
+            let lost = if was_killed { waiting } else { 0 };
+            let lost = site.reading.unretrieved.saturating_add(lost);
+            untold.extend(site.counted.untold_at_last(lost));
+        }
+        for call in self.calls.values_mut() {
+            let counters = call.counters().into_iter();
+            untold.extend(counters.filter_map(|(count, counted)| counted.untold_at_last(count)));
+        }
+        untold
     }
 
     /// Takes the samples that are due.
@@ -158,10 +230,19 @@ impl Site {
     fn new() -> Self {
         Self {
             reading: TaskSiteReading::default(),
+            oldest: None,
             alive: Trend::new(TASK_SAMPLES.0, TASK_SAMPLES.1),
             samples: VecDeque::new(),
             failed: VecDeque::new(),
+            counted: Counted::default(),
         }
+    }
+
+    fn read(&mut self, reading: &TaskSiteReading) {
+        if reading.oldest_started != self.reading.oldest_started {
+            self.oldest = None;
+        }
+        self.reading = reading.clone();
     }
 
     fn ended(&self) -> u64 {
@@ -228,8 +309,33 @@ impl Call {
     fn new() -> Self {
         Self {
             reading: CallReading::default(),
+            failed: Counted::default(),
+            blocking: Counted::default(),
+            slow: Counted::default(),
             samples: VecDeque::new(),
         }
+    }
+
+    /// The faults of this kind.
+    fn counted(&mut self, kind: EventKind) -> Option<&mut Counted> {
+        match kind {
+            EventKind::CallFailed => Some(&mut self.failed),
+            EventKind::BlockingCall => Some(&mut self.blocking),
+            EventKind::SlowCall => Some(&mut self.slow),
+            _ => None,
+        }
+    }
+
+    /// Its counters, each with what was booked. What counts as slow of a model is no fault for that alone.
+    fn counters(&mut self) -> [(u64, &mut Counted); 3] {
+        let reading = &self.reading;
+        let is_slow_fault = !is_model_call(&reading.call);
+        let slow = if is_slow_fault { reading.slow } else { 0 };
+        [
+            (reading.failed, &mut self.failed),
+            (reading.blocking, &mut self.blocking),
+            (slow, &mut self.slow),
+        ]
     }
 
     fn sample(&mut self, at: Nanos) {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use loopscope_engine::{
     ChangeKind, Config, Engine,
     observation::{
-        Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime,
-        Observation, ProcessInfo, ProcessKey, ProcessRuntime, Resources, RunState, Sample,
-        TaskInfo, ThreadState,
+        AwaitingTask, Ending, Fact, Frame, Gil, InsideLoop, LoopInfo, LoopKey, LoopReading,
+        LoopRuntime, Observation, ProcessInfo, ProcessKey, ProcessRuntime, Resources, RunState,
+        Sample, TaskInfo, ThreadState,
     },
     report::{Incident, IncidentKind, Report},
     time::{Nanos, WallAnchor},
@@ -82,10 +82,18 @@ fn thread() -> impl Strategy<Value = ThreadState> {
         RunState::Unknown,
     ]);
     let syscall = option::of(prop::sample::select(vec![0, 7, 98, 202, 230, 9_999]));
-    (run_state, syscall, any::<u64>(), any::<u64>()).prop_map(
-        |(run_state, syscall, cpu_nanos, runqueue_nanos)| ThreadState {
+    let kernel = (
+        run_state,
+        syscall,
+        any::<bool>(),
+        any::<u64>(),
+        any::<u64>(),
+    );
+    kernel.prop_map(
+        |(run_state, syscall, awaits_gil, cpu_nanos, runqueue_nanos)| ThreadState {
             run_state,
             syscall,
+            awaits_gil,
             cpu_nanos,
             runqueue_nanos,
         },
@@ -93,9 +101,20 @@ fn thread() -> impl Strategy<Value = ThreadState> {
 }
 
 fn task() -> impl Strategy<Value = TaskInfo> {
-    (0..3_u64, vec(frame(), 0..2)).prop_map(|(address, await_chain)| TaskInfo {
-        name: "Task".into(),
-        address,
+    (0..3_u64, vec(frame(), 0..2), vec(awaiting(), 0..2)).prop_map(
+        |(address, await_chain, awaited_by)| TaskInfo {
+            name: "Task".into(),
+            address,
+            await_chain,
+            awaited_by,
+        },
+    )
+}
+
+fn awaiting() -> impl Strategy<Value = AwaitingTask> {
+    (1..3_u32, vec(frame(), 0..2)).prop_map(|(level, await_chain)| AwaitingTask {
+        name: "Waiting".into(),
+        level,
         await_chain,
     })
 }

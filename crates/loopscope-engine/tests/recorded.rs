@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use loopscope_engine::report::{IncidentKind, Report};
 use loopscope_engine::time::{Nanos, WallAnchor};
-use loopscope_engine::watch::{WatchOptions, Watcher};
+use loopscope_engine::watch::{Scope, WatchOptions, Watcher};
 use loopscope_engine::{Config, Engine};
 use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
 use loopscope_recorder::folder::RuntimeFolder;
@@ -133,6 +133,7 @@ fn watch_until(folder: &RuntimeFolder, is_there: impl Fn(&Report) -> bool) -> Re
         main_pid: std::process::id(),
         main_name: "test".into(),
         stall_threshold: Nanos(100 * MILLIS),
+        scope: Scope::Run,
     });
     let anchor = WallAnchor {
         monotonic: start,

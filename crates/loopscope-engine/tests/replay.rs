@@ -149,6 +149,26 @@ fn the_whole_report_of_the_run_is_as_it_was() {
             "function": "refresh",
             "in_app": true
           }
+        ],
+        "awaited_by": [
+          {
+            "name": "price-keeper",
+            "level": 1,
+            "await_chain": [
+              {
+                "file": "/srv/shop/worker.py",
+                "line": 18,
+                "function": "keep_prices",
+                "in_app": true
+              },
+              {
+                "file": "/usr/lib/python3.11/asyncio/tasks.py",
+                "line": 445,
+                "function": "wait_for",
+                "in_app": false
+              }
+            ]
+          }
         ]
       },
       "advice": {

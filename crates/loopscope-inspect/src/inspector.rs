@@ -6,7 +6,7 @@ use crate::kernel;
 use crate::layout::PythonVersion;
 use crate::locate::{self, Interpreter};
 use crate::memory::{MemoryError, ProcessMemory};
-use crate::sample::ThreadSample;
+use crate::sample::{CurrentTask, ThreadSample};
 use crate::sampler::Sampler;
 use crate::threads::ThreadIds;
 
@@ -70,6 +70,17 @@ impl Inspector {
         self.sampler
             .sample(tid)
             .map_err(|error| self.sample_error(tid, error))
+    }
+
+    /// One look at a task that is not running, by its address. `None` where there is none by now; what runs
+    /// meanwhile may tear it.
+    pub fn waiting_task(&mut self, address: u64) -> Result<Option<CurrentTask>, ReadError> {
+        let memory = ProcessMemory::new(self.pid);
+        if self.interpreter.look_for_asyncio(self.pid, &memory) {
+            self.sampler.set_layout(self.interpreter.layout);
+            self.walker.set_layout(self.interpreter.layout);
+        }
+        self.sampler.waiting_task(address)
     }
 
     /// Reads the whole process at one instant: threads, loops and tasks. What cannot be read is said in the

@@ -35,6 +35,8 @@ pub struct ThreadKernelState {
     pub run_state: RunState,
     /// The number of the system call that it is in; `None` while it runs user code or cannot be told.
     pub syscall: Option<u32>,
+    /// That call's first argument: where it waits at a futex, the futex's address.
+    pub argument: Option<u64>,
     /// Time on a processor since the thread's start.
     pub cpu_nanos: Option<u64>,
     /// Time spent ready to run without a processor since the thread's start.
@@ -46,6 +48,7 @@ impl ThreadKernelState {
     pub(crate) const UNKNOWN: Self = Self {
         run_state: RunState::Unknown,
         syscall: None,
+        argument: None,
         cpu_nanos: None,
         runqueue_nanos: None,
     };
@@ -78,10 +81,12 @@ pub struct ProcessFacts {
 pub fn thread_state(pid: u32, tid: u32) -> ThreadKernelState {
     let folder = format!("/proc/{pid}/task/{tid}");
     let stat = read(&format!("{folder}/stat"));
+    let call = read(&format!("{folder}/syscall"));
     let (cpu_nanos, runqueue_nanos) = schedule_times(&read(&format!("{folder}/schedstat")));
     ThreadKernelState {
         run_state: stat_fields(&stat).map_or(RunState::Unknown, |stat| stat.run_state()),
-        syscall: current_syscall(&read(&format!("{folder}/syscall"))),
+        syscall: current_syscall(&call),
+        argument: first_argument(&call),
         cpu_nanos,
         runqueue_nanos,
     }
@@ -236,6 +241,13 @@ fn current_syscall(text: &str) -> Option<u32> {
     text.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// `syscall` within a call: six arguments in hexadecimal after the number.
+fn first_argument(text: &str) -> Option<u64> {
+    current_syscall(text)?;
+    let argument = text.split_ascii_whitespace().nth(1)?;
+    u64::from_str_radix(argument.strip_prefix("0x")?, 16).ok()
+}
+
 fn resident_bytes(status: &str) -> Option<u64> {
     let value = status
         .lines()
@@ -262,6 +274,8 @@ mod tests {
         assert_eq!(current_syscall("-1 0x7ffc 0x7f\n"), None);
         assert_eq!(current_syscall("230 0x0 0x0 0x7ffc\n"), Some(230));
         assert_eq!(current_syscall(""), None);
+        assert_eq!(first_argument("-1 0x7ffc 0x7f\n"), None);
+        assert_eq!(first_argument("202 0x7ffc 0x189\n"), Some(0x7ffc));
     }
 
     #[test]

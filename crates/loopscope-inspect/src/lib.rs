@@ -35,6 +35,8 @@ mod threads;
 #[cfg(test)]
 #[path = "../tests/common/pythons.rs"]
 mod pythons;
+#[cfg(test)]
+mod running;
 
 pub use dump::{
     Dump, DumpMode, DumpedLoop, DumpedTask, DumpedThread, LayoutSource, LoopIndex, LoopState,
@@ -45,5 +47,5 @@ pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
 pub use memory::{MemoryError, read_memory};
-pub use sample::{CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
+pub use sample::{AwaitingTask, CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 pub use source::{CalledName, SourceLines};

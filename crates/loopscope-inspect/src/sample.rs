@@ -3,6 +3,7 @@
 //! The last step of the flow: [`crate::Inspector::sample_thread`] returns these and nothing else.
 //! They say where a thread stood and carry no judgement about it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One look at one thread.
@@ -24,6 +25,9 @@ pub struct ThreadSample {
     pub callback_position: Option<u64>,
     /// Who holds the interpreter's lock.
     pub gil: GilHolder,
+    /// The memory that this lock lies in: a thread that sleeps on a futex in there waits for it. `None` where
+    /// that could not be read, and for threads that the interpreter does not know.
+    pub gil_memory: Option<Range<u64>>,
     /// The name of the `threading.Thread`, such as `MainThread`.
     pub thread_name: Option<String>,
     /// The thread moved on during the look and did not hold still in any retry: the parts may belong
@@ -49,6 +53,28 @@ pub struct CurrentTask {
     pub name: Option<String>,
     /// From the task's first coroutine to the innermost one that runs.
     pub await_chain: Vec<Frame>,
+    /// The tasks that wait for this one, those that wait for these, and so on: the nearest first, at most
+    /// 16, each once. Found by what a task calls when it is done: `await task`, `gather`, `TaskGroup`, `wait`,
+    /// `wait_for`, `shield` and `as_completed`, and what a future says of itself from 3.14 on. Empty where
+    /// nobody waits, and where it could not be read.
+    ///
+    /// No look fails by it. Of tasks and futures at most 48 are asked who waits, each for at most 64 that do,
+    /// and no further task is read once all have 256 frames together. Measured on a busy machine, two such
+    /// tasks added some 70 µs of processor time to a look of 140 to 180 µs, sixteen 90 to 190 µs.
+    pub awaited_by: Vec<AwaitingTask>,
+}
+
+/// A task that waits for another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwaitingTask {
+    /// Its address in the target, its identity while it lives.
+    pub address: u64,
+    /// Its name; `None` where it could not be read.
+    pub name: Option<String>,
+    /// How many waits it is away: 1 where it waits for the task that the loop steps.
+    pub level: u32,
+    /// From its first coroutine to the one that waits.
+    pub await_chain: Vec<Frame>,
 }
 
 /// One Python frame.
@@ -62,6 +88,18 @@ pub struct Frame {
     pub function: Arc<str>,
     /// Whether it is a coroutine or an asynchronous generator.
     pub is_coroutine: bool,
+}
+
+impl Frame {
+    /// A coroutine that Cython compiled, which says its name and not where it stands.
+    pub(crate) fn compiled(function: &Arc<str>, module: &Arc<str>) -> Self {
+        Self {
+            file: Arc::clone(module),
+            line: 0,
+            function: Arc::clone(function),
+            is_coroutine: true,
+        }
+    }
 }
 
 /// Who holds the interpreter's lock.

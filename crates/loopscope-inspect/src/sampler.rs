@@ -5,9 +5,12 @@
 //! repeated a few times. What is essential (frames, running loop) must be readable; the rest is left out where it is
 //! not. Works on any memory, so that it can be tried on made-up ones.
 
-use std::collections::HashMap;
+mod awaiting;
 
-use crate::asyncio::QueueOffsets;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::asyncio::{AwaitChain, ChainFrame, QueueOffsets};
 use crate::codes::CodeCache;
 use crate::error::{ReadError, ReadResult};
 use crate::frames::{self, Base, Outline};
@@ -160,6 +163,34 @@ impl<M: Memory + Clone> Sampler<M> {
         best.ok_or(failure)
     }
 
+    /// Looks at a task that waits: its name, and from its first coroutine to the innermost one. `None` where
+    /// there is no such task.
+    pub(crate) fn waiting_task(&mut self, address: u64) -> ReadResult<Option<CurrentTask>> {
+        self.reader.pages.begin(&[])?;
+        if !self.reader.kind_of(address)?.is_task() {
+            return Ok(None);
+        }
+        let words = self.reader.task_words(address)?;
+        let Some(coroutine) = words.coroutine else {
+            return Ok(None);
+        };
+        let mut chain = AwaitChain::default();
+        self.reader.follow_chain(coroutine, &mut chain)?;
+        let mut await_chain = Vec::with_capacity(chain.frames.len());
+        for frame in &chain.frames {
+            if let ChainFrame::Python(raw) = frame {
+                let offset = frames::instruction_offset(&self.reader.layout, raw);
+                await_chain.push(self.codes.frame(&mut self.reader, raw.code, offset)?);
+            }
+        }
+        Ok(Some(CurrentTask {
+            address,
+            name: self.reader.task_name(address)?,
+            await_chain,
+            awaited_by: Vec::new(),
+        }))
+    }
+
     fn look(&mut self, tid: u32) -> ReadResult<Look> {
         let pages = self
             .remembered_pages
@@ -196,16 +227,20 @@ impl<M: Memory + Clone> Sampler<M> {
         let mut torn = !self.holds_still(&stance, &stance_pages)?;
         let fetches = self.reader.pages.fetch_count();
         let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
-        let sample = ThreadSample {
+        let mut sample = ThreadSample {
             is_python_thread: true,
             running_loop: self.loop_object(&stance)?,
             task: self.task(&stance, &frames, parts)?,
             callback_position: stance.callback_position,
             gil: self.gil(Some(&thread), threads, parts)?,
+            gil_memory: self.gil_memory(&thread, parts)?,
             thread_name: parts.take(self.reader.thread_name(&thread))?,
             frames,
             ..nothing_seen()
         };
+        if let Some(task) = &mut sample.task {
+            task.awaited_by = self.awaited_by(task.address)?;
+        }
         // Where all came from the bytes that were fetched before the check, the check covers it.
         if !torn && self.reader.pages.fetch_count() != fetches {
             torn = !self.holds_still(&stance, &stance_pages)?;
@@ -289,6 +324,7 @@ impl<M: Memory + Clone> Sampler<M> {
             address,
             name,
             await_chain,
+            awaited_by: Vec::new(),
         }))
     }
 
@@ -312,6 +348,15 @@ impl<M: Memory + Clone> Sampler<M> {
             Some(known) => self.other_holder(known, parts),
             None => Ok(GilHolder::Unknown),
         }
+    }
+
+    fn gil_memory(
+        &mut self,
+        thread: &PythonThread,
+        parts: &mut OptionalParts,
+    ) -> ReadResult<Option<Range<u64>>> {
+        let memory = self.reader.gil_memory(self.runtime, thread.interpreter);
+        parts.take(memory.map(Some))
     }
 
     fn other_holder(
@@ -371,6 +416,7 @@ fn nothing_seen() -> ThreadSample {
         task: None,
         callback_position: None,
         gil: GilHolder::Unknown,
+        gil_memory: None,
         thread_name: None,
         torn: false,
     }

@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_uint};
 
 use crate::interpose::missing;
 use crate::process;
-use crate::real::Real;
+use crate::real::{Real, StandIn};
 use crate::thread::forget_epoll;
 
 type Close = unsafe extern "C-unwind" fn(c_int) -> c_int;
@@ -19,9 +19,31 @@ static CLOSE: Real = Real::new(c"close");
 static EPOLL_CREATE: Real = Real::new(c"epoll_create");
 static EPOLL_CREATE1: Real = Real::new(c"epoll_create1");
 static EXIT_NOW: Real = Real::new(c"_exit");
+static EXIT_NOW_BY_C: Real = Real::new(c"_Exit");
 
-/// Every function that this module calls.
-pub(crate) static REAL: [&Real; 4] = [&CLOSE, &EPOLL_CREATE, &EPOLL_CREATE1, &EXIT_NOW];
+/// Every function of this module.
+pub(crate) static STAND_INS: [StandIn; 5] = [
+    StandIn {
+        real: &CLOSE,
+        own: || close as Close as usize,
+    },
+    StandIn {
+        real: &EPOLL_CREATE,
+        own: || epoll_create as EpollCreate as usize,
+    },
+    StandIn {
+        real: &EPOLL_CREATE1,
+        own: || epoll_create1 as EpollCreate as usize,
+    },
+    StandIn {
+        real: &EXIT_NOW,
+        own: || _exit as Exit as usize,
+    },
+    StandIn {
+        real: &EXIT_NOW_BY_C,
+        own: || _Exit as Exit as usize,
+    },
+];
 
 /// # Safety
 /// As `close(2)`.
@@ -69,7 +91,7 @@ unsafe extern "C-unwind" fn epoll_create1(flags: c_int) -> c_int {
 /// As `_exit(2)`.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn _exit(status: c_int) -> ! {
-    exit_now(status)
+    exit_now(&EXIT_NOW, status)
 }
 
 /// `_exit` by its name in the C standard.
@@ -78,13 +100,13 @@ unsafe extern "C-unwind" fn _exit(status: c_int) -> ! {
 /// As `_Exit(3)`.
 #[unsafe(no_mangle)]
 unsafe extern "C-unwind" fn _Exit(status: c_int) -> ! {
-    exit_now(status)
+    exit_now(&EXIT_NOW_BY_C, status)
 }
 
-fn exit_now(status: c_int) -> ! {
+fn exit_now(real: &Real, status: c_int) -> ! {
     process::guarded(|| process::close(Some(status)));
-    // SAFETY: the type is that of `_exit`.
-    if let Some(real) = unsafe { EXIT_NOW.function::<Exit>() } {
+    // SAFETY: the type is that of `_exit`, under both of its names.
+    if let Some(real) = unsafe { real.function::<Exit>() } {
         // SAFETY: the caller's argument, unchanged.
         unsafe { real(status) }
     }

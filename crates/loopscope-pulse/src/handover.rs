@@ -8,17 +8,18 @@ use std::sync::OnceLock;
 
 use loopscope_recorder::handover::{Handover, VERSION};
 
-use crate::process;
+use crate::{process, thread};
 
 static HANDOVER: OnceLock<Handover> = OnceLock::new();
 
 /// Looked up by agents, see [`loopscope_recorder::handover::SYMBOL`].
 #[unsafe(no_mangle)]
-extern "C" fn loopscope_pulse_hand_over() -> *const Handover {
+pub(crate) extern "C" fn loopscope_pulse_hand_over() -> *const Handover {
     HANDOVER.get_or_init(|| Handover {
         version: VERSION,
         epoch: process::epoch_word(),
         begin,
+        expect_loop,
     })
 }
 
@@ -31,4 +32,8 @@ extern "C" fn begin() -> *const u8 {
     begun
         .flatten()
         .map_or(null(), |recording| recording.address())
+}
+
+extern "C" fn expect_loop() {
+    thread::expect_loop();
 }

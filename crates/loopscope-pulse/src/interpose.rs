@@ -11,8 +11,8 @@ use std::ffi::{c_int, c_void};
 use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use loopscope_recorder::layout::PollKind;
 
-use crate::real::Real;
-use crate::thread::{enter, enter_set, poll_key};
+use crate::real::{Real, StandIn};
+use crate::thread::{enter, enter_set, may_poll_one, poll_key};
 
 type EpollWait = unsafe extern "C-unwind" fn(c_int, *mut epoll_event, c_int, c_int) -> c_int;
 type EpollPwait =
@@ -61,17 +61,44 @@ static PPOLL_CHECKED: Real = Real::new(c"__ppoll_chk");
 static SELECT: Real = Real::new(c"select");
 static PSELECT: Real = Real::new(c"pselect");
 
-/// Every function that this module calls.
-pub(crate) static REAL: [&Real; 9] = [
-    &EPOLL_WAIT,
-    &EPOLL_PWAIT,
-    &EPOLL_PWAIT2,
-    &POLL,
-    &POLL_CHECKED,
-    &PPOLL,
-    &PPOLL_CHECKED,
-    &SELECT,
-    &PSELECT,
+/// Every function of this module.
+pub(crate) static STAND_INS: [StandIn; 9] = [
+    StandIn {
+        real: &EPOLL_WAIT,
+        own: || epoll_wait as EpollWait as usize,
+    },
+    StandIn {
+        real: &EPOLL_PWAIT,
+        own: || epoll_pwait as EpollPwait as usize,
+    },
+    StandIn {
+        real: &EPOLL_PWAIT2,
+        own: || epoll_pwait2 as EpollPwait2 as usize,
+    },
+    StandIn {
+        real: &POLL,
+        own: || poll as Poll as usize,
+    },
+    StandIn {
+        real: &POLL_CHECKED,
+        own: || __poll_chk as PollChecked as usize,
+    },
+    StandIn {
+        real: &PPOLL,
+        own: || ppoll as Ppoll as usize,
+    },
+    StandIn {
+        real: &PPOLL_CHECKED,
+        own: || __ppoll_chk as PpollChecked as usize,
+    },
+    StandIn {
+        real: &SELECT,
+        own: || select as Select as usize,
+    },
+    StandIn {
+        real: &PSELECT,
+        own: || pselect as Pselect as usize,
+    },
 ];
 
 /// What a call returns whose real function the C library does not have.
@@ -302,14 +329,19 @@ unsafe fn can_wait(timeout: *const timespec) -> bool {
 }
 
 /// The key of a polled set by its first two descriptors. A set of one descriptor is a client that waits
-/// for its socket, not a loop.
+/// for its socket, unless a loop is expected that nobody has connected to yet.
 ///
 /// # Safety
 /// `fds` must be valid for `count` entries.
 #[inline]
 unsafe fn polled_set(fds: *const pollfd, count: nfds_t) -> Option<u64> {
-    if count < 2 || fds.cast::<c_void>().is_null() {
+    if fds.cast::<c_void>().is_null() || count == 0 {
         return None;
+    }
+    if count == 1 {
+        // SAFETY: there is one entry. The kernel does not ask for its alignment.
+        let only = || unsafe { fds.read_unaligned() };
+        return may_poll_one().then(|| poll_key(PollKind::Poll, set_of(only().fd, 0)));
     }
     // SAFETY: there are at least two entries. The kernel does not ask for their alignment.
     let [first, second] = unsafe { fds.cast::<[pollfd; 2]>().read_unaligned() };

@@ -9,19 +9,20 @@
 
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
-use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
-use loopscope_recorder::environment;
-use loopscope_recorder::folder::{RuntimeFolder, named_candidates};
+use loopscope_recorder::folder::RuntimeFolder;
+use loopscope_recorder::hooking::{HookSpec, Hooked};
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::refusal::Refusal;
-use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, RecordingSpec};
+use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording};
 
+use crate::hooking::comes_before;
 use crate::introduce::introduce;
+use crate::settings::Settings;
 use crate::{ending, interpose};
 
 /// What stands on the wiped page.
@@ -32,8 +33,12 @@ struct ProcessPage {
     refusal: AtomicU32,
     /// Counts the processes on the way here; 0 before this one has begun.
     epoch: AtomicU64,
+    /// Counts the times that watching began or ceased on the way here; 0 before this process has begun.
+    watch: AtomicU64,
     /// 1 while a thread begins this process; no other one waits for it.
     beginning: AtomicU32,
+    /// 1 while a thread changes import slots; no other one waits for it.
+    hooking: AtomicU32,
     /// 1 where the C library knows of this process: it was loaded by it, or forked by its `fork`.
     known: AtomicU32,
 }
@@ -41,7 +46,9 @@ struct ProcessPage {
 static UNWIPED: ProcessPage = ProcessPage {
     refusal: AtomicU32::new(0),
     epoch: AtomicU64::new(0),
+    watch: AtomicU64::new(0),
     beginning: AtomicU32::new(0),
+    hooking: AtomicU32::new(0),
     known: AtomicU32::new(1),
 };
 static PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
@@ -50,17 +57,16 @@ static PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
 #[unsafe(no_mangle)]
 static LOOPSCOPE_PULSE_PAGE: AtomicPtr<ProcessPage> = AtomicPtr::new(null_mut());
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
+static LAST_WATCH: AtomicU64 = AtomicU64::new(0);
+/// Whether loops are to be seen: from the start where we were preloaded, else while the slots are hooked.
+static IS_WATCHING: AtomicBool = AtomicBool::new(false);
+static IS_PRELOADED: AtomicBool = AtomicBool::new(false);
+/// An address in the C library.
+static C_LIBRARY: AtomicUsize = AtomicUsize::new(0);
 static OWN_PID: AtomicU32 = AtomicU32::new(0);
 static RECORDING: OnceSlot = OnceSlot::new();
 static SINGLE_THREADED: AtomicPtr<AtomicU8> = AtomicPtr::new(null_mut());
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
-
-/// What the environment said when the program was loaded; the program may change it later.
-struct Settings {
-    spec: RecordingSpec,
-    folders: Vec<PathBuf>,
-    observer_pid: Option<u32>,
-}
 
 /// The recording of the current epoch. Replaced after a fork, never freed: threads keep handles.
 struct OnceSlot(AtomicPtr<Recording>);
@@ -85,6 +91,28 @@ impl OnceSlot {
 #[inline]
 pub(crate) fn epoch() -> u64 {
     page().epoch.load(Relaxed)
+}
+
+/// What [`epoch`] is to the process, this is to its loops: another value than before means that whatever is
+/// known of a thread's loop is to be forgotten, since the process is another one or was not watched meanwhile.
+#[inline]
+pub(crate) fn watch() -> u64 {
+    page().watch.load(Relaxed)
+}
+
+/// Whether loops are to be seen.
+pub(crate) fn is_watching() -> bool {
+    IS_WATCHING.load(Relaxed)
+}
+
+/// Whether the program finds our functions by their names.
+pub(crate) fn is_preloaded() -> bool {
+    IS_PRELOADED.load(Relaxed)
+}
+
+/// An address in the C library, 0 where it was not found.
+pub(crate) fn c_library() -> usize {
+    C_LIBRARY.load(Relaxed)
 }
 
 /// The word that [`epoch`] reads.
@@ -115,6 +143,65 @@ pub(crate) fn epoch_or_begin() -> u64 {
     begin(page)
 }
 
+/// As [`epoch_or_begin`], for [`watch`].
+pub(crate) fn watch_or_begin() -> u64 {
+    match epoch_or_begin() {
+        0 => 0,
+        _ => watch(),
+    }
+}
+
+/// Does what one thread alone may do at a time; says so where another one does.
+pub(crate) fn alone(work: impl FnOnce() -> Hooked) -> Hooked {
+    let page = page();
+    if page.hooking.swap(1, Acquire) != 0 {
+        return Hooked::Busy;
+    }
+    let result = catch_unwind(AssertUnwindSafe(work));
+    page.hooking.store(0, Release);
+    result.unwrap_or(Hooked::Failed)
+}
+
+/// Takes an agent's word for what the recording shall say, unless that is settled.
+///
+/// # Safety
+/// The pointers in `spec` are null or valid.
+pub(crate) unsafe fn settle(spec: &HookSpec) {
+    SETTINGS.get_or_init(|| {
+        // SAFETY: by contract.
+        unsafe { Settings::told(spec) }
+    });
+}
+
+/// Loops are to be seen from now on.
+pub(crate) fn resume() {
+    if !is_watching() {
+        renew_watch();
+        IS_WATCHING.store(true, Relaxed);
+    }
+}
+
+/// Loops are no longer to be seen, and those that were are over. Threads that are inside a poll leave it
+/// without a mark.
+pub(crate) fn pause() {
+    IS_WATCHING.store(false, Relaxed);
+    renew_watch();
+}
+
+/// Makes all threads forget their loops, and ends these. A thread that was just about to take a slot leaves
+/// one that looks like an idle loop until the next time.
+fn renew_watch() {
+    let page = page();
+    if page.epoch.load(Acquire) == 0 {
+        return;
+    }
+    page.watch
+        .store(LAST_WATCH.fetch_add(1, Relaxed) + 1, Release);
+    if let Some(recording) = RECORDING.get() {
+        recording.end_loops();
+    }
+}
+
 /// Whether the C library's locks can be trusted to be free some day.
 ///
 /// A child that was made by `_Fork` or a bare `clone` while its parent had several threads may find the
@@ -131,6 +218,9 @@ pub(crate) fn is_this_process() -> bool {
 
 /// Records a loop of the calling thread; `None` where there is no recording or no room.
 pub(crate) fn claim_loop(key: u64) -> Option<LoopWriter> {
+    if !is_watching() {
+        return None;
+    }
     let kind = match key >> 32 {
         value if value == PollKind::Poll as u64 => PollKind::Poll,
         value if value == PollKind::Select as u64 => PollKind::Select,
@@ -187,25 +277,36 @@ fn set_cancellable(state: c_int) -> c_int {
     before
 }
 
-/// Runs when the object is loaded, before the program's first line and while there is one thread.
+/// Runs when the object is loaded: before the program's first line and while there is one thread, where it
+/// was preloaded. Where it was not, nothing is asked of the environment before an agent asks for the hooks,
+/// and nothing in it is changed at all.
 extern "C" fn load() {
     guarded(|| {
         // Our own copy of the standard library: the hook is not the program's.
         set_hook(Box::new(|_| {}));
-        SETTINGS.get_or_init(Settings::read);
         look_up_functions();
+        let is_preloaded = comes_before(load as *const () as usize, c_library());
+        IS_PRELOADED.store(is_preloaded, Relaxed);
+        IS_WATCHING.store(is_preloaded, Relaxed);
+        if is_preloaded {
+            SETTINGS.get_or_init(Settings::read);
+        }
         let wiped = map_wiped_page();
         PAGE.store(wiped, Release);
         LOOPSCOPE_PULSE_PAGE.store(wiped, Release);
         page().known.store(1, Relaxed);
-        introduce();
+        if is_preloaded {
+            introduce();
+        }
     });
 }
 
-/// Everything that the loader is ever asked for, while there is one thread.
+/// Everything that the loader is ever asked for on a loop's behalf.
 fn look_up_functions() {
-    for real in interpose::REAL.iter().chain(&ending::REAL) {
-        real.look_up();
+    for one in interpose::STAND_INS.iter().chain(&ending::STAND_INS) {
+        let found = one.real.look_up();
+        // The last of them: any function of the C library will do.
+        C_LIBRARY.store(found.addr(), Relaxed);
     }
     // SAFETY: looks a name up; it is a byte that lives as long as the C library.
     let flag = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
@@ -231,8 +332,10 @@ fn is_single_threaded() -> bool {
 extern "C" fn forked() {
     let page = page();
     page.epoch.store(0, Relaxed);
+    page.watch.store(0, Relaxed);
     page.refusal.store(0, Relaxed);
     page.beginning.store(0, Relaxed);
+    page.hooking.store(0, Relaxed);
     page.known.store(1, Relaxed);
 }
 
@@ -268,6 +371,8 @@ fn begin(page: &ProcessPage) -> u64 {
         // SAFETY: PR_SET_PTRACER takes a pid; where the kernel knows no such option it refuses.
         unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::c_ulong::from(observer)) };
     }
+    page.watch
+        .store(LAST_WATCH.fetch_add(1, Relaxed) + 1, Release);
     page.epoch.store(epoch, Release);
     epoch
 }
@@ -301,34 +406,4 @@ fn map_wiped_page() -> *mut ProcessPage {
 
 fn forked_handler() -> unsafe extern "C" fn() {
     forked
-}
-
-impl Settings {
-    fn read() -> Self {
-        let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let nanos = |name, default| {
-            let given = text(name).and_then(|value| value.parse::<u64>().ok());
-            given.map_or(default, |millis| millis.saturating_mul(1_000_000))
-        };
-        let spec = RecordingSpec {
-            run_id: text(environment::RUN_ID)
-                .and_then(|value| u64::from_str_radix(&value, 16).ok())
-                .unwrap_or(0),
-            service: text(environment::SERVICE).unwrap_or_default(),
-            stall_threshold_nanos: nanos(
-                environment::STALL_THRESHOLD_MS,
-                environment::DEFAULT_STALL_THRESHOLD_NANOS,
-            ),
-            slow_threshold_nanos: nanos(
-                environment::SLOW_CALL_THRESHOLD_MS,
-                environment::DEFAULT_SLOW_CALL_THRESHOLD_NANOS,
-            ),
-        };
-        let observer_pid = text(environment::OBSERVER_PID).and_then(|value| value.parse().ok());
-        Self {
-            spec,
-            folders: named_candidates(),
-            observer_pid,
-        }
-    }
 }

@@ -3,9 +3,17 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::transmute_copy;
-use std::ptr::null_mut;
+use std::ptr::{null_mut, with_exposed_provenance_mut};
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// A function of ours, and the one that it stands in for.
+pub(crate) struct StandIn {
+    /// The one of the C library, or of whoever comes first behind us.
+    pub(crate) real: &'static Real,
+    /// The address of ours.
+    pub(crate) own: fn() -> usize,
+}
 
 /// A C function that is looked up once, when the object is loaded, or at its first use where another
 /// object's constructor comes before that.
@@ -19,6 +27,24 @@ impl Real {
         Self {
             name,
             address: AtomicPtr::new(null_mut()),
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static CStr {
+        self.name
+    }
+
+    /// The address as far as it was looked up, 0 where it is not known.
+    pub(crate) fn known(&self) -> usize {
+        self.address.load(Relaxed).addr()
+    }
+
+    /// Takes this address from now on, unless it is 0.
+    pub(crate) fn prefer(&self, address: usize) {
+        if address != 0 {
+            let address = with_exposed_provenance_mut(address);
+            self.address.store(address, Relaxed);
         }
     }
 

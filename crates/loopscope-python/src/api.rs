@@ -4,7 +4,8 @@ use loopscope_recorder::layout::Coverage;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::calls::function::{Onlooker, new_tracked};
+use crate::calls::function::new_tracked;
+use crate::calls::onlooker::Onlooker;
 use crate::{calls, coverage, process, tasks, turn};
 
 /// Finds the process's recording. False where there is none to write to, and in other interpreters than the

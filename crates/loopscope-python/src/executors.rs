@@ -24,37 +24,17 @@ impl ExecutorSite {
         Self { name, bound }
     }
 
-    /// A piece of work is put into the queue. Returns when.
-    fn submitted(&self, py: Python<'_>, workers: u64, max_workers: u64) -> u64 {
+    /// A piece of work is put into the queue.
+    fn submitted(this: Py<Self>, py: Python<'_>, workers: u64, max_workers: u64) -> Piece {
         let now = monotonic_nanos();
-        self.with(py, |writer| {
+        let epoch = this.get().with(py, |writer| {
             writer.set_workers(workers, max_workers);
             writer.submitted(now);
         });
-        now
-    }
-
-    /// A thread takes a piece of work that was put there at that time. Returns when.
-    fn begun(&self, py: Python<'_>, submitted_nanos: u64, workers: u64, max_workers: u64) -> u64 {
-        let now = monotonic_nanos();
-        self.with(py, |writer| {
-            writer.set_workers(workers, max_workers);
-            writer.begun(now, now.saturating_sub(submitted_nanos));
-        });
-        now
-    }
-
-    /// A piece of work that was begun at that time ended.
-    fn ended(&self, py: Python<'_>, begun_nanos: u64, is_ok: bool) {
-        let now = monotonic_nanos();
-        self.with(py, |writer| {
-            writer.ended(now, now.saturating_sub(begun_nanos), is_ok)
-        });
-    }
-
-    /// A piece of work was taken back before it began.
-    fn cancelled(&self, py: Python<'_>) {
-        self.with(py, |writer| writer.cancelled(monotonic_nanos()));
+        Piece {
+            executor: this,
+            stage: GilCell::new(Stage::Queued { epoch, since: now }),
+        }
     }
 
     /// The executor was shut down.
@@ -63,8 +43,84 @@ impl ExecutorSite {
     }
 }
 
+/// A piece of work. One that goes away before it began was taken back: by an executor that is shut down with
+/// everything in its queue, for one.
+#[pyclass(frozen, module = "loopscope._native")]
+pub(crate) struct Piece {
+    executor: Py<ExecutorSite>,
+    stage: GilCell<Stage>,
+}
+
+/// How far a piece of work is, since when, and in which process it got there.
+#[derive(Clone, Copy)]
+enum Stage {
+    Queued { epoch: u64, since: u64 },
+    Begun { epoch: u64, since: u64 },
+    Over,
+}
+
+#[pymethods]
+impl Piece {
+    /// A thread takes it.
+    fn begun(&self, py: Python<'_>, workers: u64, max_workers: u64) {
+        let now = monotonic_nanos();
+        let Some(Stage::Queued { epoch, since }) = self.replace(py, Stage::Over) else {
+            return;
+        };
+        // A child that was forked meanwhile has no such piece in its queue.
+        let current = self.executor.get().with(py, |writer| {
+            if epoch == process::epoch() {
+                writer.set_workers(workers, max_workers);
+                writer.begun(now, now.saturating_sub(since));
+            }
+        });
+        if epoch == current {
+            self.replace(py, Stage::Begun { epoch, since: now });
+        }
+    }
+
+    /// It ended.
+    fn ended(&self, py: Python<'_>, is_ok: bool) {
+        let now = monotonic_nanos();
+        let Some(Stage::Begun { epoch, since }) = self.replace(py, Stage::Over) else {
+            return;
+        };
+        self.executor.get().with(py, |writer| {
+            if epoch == process::epoch() {
+                writer.ended(now, now.saturating_sub(since), is_ok);
+            }
+        });
+    }
+
+    /// It was taken back before it began.
+    fn cancelled(&self, py: Python<'_>) {
+        let Some(Stage::Queued { epoch, .. }) = self.replace(py, Stage::Over) else {
+            return;
+        };
+        self.executor.get().with(py, |writer| {
+            if epoch == process::epoch() {
+                writer.cancelled(monotonic_nanos());
+            }
+        });
+    }
+}
+
+impl Piece {
+    fn replace(&self, py: Python<'_>, stage: Stage) -> Option<Stage> {
+        self.stage
+            .with(py, |current| std::mem::replace(current, stage))
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        Python::try_attach(|py| self.cancelled(py));
+    }
+}
+
 impl ExecutorSite {
-    fn with(&self, py: Python<'_>, write: impl FnOnce(&ExecutorWriter)) {
+    /// Writes, and returns the process's number.
+    fn with(&self, py: Python<'_>, write: impl FnOnce(&ExecutorWriter)) -> u64 {
         let writer = self.bound.with(py, |(process, writer)| {
             if process.epoch == 0 || process.epoch != process::epoch() {
                 *process = process::bind();
@@ -77,5 +133,6 @@ impl ExecutorSite {
         if let Some(writer) = writer.flatten() {
             write(&writer);
         }
+        process::epoch()
     }
 }

@@ -11,12 +11,14 @@ mod api;
 mod calls;
 mod collector;
 mod coverage;
+mod databases;
 mod errors;
 mod executors;
 mod frames;
 mod gil;
 mod hash;
 mod process;
+mod pulse;
 mod slots;
 mod symbols;
 mod tasks;
@@ -49,7 +51,16 @@ mod _native {
     #[pymodule_export]
     use crate::collector::collector_callback;
     #[pymodule_export]
-    use crate::executors::ExecutorSite;
+    use crate::databases::{
+        Driver, PoolSite, PyMoment, moment, take_closing, watch_builtin, watch_closing,
+        watch_function, without_literals,
+    };
+    #[pymodule_export]
+    use crate::executors::{ExecutorSite, Piece};
+    #[pymodule_export]
+    use crate::pulse::{hook, load_pulse, note_turn, refusal, unhook};
+    #[pymodule_export(name = "VERSION")]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
 
     use super::*;
 

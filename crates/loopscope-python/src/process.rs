@@ -92,6 +92,14 @@ pub(crate) fn bind() -> Bound {
     }
 }
 
+/// Says that a loop runs on the calling thread, or is about to.
+#[cold]
+pub(crate) fn expect_loop() {
+    if let Some(handed) = handed() {
+        (handed.expect_loop)();
+    }
+}
+
 /// Whether the calling thread runs the main interpreter. Others are not watched: up to 3.11 they share the
 /// main one's types, but what they are made of goes away with them.
 pub(crate) fn is_main_interpreter(_: Python<'_>) -> bool {

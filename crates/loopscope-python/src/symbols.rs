@@ -28,7 +28,23 @@ pub(crate) type VectorcallDict = unsafe extern "C" fn(
     usize,
     *mut PyObject,
 ) -> *mut PyObject;
+type IsFinalizing = unsafe extern "C" fn() -> c_int;
+/// Sends to a generator or coroutine: the result is one of [`Sent`].
+pub(crate) type IterSend =
+    unsafe extern "C" fn(*mut PyObject, *mut PyObject, *mut *mut PyObject) -> c_int;
 pub(crate) type NewMethod = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> *mut PyObject;
+
+/// What came of sending.
+pub(crate) struct Sent;
+
+impl Sent {
+    /// It returned.
+    pub(crate) const RETURN: c_int = 0;
+    /// An error is set.
+    pub(crate) const ERROR: c_int = -1;
+    /// It yielded.
+    pub(crate) const NEXT: c_int = 1;
+}
 
 /// Each function, `None` where the interpreter has none of that name.
 pub(crate) struct Symbols {
@@ -41,6 +57,10 @@ pub(crate) struct Symbols {
     pub(crate) vectorcall_dict: Option<VectorcallDict>,
     pub(crate) vectorcall_call: Option<VectorcallCall>,
     pub(crate) new_method: Option<NewMethod>,
+    /// Without the underscore from 3.13 on.
+    pub(crate) is_finalizing: Option<IsFinalizing>,
+    /// From 3.10 on.
+    pub(crate) iter_send: Option<IterSend>,
 }
 
 /// The functions, looked up once.
@@ -64,6 +84,8 @@ unsafe fn look_up() -> Symbols {
         vectorcall_dict: function(c"PyObject_VectorcallDict"),
         vectorcall_call: function(c"PyVectorcall_Call"),
         new_method: function(c"PyMethod_New"),
+        is_finalizing: function(c"Py_IsFinalizing").or_else(|| function(c"_Py_IsFinalizing")),
+        iter_send: function(c"PyIter_Send"),
     }
 }
 

@@ -33,3 +33,6 @@ pub const SLOW_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_CALL_THRESHOLD_MS";
 
 /// The default of [`SLOW_CALL_THRESHOLD_MS`], in nanoseconds.
 pub const DEFAULT_SLOW_CALL_THRESHOLD_NANOS: u64 = 2_000_000_000;
+
+/// Where the supervisor of this process answers: an address and a port. Set by `loopscope run` where it listens.
+pub const ENDPOINT: &str = "LOOPSCOPE_ENDPOINT";

@@ -149,30 +149,44 @@ pub fn named_candidates() -> Vec<PathBuf> {
     given.into_iter().chain(session).collect()
 }
 
+/// Where the folders of all users are, each under a name of its own.
+pub const SHARED_PLACES: [&str; 2] = ["/dev/shm", "/tmp"];
+
 /// The folders that a user's recordings go to where no variable says otherwise.
 fn shared_candidates(uid: u32) -> [PathBuf; 2] {
-    ["/dev/shm", "/tmp"].map(|base| Path::new(base).join(format!("loopscope-{uid}")))
+    SHARED_PLACES.map(|base| Path::new(base).join(format!("loopscope-{uid}")))
 }
 
 /// Every folder on this host that may hold recordings readable by this user: its own candidates, and
 /// those of other users that were created by their owners and let us in (for root).
 pub fn readable_folders() -> Vec<PathBuf> {
-    let mut folders = candidates();
-    for base in ["/dev/shm", "/tmp"] {
-        let Ok(entries) = fs::read_dir(base) else {
-            continue;
-        };
-        folders.extend(
-            entries
-                .flatten()
-                .map(|entry| entry.path())
-                .filter(|path| is_users(path)),
-        );
-    }
+    let mut folders = shared_folders();
+    folders.extend(named_candidates());
     folders.sort();
     folders.dedup();
     folders.retain(|folder| fs::read_dir(folder).is_ok());
     folders
+}
+
+/// As [`readable_folders`], without those that the environment names: a program that watches itself may be
+/// changing that at this moment, and reading it then is not safe.
+pub fn shared_folders() -> Vec<PathBuf> {
+    let mut folders = shared_candidates(rustix::process::geteuid().as_raw()).to_vec();
+    let places = SHARED_PLACES.iter().map(Path::new);
+    folders.extend(places.flat_map(users_folders));
+    folders.sort();
+    folders.dedup();
+    folders.retain(|folder| fs::read_dir(folder).is_ok());
+    folders
+}
+
+/// The folders in a shared place that were created by the users whose recordings they are for.
+pub fn users_folders(place: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(place) else {
+        return Vec::new();
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| is_users(path)).collect()
 }
 
 /// Whether this is `loopscope-UID` and belongs to that very user.
@@ -190,25 +204,49 @@ fn is_users(path: &Path) -> bool {
 
 /// The recordings in a folder, as paths. A folder that is gone has none.
 pub fn recordings_in(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths
-        .filter(|path| path.extension().is_some_and(|end| end == EXTENSION))
-        .collect()
+    list_recordings(folder).unwrap_or_default()
+}
+
+/// The same, for who wants to know why there are none.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list_recordings(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let is_recording = |path: &PathBuf| path.extension().is_some_and(|end| end == EXTENSION);
+    Ok(paths.filter(is_recording).collect())
 }
 
 /// Deletes recordings of dead processes that are older than `age`. What cannot be read or deleted stays:
 /// it may belong to a program that is just starting.
 pub fn prune(folder: &RuntimeFolder, age: Duration) {
+    delete_old(folder, age, |_| true);
+}
+
+/// Deletes recordings of processes that ended in order, at least `age` after anything was written there.
+/// Nobody has a use for them; where no supervisor waits for the end, they stay behind.
+pub fn prune_ended(folder: &RuntimeFolder, age: Duration) {
+    let has_ended = |reader: &mut RecordingReader| {
+        let counters = reader.read_loops().map(|(counters, _)| counters);
+        counters.is_ok_and(|counters| counters.ended_nanos.is_some())
+    };
+    delete_old(folder, age, has_ended);
+}
+
+/// Deletes recordings of dead processes that are older than `age` and of which this is true.
+fn delete_old(
+    folder: &RuntimeFolder,
+    age: Duration,
+    may_go: impl Fn(&mut RecordingReader) -> bool,
+) {
     for path in recordings_in(folder.path()) {
         let is_old = fs::metadata(&path)
             .and_then(|found| found.modified())
             .is_ok_and(|modified| modified.elapsed().is_ok_and(|passed| passed > age));
         let is_dead = || {
-            RecordingReader::open(&path)
-                .is_ok_and(|reader| reader.description().liveness() == Liveness::Dead)
+            RecordingReader::open(&path).is_ok_and(|mut reader| {
+                reader.description().liveness() == Liveness::Dead && may_go(&mut reader)
+            })
         };
         if is_old && is_dead() {
             let _ = fs::remove_file(&path);

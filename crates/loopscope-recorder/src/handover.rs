@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 pub const SYMBOL: &CStr = c"loopscope_pulse_hand_over";
 
 /// The version of [`Handover`]. A writer that finds another one stays silent.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// What the pulse exports.
 pub type HandOver = unsafe extern "C" fn() -> *const Handover;
@@ -34,4 +34,7 @@ pub struct Handover {
     /// Begins the process if it has not begun, and returns the first byte of its recording; null while
     /// another thread does so, and where no recording can be had.
     pub begin: extern "C" fn() -> *const u8,
+    /// Says that a loop runs on the calling thread, or is about to: its first poll then counts, whatever it
+    /// polls. To be called after [`Handover::begin`], anew in each process.
+    pub expect_loop: extern "C" fn(),
 }

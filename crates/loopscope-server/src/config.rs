@@ -3,7 +3,7 @@
 //! Plain values, checked where they are made. Nothing here opens a socket.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
@@ -35,6 +35,19 @@ impl ServerConfig {
     pub(crate) fn is_loopback(&self) -> bool {
         self.listen.ip().to_canonical().is_loopback()
     }
+}
+
+/// The address that a person wrote: `127.0.0.1:80`, `[::1]:80`, `localhost:80`, or `:80` for loopback.
+///
+/// # Errors
+/// Where it is none.
+pub fn parse_address(text: &str) -> Result<SocketAddr, AddrParseError> {
+    let with_host = if text.starts_with(':') {
+        format!("127.0.0.1{text}")
+    } else {
+        text.to_owned()
+    };
+    with_host.replacen("localhost:", "127.0.0.1:", 1).parse()
 }
 
 /// How much the clients may use, so that none of them can exhaust the process that serves them.

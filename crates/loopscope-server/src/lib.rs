@@ -5,17 +5,21 @@
 //! and no rule, and it never waits for the engine, so it answers while every loop under watch is blocked
 //! and, saying so, when the observer itself stands still.
 
+mod answer;
 mod config;
 mod connections;
 mod draft;
 mod error;
 mod guard;
 mod negotiate;
+mod publish;
 mod routes;
 mod server;
 mod snapshot;
 
-pub use config::{Limits, ServerConfig, Token};
+pub use answer::{Answer, Question};
+pub use config::{Limits, ServerConfig, Token, parse_address};
 pub use error::{ServerError, TokenError};
+pub use publish::Publisher;
 pub use server::{Server, start};
 pub use snapshot::{ProbeState, Probes, PublishedReport, STALE_AFTER, SnapshotCell};

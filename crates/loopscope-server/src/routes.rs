@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -16,13 +15,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use loopscope_engine::report::Status;
 
+use crate::answer::{Answer, Question};
 use crate::guard::{self, Guard};
-use crate::negotiate;
-use crate::snapshot::{
-    Form, ProbeState, PublishedReport, STALE_AFTER, SnapshotCell, stale_sentence,
-};
+use crate::snapshot::SnapshotCell;
 
 /// How long ago the report was true, in seconds.
 const AGE_HEADER: HeaderName = HeaderName::from_static("loopscope-age-seconds");
@@ -65,17 +61,9 @@ async fn uncached(mut response: Response) -> Response {
 }
 
 async fn health(State(cell): State<Arc<SnapshotCell>>, headers: HeaderMap) -> Response {
-    let published = cell.latest();
-    let age = published.age();
-    let form = negotiate::preferred(&accept(&headers));
-    match published.answer(form, age) {
-        Ok(answer) => report_response(form, answer.status, answer.body, age),
-        Err(error) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format!("cannot serialise the report: {error}\n"),
-        )
-            .into_response(),
-    }
+    let answer = cell.answer(Question::Health, &accept(&headers));
+    let vary = [(VARY, HeaderValue::from_static("accept"))];
+    (vary, response(answer)).into_response()
 }
 
 /// All `Accept` lines as one list; lines that are not text are passed over.
@@ -88,48 +76,21 @@ fn accept(headers: &HeaderMap) -> String {
     lines.join(",")
 }
 
-fn report_response(form: Form, status: Status, body: Bytes, age: Duration) -> Response {
-    let content_type = match form {
-        Form::Report => "application/json",
-        Form::Draft => "application/health+json",
-    };
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (VARY, HeaderValue::from_static("accept")),
-        (AGE_HEADER, age_value(age)),
-    ];
-    (http_status(status != Status::Critical), headers, body).into_response()
-}
-
 async fn livez(State(cell): State<Arc<SnapshotCell>>) -> Response {
-    let published = cell.latest();
-    probe_response(&published, &published.probes().live)
+    response(cell.answer(Question::Live, ""))
 }
 
 async fn readyz(State(cell): State<Arc<SnapshotCell>>) -> Response {
-    let published = cell.latest();
-    probe_response(&published, &published.probes().ready)
+    response(cell.answer(Question::Ready, ""))
 }
 
-/// A probe keeps its last answer when the observer stands still: the watching must never be what gets a
-/// service restarted. The body says so.
-fn probe_response(published: &PublishedReport, probe: &ProbeState) -> Response {
-    let default = if probe.ok { "ok" } else { "not ok" };
-    let mut body = probe.reason.as_deref().unwrap_or(default).to_owned();
-    let age = published.age();
-    if age > STALE_AFTER {
-        body = format!("{body} ({})", stale_sentence(age.as_secs()));
-    }
-    body.push('\n');
-    (http_status(probe.ok), [(AGE_HEADER, age_value(age))], body).into_response()
-}
-
-fn http_status(ok: bool) -> StatusCode {
-    if ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    }
+fn response(answer: Answer) -> Response {
+    let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(answer.content_type)),
+        (AGE_HEADER, age_value(answer.age)),
+    ];
+    (code, headers, answer.body).into_response()
 }
 
 fn age_value(age: Duration) -> HeaderValue {

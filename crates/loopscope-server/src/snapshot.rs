@@ -70,7 +70,7 @@ pub struct PublishedReport {
 struct StaleBody {
     age_seconds: u64,
     form: Form,
-    answer: Answer,
+    rendered: Rendered,
 }
 
 /// The two forms of `/health`.
@@ -84,7 +84,7 @@ pub(crate) enum Form {
 
 /// A serialised report with the status that it tells.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Rendered {
     pub(crate) status: Status,
     pub(crate) body: Bytes,
 }
@@ -127,15 +127,15 @@ impl PublishedReport {
     }
 
     /// The report in `form`, as it has to be served at `age`.
-    pub(crate) fn answer(&self, form: Form, age: Duration) -> serde_json::Result<Answer> {
+    pub(crate) fn rendered(&self, form: Form, age: Duration) -> serde_json::Result<Rendered> {
         if age > STALE_AFTER {
-            self.stale_answer(form, age.as_secs())
+            self.stale_rendered(form, age.as_secs())
         } else {
-            self.fresh_answer(form)
+            self.fresh_rendered(form)
         }
     }
 
-    fn fresh_answer(&self, form: Form) -> serde_json::Result<Answer> {
+    fn fresh_rendered(&self, form: Form) -> serde_json::Result<Rendered> {
         let cache = match form {
             Form::Report => &self.report_body,
             Form::Draft => &self.draft_body,
@@ -147,7 +147,7 @@ impl PublishedReport {
                 cache.get_or_init(|| body).clone()
             }
         };
-        Ok(Answer {
+        Ok(Rendered {
             status: self.report.status,
             body,
         })
@@ -155,25 +155,25 @@ impl PublishedReport {
 
     /// Keeps the last one: its text changes once a second, and the clients may be many just when the
     /// observer is in trouble.
-    fn stale_answer(&self, form: Form, age_seconds: u64) -> serde_json::Result<Answer> {
+    fn stale_rendered(&self, form: Form, age_seconds: u64) -> serde_json::Result<Rendered> {
         let mut cached = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stale) = cached.as_ref()
             && stale.age_seconds == age_seconds
             && stale.form == form
         {
-            return Ok(stale.answer.clone());
+            return Ok(stale.rendered.clone());
         }
         let report = stale_copy(&self.report, age_seconds);
-        let answer = Answer {
+        let rendered = Rendered {
             status: report.status,
             body: serialise(&report, form)?,
         };
         *cached = Some(StaleBody {
             age_seconds,
             form,
-            answer: answer.clone(),
+            rendered: rendered.clone(),
         });
-        Ok(answer)
+        Ok(rendered)
     }
 }
 

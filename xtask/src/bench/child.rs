@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -20,21 +20,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it without Loopscope.
-    pub(crate) fn bare(command: &[String]) -> Result<Self> {
-        Self::start(command, Stdio::null(), Stdio::null())
-    }
-
     /// Starts it without Loopscope, to be asked.
     pub(crate) fn asked(command: &[String]) -> Result<Self> {
         Self::start(command, Stdio::piped(), Stdio::null())
     }
 
-    /// Starts it watched, with no `/health`.
+    /// Starts it watched, with no `/health`, to be asked.
     pub(crate) fn watched(setting: &Setting, command: &[String]) -> Result<Self> {
         Self::start(
             &under(setting, "off", command),
-            Stdio::null(),
+            Stdio::piped(),
             Stdio::null(),
         )
     }
@@ -50,6 +45,19 @@ impl Running {
         // Findings keep coming; nobody reading them would fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(running)
+    }
+
+    /// Starts a Python program that watches itself, by the package in this folder; `words` are those of
+    /// `bench/installed.py`.
+    pub(crate) fn installed(command: &[String], package: &Path, words: &[&str]) -> Result<Self> {
+        let (python, program) = command.split_first().context("a command is not empty")?;
+        let wrapper = crate::root().join("bench/installed.py");
+        let path = format!("PYTHONPATH={}", package.display());
+        let mut installed = vec!["env".into(), path, python.clone()];
+        installed.push(wrapper.display().to_string());
+        installed.extend(words.iter().map(|word| (*word).to_owned()));
+        installed.extend_from_slice(program);
+        Self::start(&installed, Stdio::piped(), Stdio::null())
     }
 
     fn start(command: &[String], stdin: Stdio, stderr: Stdio) -> Result<Self> {
@@ -139,6 +147,14 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
         .map(str::parse::<f64>);
     let ticks: f64 = ticks.collect::<Result<Vec<_>, _>>()?.iter().sum();
     Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Time that a process's first thread has been running for, in seconds, to the nanosecond.
+pub(crate) fn busy_seconds(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/schedstat");
+    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    let nanos = stat.split_whitespace().next().context("it has a figure")?;
+    Ok(nanos.parse::<f64>()? / 1e9)
 }
 
 /// Resident memory of a process in MiB.

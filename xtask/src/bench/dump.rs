@@ -98,6 +98,9 @@ fn look(setting: &Setting, python: &Path, way: Way, running: &mut Running) -> Re
         let last = said.lines().find(|line| line.contains("rror"));
         bail!("{}", last.unwrap_or("it failed").trim());
     }
+    if !way.has_looked(&output.stdout) {
+        bail!("it does not show the process");
+    }
     Ok(Look {
         whole_millis,
         stood_millis: stood_nanos / 1e6,
@@ -135,12 +138,22 @@ impl Way {
         }
     }
 
+    /// Whether it shows what there is to see: tasks, or in `py-spy`'s case the thread that never waits. Before
+    /// 3.14, asking `asyncio` for tasks does something else, successfully.
+    fn has_looked(self, output: &[u8]) -> bool {
+        let wanted: &[u8] = match self {
+            Self::Ours(_) | Self::AsyncioPs => b"parked 9",
+            Self::PySpy => b"spin",
+        };
+        output.windows(wanted.len()).any(|part| part == wanted)
+    }
+
     fn pause_millis(self, output: &[u8]) -> Option<f64> {
         if !matches!(self, Self::Ours(_)) {
             return None;
         }
         let report: serde_json::Value = serde_json::from_slice(output).ok()?;
-        Some(report["pause_seconds"].as_f64()? * 1e3)
+        Some(report["reading"]["pause_seconds"].as_f64()? * 1e3)
     }
 }
 

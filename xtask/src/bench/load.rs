@@ -2,60 +2,70 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// Enough to keep a single-threaded server busy without a pause, few enough for one core to serve them.
 const CONNECTIONS: usize = 8;
 
-/// Sends `request` over and over for `time` and returns how many answers came. All answers must be as
-/// long as the first.
-pub(crate) fn exchanges(port: u16, request: &[u8], time: Duration) -> Result<u64> {
-    let length = first_answer(port, request)?;
-    let until = Instant::now() + time;
-    let exchanged = AtomicU64::new(0);
-    let results: Vec<Result<()>> = thread::scope(|scope| {
-        let work = || connection(port, request, length, until, &exchanged);
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .collect()
-    });
-    results.into_iter().collect::<Result<Vec<()>>>()?;
-    Ok(exchanged.into_inner())
+/// Connections to a server, and what they ask.
+pub(crate) struct Load {
+    streams: Vec<TcpStream>,
+    request: &'static [u8],
+    /// All answers must be as long as the first.
+    answer_bytes: usize,
 }
 
-/// The length of one whole answer: the first one, alone on its connection.
-fn first_answer(port: u16, request: &[u8]) -> Result<usize> {
-    let mut stream = connect(port)?;
-    stream.write_all(request)?;
-    let mut answer = [0; 4096];
-    let length = stream.read(&mut answer)?;
-    if length == 0 {
-        bail!("the server closed the connection");
+impl Load {
+    /// Connects, and learns how long an answer is.
+    pub(crate) fn connect(port: u16, request: &'static [u8]) -> Result<Self> {
+        let streams: Result<Vec<_>> = (0..CONNECTIONS).map(|_| connect(port)).collect();
+        let streams = streams?;
+        let mut first = streams.first().context("there is a connection")?;
+        first.write_all(request)?;
+        let mut answer = [0; 4096];
+        let answer_bytes = first.read(&mut answer)?;
+        if answer_bytes == 0 {
+            bail!("the server closed the connection");
+        }
+        Ok(Self {
+            streams,
+            request,
+            answer_bytes,
+        })
     }
-    Ok(length)
+
+    /// Asks over and over for `time`. Returns how many answers came, and how long that took.
+    pub(crate) fn exchange(&mut self, time: Duration) -> Result<(u64, Duration)> {
+        let begun = Instant::now();
+        let (request, answer_bytes) = (self.request, self.answer_bytes);
+        let counts: Vec<Result<u64>> = thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .streams
+                .iter_mut()
+                .map(|stream| scope.spawn(move || ask(stream, request, answer_bytes, begun + time)))
+                .collect();
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .collect()
+        });
+        let count = counts.into_iter().sum::<Result<u64>>()?;
+        Ok((count, begun.elapsed()))
+    }
 }
 
-fn connection(
-    port: u16,
-    request: &[u8],
-    length: usize,
-    until: Instant,
-    exchanged: &AtomicU64,
-) -> Result<()> {
-    let mut stream = connect(port)?;
-    let mut answer = vec![0; length];
+fn ask(stream: &mut TcpStream, request: &[u8], bytes: usize, until: Instant) -> Result<u64> {
+    let mut answer = vec![0; bytes];
+    let mut count = 0;
     while Instant::now() < until {
         stream.write_all(request)?;
         stream.read_exact(&mut answer)?;
-        exchanged.fetch_add(1, Ordering::Relaxed);
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
 fn connect(port: u16) -> Result<TcpStream> {

@@ -4,10 +4,12 @@
 //! of the two bare runs of each round is printed beside the result as the noise, since a ratio without
 //! it says nothing. Absolute times are of the machine at hand; compare ratios.
 
+mod agent;
 mod child;
 mod detection;
 mod dump;
 mod health;
+mod library;
 mod load;
 mod observer;
 mod overhead;
@@ -28,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) python: PathBuf,
     /// Those that dumps are measured on: the newest, and the newest that is a program of its own.
     pub(crate) dump_pythons: Vec<PathBuf>,
+    /// All that were prepared, oldest first.
+    pub(crate) pythons: Vec<PathBuf>,
     /// The release build of `loopscope`.
     pub(crate) loopscope: PathBuf,
     /// Fewer and shorter rounds.
@@ -54,18 +58,25 @@ impl Setting {
 
 type Benchmark = fn(&Setting) -> Result<()>;
 
+/// Every benchmark, and whether it needs the built program.
+const ALL: [(&str, Benchmark, bool); 7] = [
+    ("overhead", overhead::run, true),
+    ("library", library::run, false),
+    ("detection", detection::run, true),
+    ("health", health::run, true),
+    ("observer", observer::run, true),
+    ("dump", dump::run, true),
+    ("agent", agent::run, true),
+];
+
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
+    let wanted: Vec<_> = ALL.iter().filter(|one| one.0.contains(only)).collect();
+    if wanted.iter().any(|(.., needs_program)| *needs_program) {
+        cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
+    }
     let setting = prepare(shell, quick)?;
-    let all: [(&str, Benchmark); 5] = [
-        ("overhead", overhead::run),
-        ("detection", detection::run),
-        ("health", health::run),
-        ("observer", observer::run),
-        ("dump", dump::run),
-    ];
-    let wanted = all.iter().filter(|(name, _)| name.contains(only));
-    let outcome = wanted.map(|(name, benchmark)| {
+    let outcome = wanted.into_iter().map(|(name, benchmark, _)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
         Ok(())
@@ -77,23 +88,21 @@ pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
 }
 
 fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
-    cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     let pythons = venv::prepare(shell)?;
     let python = pythons
         .last()
         .cloned()
         .context("an interpreter is prepared")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| crate::root().join("target"));
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
     let mut dump_pythons = vec![python.clone()];
-    dump_pythons.extend(pythons.into_iter().rfind(|one| is_program(one)));
+    dump_pythons.extend(pythons.iter().rfind(|one| is_program(one)).cloned());
     dump_pythons.dedup();
     Ok(Setting {
         python,
         dump_pythons,
-        loopscope: target.join("release/loopscope"),
+        pythons,
+        loopscope: crate::target().join("release/loopscope"),
         quick,
     })
 }

@@ -1,13 +1,21 @@
 //! What watching costs the target: bare against `loopscope run --listen off`.
+//!
+//! Three processes of a program live side by side, two bare and one watched, and take turns at slices of work
+//! that are far shorter than the drift of a machine. Each generation of processes gives one ratio, the median
+//! over its slices: two processes of one program differ for as long as they live, by where their memory
+//! happened to lie.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::child::{Running, cpu_seconds};
-use super::load::exchanges;
+use super::Setting;
+use super::child::{Running, busy_seconds};
+use super::load::Load;
 use super::stats::Spread;
-use super::{Setting, load};
+
+/// One slice of work.
+const SLICE: Duration = Duration::from_millis(60);
 
 /// Microseconds that one operation took by the wall clock, and of the target's processor time where
 /// that can be told apart.
@@ -17,152 +25,225 @@ struct Cost {
     cpu_micros: Option<f64>,
 }
 
-/// The three runs of a round.
+/// Starts a program that is watched in the way that is to be compared.
+pub(super) type Start = fn(&Setting, &[String]) -> Result<Running>;
+
+/// One slice of each process.
 struct Round {
     bare: Cost,
     watched: Cost,
-    bare_again: Cost,
+    bare_too: Cost,
 }
 
-type Measure = fn(&Setting, &mut Running) -> Result<Cost>;
+/// The ratios of one generation.
+struct Ratios {
+    bare_micros: f64,
+    watched_micros: f64,
+    watched: f64,
+    noise: f64,
+}
 
-struct Comparison {
+/// A program, and what is measured of it.
+pub(super) struct Comparison {
     name: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
-    measure: Measure,
+    work: Work,
 }
 
-const COMPARISONS: &[Comparison] = &[
+/// What a slice of work is.
+#[derive(Clone, Copy)]
+enum Work {
+    /// The program turns its loop by itself, and says how long a turn took.
+    Turns,
+    /// It answers this request, over and over.
+    Answers(&'static [u8]),
+}
+
+/// The worst case, and servers.
+pub(super) const COMPARISONS: &[Comparison] = &[
     Comparison {
         name: "call_soon ping-pong, asyncio",
         program: "call_soon.py",
         arguments: &["asyncio"],
-        measure: turns,
+        work: Work::Turns,
     },
     Comparison {
         name: "call_soon ping-pong, uvloop",
         program: "call_soon.py",
         arguments: &["uvloop"],
-        measure: turns,
+        work: Work::Turns,
     },
     Comparison {
         name: "TCP echo, asyncio",
         program: "echo_server.py",
         arguments: &["asyncio"],
-        measure: echoes,
+        work: Work::Answers(&[b'e'; 64]),
     },
     Comparison {
         name: "TCP echo, uvloop",
         program: "echo_server.py",
         arguments: &["uvloop"],
-        measure: echoes,
+        work: Work::Answers(&[b'e'; 64]),
     },
     Comparison {
         name: "uvicorn under load",
         program: "web_server.py",
         arguments: &[],
-        measure: requests,
+        work: Work::Answers(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"),
     },
 ];
 
 /// Runs and prints every comparison.
 pub(crate) fn run(setting: &Setting) -> Result<()> {
-    let rounds = setting.choose(15, 3);
+    compare(setting, "overhead", COMPARISONS, Running::watched)
+}
+
+/// Runs and prints these comparisons of one way to be watched.
+pub(super) fn compare(
+    setting: &Setting,
+    title: &str,
+    comparisons: &[Comparison],
+    start: Start,
+) -> Result<()> {
+    let generations = setting.choose(8, 3);
+    let slices = setting.choose(40, 20);
     println!(
-        "overhead: time for one operation, median of {rounds} interleaved rounds [middle half]"
+        "{title}: time for one operation; median and middle half of {generations} times three processes, \
+         each the median of {slices} slices"
     );
     println!(
         "{:30} {:>9} {:>9}   {:22} {:22}",
         "", "bare µs", "watched", "watched / bare", "noise: bare / bare"
     );
-    for comparison in COMPARISONS {
-        // One round more, thrown away: the first finds cold caches.
-        let all: Result<Vec<_>> = (0..=rounds).map(|_| round(setting, comparison)).collect();
-        let all = &all?[1..];
-        print_row(comparison.name, all, |cost| Some(cost.wall_micros));
-        print_row("  its processor time", all, |cost| cost.cpu_micros);
+    for comparison in comparisons {
+        let all: Result<Vec<_>> = (0..generations)
+            .map(|_| generation(setting, comparison, start, slices))
+            .collect();
+        let all = all?;
+        print_row(comparison.name, &all, |cost| Some(cost.wall_micros));
+        print_row("  its processor time", &all, |cost| cost.cpu_micros);
     }
     Ok(())
 }
 
-fn print_row(name: &str, rounds: &[Round], pick: impl Fn(&Cost) -> Option<f64>) {
-    let column = |which: fn(&Round) -> &Cost| -> Option<Vec<f64>> {
-        rounds.iter().map(|round| pick(which(round))).collect()
-    };
-    let (Some(bare), Some(watched), Some(again)) = (
-        column(|r| &r.bare),
-        column(|r| &r.watched),
-        column(|r| &r.bare_again),
-    ) else {
-        return;
-    };
-    // Against the mean of the runs before and after it, so that a drift of the machine cancels out.
-    let sides = bare.iter().zip(&again);
-    let ratios = watched
+fn print_row(name: &str, generations: &[Vec<Round>], pick: impl Fn(&Cost) -> Option<f64>) {
+    let ratios: Option<Vec<Ratios>> = generations
         .iter()
-        .zip(sides)
-        .map(|(w, (b, a))| w / ((b + a) / 2.0));
-    let noise = bare.iter().zip(&again).map(|(b, a)| a / b);
-    let (ratios, noise) = (Spread::of(ratios), Spread::of(noise));
+        .map(|rounds| ratios(rounds, &pick))
+        .collect();
+    let Some(ratios) = ratios else { return };
+    let column = |which: fn(&Ratios) -> f64| Spread::of(ratios.iter().map(which));
     println!(
         "{name:30} {:9.3} {:9.3}   {:22} {:22}",
-        Spread::of(bare.iter().copied()).median(),
-        Spread::of(watched.iter().copied()).median(),
-        ratios.text(),
-        noise.text()
+        column(|ratios| ratios.bare_micros).median(),
+        column(|ratios| ratios.watched_micros).median(),
+        column(|ratios| ratios.watched).text(),
+        column(|ratios| ratios.noise).text()
     );
 }
 
-fn round(setting: &Setting, comparison: &Comparison) -> Result<Round> {
-    let mut arguments = comparison.arguments.to_vec();
-    let seconds = seconds(setting).as_secs_f64().to_string();
-    arguments.push(&seconds);
-    let command = setting.program(comparison.program, &arguments);
-    let bare = (comparison.measure)(setting, &mut Running::bare(&command)?)?;
-    let watched = (comparison.measure)(setting, &mut Running::watched(setting, &command)?)?;
-    let bare_again = (comparison.measure)(setting, &mut Running::bare(&command)?)?;
-    Ok(Round {
-        bare,
-        watched,
-        bare_again,
+/// `None` where there is no such figure.
+fn ratios(rounds: &[Round], pick: &impl Fn(&Cost) -> Option<f64>) -> Option<Ratios> {
+    let column = |which: fn(&Round) -> &Cost| -> Option<Vec<f64>> {
+        rounds.iter().map(|round| pick(which(round))).collect()
+    };
+    let bare = column(|round| &round.bare)?;
+    let watched = column(|round| &round.watched)?;
+    let too = column(|round| &round.bare_too)?;
+    let sides = bare.iter().zip(&too);
+    let ratios = watched
+        .iter()
+        .zip(sides.clone())
+        .map(|(watched, (one, other))| watched / ((one + other) / 2.0));
+    Some(Ratios {
+        watched: Spread::of(ratios).median(),
+        noise: Spread::of(sides.map(|(one, other)| one / other)).median(),
+        bare_micros: Spread::of(bare).median(),
+        watched_micros: Spread::of(watched).median(),
     })
 }
 
-/// How long one run measures.
-fn seconds(setting: &Setting) -> Duration {
-    setting.choose(Duration::from_secs(2), Duration::from_millis(700))
+/// Three processes, and what each slice cost them. The order goes round, so that none always follows another.
+fn generation(
+    setting: &Setting,
+    comparison: &Comparison,
+    start: Start,
+    slices: usize,
+) -> Result<Vec<Round>> {
+    let command = setting.program(comparison.program, comparison.arguments);
+    let mut workers = [
+        Worker::start(Running::asked(&command)?, comparison.work)?,
+        Worker::start(start(setting, &command)?, comparison.work)?,
+        Worker::start(Running::asked(&command)?, comparison.work)?,
+    ];
+    // A few more, thrown away: the first find cold caches.
+    let warm_up = slices / 10 + 1;
+    let mut rounds = Vec::with_capacity(slices);
+    for turn in 0..warm_up + slices {
+        let mut costs = [None; 3];
+        for place in 0..3 {
+            let which = (turn + place) % 3;
+            costs[which] = Some(workers[which].slice()?);
+        }
+        if let ([Some(bare), Some(watched), Some(bare_too)], true) = (costs, turn >= warm_up) {
+            rounds.push(Round {
+                bare,
+                watched,
+                bare_too,
+            });
+        }
+    }
+    Ok(rounds)
 }
 
-fn turns(_: &Setting, running: &mut Running) -> Result<Cost> {
-    let nanos: f64 = running.line()?.parse()?;
-    Ok(Cost {
-        wall_micros: nanos / 1_000.0,
-        cpu_micros: None,
-    })
+/// A process that works when it is told to.
+enum Worker {
+    Turns(Running),
+    Answers {
+        /// Ends with this.
+        _running: Running,
+        pid: u32,
+        load: Load,
+    },
 }
 
-fn echoes(setting: &Setting, running: &mut Running) -> Result<Cost> {
-    under_load(setting, running, &[b'e'; 64])
-}
+impl Worker {
+    fn start(mut running: Running, work: Work) -> Result<Self> {
+        let line = running.line()?;
+        match work {
+            Work::Turns => Ok(Self::Turns(running)),
+            Work::Answers(request) => {
+                let (pid, port) = line
+                    .split_once(' ')
+                    .context("the server says pid and port")?;
+                Ok(Self::Answers {
+                    _running: running,
+                    pid: pid.parse()?,
+                    load: Load::connect(port.parse()?, request)?,
+                })
+            }
+        }
+    }
 
-fn requests(setting: &Setting, running: &mut Running) -> Result<Cost> {
-    under_load(setting, running, b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
-}
-
-fn under_load(setting: &Setting, running: &mut Running, request: &[u8]) -> Result<Cost> {
-    let line = running.line()?;
-    let (pid, port) = line
-        .split_once(' ')
-        .context("the server says pid and port")?;
-    let (pid, port) = (pid.parse()?, port.parse()?);
-    load::exchanges(port, request, Duration::from_millis(200))?;
-    let cpu_before = cpu_seconds(pid)?;
-    let time = seconds(setting);
-    let count = exchanges(port, request, time)? as f64;
-    let cpu = cpu_seconds(pid)? - cpu_before;
-    Ok(Cost {
-        wall_micros: time.as_secs_f64() / count * 1e6,
-        cpu_micros: Some(cpu / count * 1e6),
-    })
+    fn slice(&mut self) -> Result<Cost> {
+        match self {
+            Self::Turns(running) => {
+                let nanos: f64 = running.ask()?.parse()?;
+                Ok(Cost {
+                    wall_micros: nanos / 1_000.0,
+                    cpu_micros: None,
+                })
+            }
+            Self::Answers { pid, load, .. } => {
+                let before = busy_seconds(*pid)?;
+                let (count, took) = load.exchange(SLICE)?;
+                let busy = busy_seconds(*pid)? - before;
+                Ok(Cost {
+                    wall_micros: took.as_secs_f64() / count as f64 * 1e6,
+                    cpu_micros: Some(busy / count as f64 * 1e6),
+                })
+            }
+        }
+    }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use loopscope_engine::change::{Change, ChangeKind};
-use loopscope_engine::report::{Incident, IncidentKind, Report, ReportFrame, Severity, StallCause};
+use loopscope_engine::report::{
+    AwaitingTask, Incident, IncidentKind, Report, ReportFrame, Severity, StallCause, TaskRef,
+};
 
 use crate::run::{Show, summary};
 
@@ -151,6 +153,15 @@ fn opened(incident: &Incident, seconds: f64) -> String {
     {
         let _ = writeln!(text, "    awaited    {}", chain(&task.await_chain));
     }
+    for waiting in incident.task.iter().flat_map(nearest) {
+        let at = waiting.waits_at().map(std::slice::from_ref);
+        let _ = writeln!(
+            text,
+            "    for        {}  {}",
+            waiting.name,
+            chain(at.unwrap_or_default())
+        );
+    }
     for share in incident.shares.iter().take(3) {
         let _ = writeln!(
             text,
@@ -178,6 +189,17 @@ fn opened(incident: &Incident, seconds: f64) -> String {
         ),
     }
     text
+}
+
+/// Who waits for it, one for each wait upwards.
+fn nearest(task: &TaskRef) -> impl Iterator<Item = &AwaitingTask> {
+    let mut level = 0;
+    let is_first = move |waiting: &&AwaitingTask| {
+        let is_next = waiting.level > level;
+        level = waiting.level;
+        is_next
+    };
+    task.awaited_by.iter().filter(is_first).take(3)
 }
 
 fn title(incident: &Incident) -> &'static str {

@@ -1,5 +1,7 @@
 //! `--all`: every Python process, one after another.
 
+use std::io::stdout;
+
 use loopscope_engine::dump::DumpReport;
 use loopscope_inspect::DumpMode;
 use nix::unistd::{User, geteuid};
@@ -102,7 +104,7 @@ fn may_be_python(pid: u32) -> bool {
 /// enough for a person.
 fn show(report: Option<DumpReport>, has_failed: bool, is_next: bool, shown: Shown) -> bool {
     match report {
-        Some(report) if shown.json => print(&json::line(&report)),
+        Some(report) if shown.json => json::write_line(&report, stdout().lock()).is_ok(),
         Some(report) if !has_failed => {
             let gap = if is_next { "\n\n" } else { "" };
             print(&format!("{gap}{}", drawn(report, shown)))

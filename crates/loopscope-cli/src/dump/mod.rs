@@ -14,6 +14,7 @@ mod permission;
 mod refusal;
 mod surroundings;
 
+use std::io::stdout;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -100,12 +101,12 @@ pub(crate) fn run(args: DumpArgs) -> ExitCode {
 fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
     let (report, refusal) = one::read(pid, mode);
     if let Some(report) = report {
-        let text = if shown.json {
-            json::pretty(&report)
+        if shown.json {
+            // As with `print`: a reader that leaves early is no error.
+            let _ = json::write_pretty(&report, stdout().lock());
         } else {
-            drawn(report, shown)
-        };
-        print(&text);
+            print(&drawn(report, shown));
+        }
     }
     refusal.map_or(exit_codes::HEALTHY, |refusal| {
         refusal.complain();

@@ -71,6 +71,10 @@ fn told(case: &Case) -> (String, String) {
             "a seccomp filter or the kernel's dumpable flag forbids it".to_owned(),
             format!("start the container with `--cap-add SYS_PTRACE`, or try {sudo}"),
         ),
+        0 if case.has_seccomp_filter => (
+            "a seccomp filter or the kernel's dumpable flag forbids it".to_owned(),
+            format!("from a shell that no sandbox is around: {sudo}"),
+        ),
         0 => (
             "it has changed its user or is protected from being dumped".to_owned(),
             sudo,
@@ -218,6 +222,16 @@ mod tests {
             ..bare
         };
         check(filtered, "seccomp", "seccomp=unconfined");
+    }
+
+    #[test]
+    fn a_sandboxed_user_is_sent_out_of_the_sandbox() {
+        let sandboxed = Case {
+            ptrace_scope: 0,
+            has_seccomp_filter: true,
+            ..case()
+        };
+        check(sandboxed, "seccomp filter", "`sudo loopscope dump 4242`");
     }
 
     #[test]

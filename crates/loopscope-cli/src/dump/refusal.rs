@@ -229,3 +229,86 @@ fn base(path: &str) -> &str {
         .and_then(|name| name.to_str())
         .unwrap_or(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use loopscope_inspect::{PythonVersion, ReadError};
+
+    use super::*;
+
+    const PID: u32 = 4242;
+
+    #[track_caller]
+    fn check(refusal: &Refusal, code: u8) {
+        let Refusal { message, hint, .. } = refusal;
+        assert_eq!(refusal.code, code, "{message}");
+        assert!(
+            !message.contains('\n') && !message.ends_with('.'),
+            "{message}"
+        );
+        let is_command = hint.matches('`').count() >= 2 && hint.contains("4242");
+        assert!(is_command || hint.contains("Python"), "{message}: {hint}");
+    }
+
+    #[test]
+    fn whatever_cannot_be_attached_to_has_a_next_step() {
+        let program = || "/opt/app/bin/tool".into();
+        let version = PythonVersion {
+            major: 3,
+            minor: 13,
+            patch: 1,
+        };
+        let source = ReadError::Unexpected {
+            expected: "a type",
+            address: 7,
+        };
+        for (error, code) in [
+            (AttachError::NoProcess { pid: PID }, NO_PROCESS),
+            (AttachError::NotPython { program: program() }, UNAVAILABLE),
+            (
+                AttachError::OtherInterpreter { program: program() },
+                UNAVAILABLE,
+            ),
+            (
+                AttachError::UnsupportedMachine { program: program() },
+                UNAVAILABLE,
+            ),
+            (AttachError::UnsupportedVersion { version }, UNAVAILABLE),
+            (AttachError::FreeThreaded { version }, UNAVAILABLE),
+            (AttachError::NoSymbols { program: program() }, UNAVAILABLE),
+            (AttachError::NotUp { pid: PID }, UNAVAILABLE),
+            (
+                AttachError::UnexpectedLayout { version, source },
+                UNAVAILABLE,
+            ),
+        ] {
+            check(&Refusal::of_attach(PID, &error, &Status::default()), code);
+        }
+    }
+
+    #[test]
+    fn whatever_cannot_be_stopped_names_the_mode_that_does_without() {
+        let denied = std::io::Error::from_raw_os_error(1);
+        for (error, code) in [
+            (DumpError::StopDenied { pid: PID }, NOT_PERMITTED),
+            (
+                DumpError::Traced {
+                    pid: PID,
+                    tracer: std::process::id(),
+                },
+                UNAVAILABLE,
+            ),
+            (
+                DumpError::NotStopped {
+                    pid: PID,
+                    source: denied,
+                },
+                UNAVAILABLE,
+            ),
+        ] {
+            let refusal = Refusal::of_dump(PID, &error, &Status::default());
+            check(&refusal, code);
+            assert!(refusal.hint.contains("--mode live"), "{}", refusal.hint);
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! One incident in a few lines: what, since when, where, by which way, and what to write instead.
 
-use super::view::{Incident, Place, Task};
+use super::view::{Awaiting, Incident, Place, Task};
 use crate::screen::Layout;
 use crate::screen::format;
 
 /// Links of an await chain that are shown at either end.
 const CHAIN_ENDS: usize = 2;
+
+/// Tasks that are shown of those that wait.
+const MAX_AWAITING: usize = 3;
 
 /// The incident's lines.
 pub(crate) fn lines(incident: &Incident, layout: &Layout) -> String {
@@ -15,6 +18,11 @@ pub(crate) fn lines(incident: &Incident, layout: &Layout) -> String {
     }
     if let Some(chain) = incident.task.as_ref().and_then(await_chain) {
         lines.push_str(&layout.item("     via  ", &chain));
+    }
+    let waits: Vec<String> = incident.task.iter().flat_map(nearest).map(wait).collect();
+    if !waits.is_empty() {
+        let waits = waits.iter().map(String::as_str);
+        lines.push_str(&layout.pieces("     for  ", " ← ", waits));
     }
     if let Some(fix) = fix(incident) {
         lines.push_str(&layout.item("     fix  ", fix));
@@ -72,6 +80,25 @@ fn await_chain(task: &Task) -> Option<String> {
     Some(format!("{shown}  (task {})", task.name))
 }
 
+/// Who waits for the task: the first of each wait upwards, as many as there is room for.
+fn nearest(task: &Task) -> impl Iterator<Item = &Awaiting> {
+    let mut level = 0;
+    let is_first = move |waiting: &&Awaiting| {
+        let is_next = waiting.level > level;
+        level = waiting.level;
+        is_next
+    };
+    task.awaited_by.iter().filter(is_first).take(MAX_AWAITING)
+}
+
+/// `order-7 at app.py:52 in order`, by the application's own line where there is one.
+fn wait(waiting: &Awaiting) -> String {
+    let own = waiting.await_chain.iter().rev().find(|at| at.in_app);
+    let at = own.or(waiting.await_chain.last());
+    let at = at.map_or_else(String::new, |at| format!(" at {}", place(at)));
+    format!("{}{at}", waiting.name)
+}
+
 /// The replacement for the call, or else the first thing to do.
 pub(crate) fn fix(incident: &Incident) -> Option<&str> {
     let advice = &incident.advice;
@@ -92,6 +119,7 @@ mod tests {
         Task {
             name: Text::new("Task-7"),
             await_chain: functions.iter().map(at).collect(),
+            awaited_by: Vec::new(),
         }
     }
 
@@ -115,6 +143,7 @@ mod tests {
             file: Text::new("app.py"),
             line: 31,
             function: Text::new("handle"),
+            in_app: true,
         };
         assert_eq!(place(&known), "app.py:31 in handle");
         assert_eq!(

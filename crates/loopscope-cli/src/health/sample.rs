@@ -89,7 +89,12 @@ pub(crate) fn incident(id: &str, closed_at: Value) -> Value {
         "cause": "blocking_call", "gil_held": false,
         "culprit": {"file": "/srv/shop/app.py", "line": 31, "function": "charge"},
         "frames": [frame("charge", 31), frame("checkout", 52)],
-        "task": {"name": "Task-7", "await_chain": [frame("serve", 80), frame("checkout", 52)]},
+        "task": {"name": "Task-7", "await_chain": [frame("serve", 80), frame("checkout", 52)],
+            "awaited_by": [
+                {"name": "order-7", "level": 1, "await_chain": [frame("order", 61)]},
+                {"name": "order-8", "level": 1, "await_chain": [frame("order", 61)]},
+                {"name": "main", "level": 2, "await_chain": [frame("main", 99)]},
+            ]},
         "advice": {
             "replacement": "await asyncio.sleep(seconds)", "steps": ["replace the call"],
             "verify": null, "rule": "ASYNC251",

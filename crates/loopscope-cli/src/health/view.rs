@@ -120,6 +120,8 @@ pub(crate) struct Place {
     pub(crate) file: Text,
     pub(crate) line: u64,
     pub(crate) function: Text,
+    /// Whether it is the application's own code, where that is said.
+    pub(crate) in_app: bool,
 }
 
 /// The task that the loop was running.
@@ -127,6 +129,16 @@ pub(crate) struct Place {
 #[serde(default)]
 pub(crate) struct Task {
     pub(crate) name: Text,
+    pub(crate) await_chain: Vec<Place>,
+    pub(crate) awaited_by: Vec<Awaiting>,
+}
+
+/// A task that waits for another one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Awaiting {
+    pub(crate) name: Text,
+    pub(crate) level: u64,
     pub(crate) await_chain: Vec<Place>,
 }
 

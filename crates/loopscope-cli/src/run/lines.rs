@@ -1,13 +1,15 @@
 //! Findings as lines on stderr: one when a fault is found, one more when it becomes critical or when a
 //! blocked loop comes back, and a summary at the end.
 
-use loopscope_engine::change::{Change, ChangeKind};
 use std::fs;
 
+use loopscope_engine::change::{Change, ChangeKind};
 use loopscope_engine::report::{Incident, IncidentKind, ProcessState, Report, Severity};
+use loopscope_engine::who_waits;
 
 use super::serve::Show;
 use crate::messages::say;
+use crate::screen::Text;
 
 /// Incidents listed in the summary; the report has them all.
 const MOST_LISTED: usize = 10;
@@ -20,7 +22,19 @@ impl Show for Lines {
         if let Some(line) = line(change) {
             say(&line);
         }
+        if let Some(line) = awaited(change) {
+            say(&line);
+        }
     }
+}
+
+/// The line below a stall that is news, which says for whom the task worked that keeps the loop. Its names
+/// are the program's to choose.
+fn awaited(change: &Change) -> Option<String> {
+    let is_news = matches!(change.kind, ChangeKind::Opened | ChangeKind::Escalated);
+    let task = change.incident.task.as_ref().filter(|_| is_news)?;
+    let words = who_waits(task)?;
+    Some(format!("  {}", Text::new(&words)))
 }
 
 /// The line of a change, `None` where it says nothing new to a person.

@@ -25,17 +25,23 @@ pub(crate) use supervise::{Supervised, Watching};
 use std::fs;
 use std::process::ExitCode;
 
-use crate::messages::{complain, say};
+use crate::messages::{self, complain, say};
 use lines::Lines;
 
 /// Runs the target and watches it.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
-    let args = args.with_environment();
-    let watching = match Watching::prepare(&args, Box::new(Lines)) {
+    messages::write_apart();
+    let code = watch(&args.with_environment());
+    messages::settle();
+    code
+}
+
+fn watch(args: &RunArgs) -> ExitCode {
+    let watching = match Watching::prepare(args, Box::new(Lines)) {
         Ok(watching) => watching,
         Err(code) => return code,
     };
-    match watching.run(&args) {
+    match watching.run(args) {
         Ok(supervised) => {
             sum_up(&supervised);
             if let (Some(path), Some(outcome)) = (&args.report, &supervised.outcome)

@@ -15,7 +15,7 @@ use std::time::Duration;
 use loopscope_engine::config::Config;
 use loopscope_engine::time::Nanos;
 use loopscope_recorder::environment::{SERVICE, STALL_THRESHOLD_MS};
-use loopscope_server::Token;
+use loopscope_server::{Token, parse_address};
 
 use crate::health::duration;
 use crate::messages::complain;
@@ -212,13 +212,7 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        let with_host = if text.starts_with(':') {
-            format!("127.0.0.1{text}")
-        } else {
-            text.to_owned()
-        };
-        let address = with_host.replacen("localhost:", "127.0.0.1:", 1);
-        address.parse().map(Self::At).map_err(|_| {
+        parse_address(text).map(Self::At).map_err(|_| {
             format!("not an address and port, such as {DEFAULT_LISTEN}, and not `off`: {text}")
         })
     }

@@ -1,20 +1,13 @@
 //! The bridge from the observer to the surfaces: snapshots to the server, changes to the terminal.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use loopscope_engine::Engine;
-use loopscope_engine::change::{Change, Probe, Probes};
-use loopscope_engine::config::Config;
+use loopscope_engine::change::{Change, Probes};
 use loopscope_engine::report::Report;
-use loopscope_engine::time::{Nanos, WallAnchor};
 use loopscope_engine::watch::Publish;
-use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
-use loopscope_server::{
-    ProbeState, Probes as ServedProbes, PublishedReport, Server, ServerConfig, ServerError,
-    SnapshotCell, Token,
-};
+use loopscope_server::{Publisher, Server, ServerConfig, ServerError, SnapshotCell, Token};
 
 use super::options::{Listen, RunArgs};
 use crate::messages::{complain, say};
@@ -35,7 +28,7 @@ pub(crate) trait Show: Send {
 
 /// Hands snapshots to the server and changes to whoever shows them.
 pub(crate) struct Bridge {
-    pub(crate) cell: Arc<SnapshotCell>,
+    pub(crate) publisher: Publisher,
     pub(crate) show: Box<dyn Show>,
 }
 
@@ -46,51 +39,25 @@ impl Publish for Bridge {
 
     fn snapshot(&mut self, report: Report, probes: Probes) {
         self.show.state(&report);
-        self.cell
-            .publish(PublishedReport::new(report, served(probes)));
+        self.publisher.snapshot(report, probes);
     }
 }
 
-/// A probe's answer in the server's words.
-pub(crate) fn served(probes: Probes) -> ServedProbes {
-    let state = |probe: Probe| ProbeState {
-        ok: probe.passes,
-        reason: probe.reason,
-    };
-    ServedProbes {
-        live: state(probes.live),
-        ready: state(probes.ready),
-    }
-}
-
-/// What is served before the observer's first look.
-pub(crate) fn nothing_yet(service: String) -> PublishedReport {
-    let now = Nanos(monotonic_nanos());
-    let anchor = WallAnchor {
-        monotonic: now,
-        unix_nanos: unix_nanos() as i64,
-    };
-    let engine = Engine::new(
-        Config::default(),
-        service,
-        env!("CARGO_PKG_VERSION"),
-        anchor,
-        now,
-    );
-    PublishedReport::new(engine.report(now), served(engine.probes(now)))
-}
-
-/// Starts the server. A server that cannot start leaves the target running without one.
+/// Starts the server, unless there is to be none.
 pub(crate) fn start(
     args: &RunArgs,
     token: Option<Token>,
     cell: &Arc<SnapshotCell>,
-) -> Option<Server> {
-    let started = match args.listen {
-        Some(Listen::Off) => return None,
-        Some(Listen::At(address)) => listen_at(address, token, cell),
-        None => listen_by_default(token, cell),
-    };
+) -> Option<Result<Server, ServerError>> {
+    match args.listen {
+        Some(Listen::Off) => None,
+        Some(Listen::At(address)) => Some(listen_at(address, token, cell)),
+        None => Some(listen_by_default(token, cell)),
+    }
+}
+
+/// Says what became of it. A server that cannot start leaves the target running without one.
+pub(crate) fn tell(started: Result<Server, ServerError>) -> Option<Server> {
     match started {
         Ok(server) => {
             say(&format!(
@@ -103,6 +70,16 @@ pub(crate) fn start(
             complain(&format!("no health endpoint: {error}"), &error.hint());
             None
         }
+    }
+}
+
+/// Where the target reaches the server: one that listens everywhere answers on loopback too.
+pub(crate) fn endpoint(server: &Server) -> SocketAddr {
+    let address = server.local_addr();
+    match address.ip() {
+        ip if !ip.is_unspecified() => address,
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(_) => (Ipv6Addr::LOCALHOST, address.port()).into(),
     }
 }
 

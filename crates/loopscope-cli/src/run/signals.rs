@@ -16,11 +16,16 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, getsid, pidfd_open, pidfd_send_signal};
+use loopscope_recorder::identity::ProcessIdentity;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, getsid, kill_process, pidfd_open, pidfd_send_signal,
+};
 use signal_hook::consts::signal as number;
+use signal_hook::flag;
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::{Origin, WithOrigin};
 use signal_hook::low_level::emulate_default_handler;
@@ -52,6 +57,16 @@ const ENDING: [i32; 4] = [
 
 /// From the kernel these stop a program in the background that uses its terminal.
 const STOPPING: [i32; 2] = [number::SIGTTIN, number::SIGTTOU];
+
+/// Lets the kernel keep how children ended. Where we were started to ignore that, as by a parent that wants
+/// to hear of no child, it keeps nothing, and the target's exit code would be lost. The target then starts
+/// with the default, the one thing that it would find otherwise without us.
+pub(crate) fn keep_endings() -> io::Result<()> {
+    if ignored_by("self") & bit(number::SIGCHLD) == 0 {
+        return Ok(());
+    }
+    flag::register(number::SIGCHLD, Arc::default()).map(drop)
+}
 
 /// Signals heard since the listening began.
 pub(crate) struct Heard {
@@ -86,8 +101,7 @@ impl Heard {
         stop: Sender<()>,
     ) -> io::Result<()> {
         let passing = Passing {
-            // A descriptor, not a number: it can never mean a later process.
-            descriptor: pidfd_open(target, PidfdFlags::empty())?,
+            way: Way::to(target),
             target: target.as_raw_nonzero().to_string(),
             ignored: self.ignored,
             ending,
@@ -105,10 +119,45 @@ impl Heard {
     }
 }
 
+/// How the target is reached.
+enum Way {
+    /// By a descriptor, which can never mean a later process.
+    Descriptor(OwnedFd),
+    /// By its number, where the kernel gives no descriptor, or there is none left. It is the target as long
+    /// as it began when the target did.
+    Number(Pid, Option<ProcessIdentity>),
+}
+
+impl Way {
+    fn to(target: Pid) -> Self {
+        pidfd_open(target, PidfdFlags::empty())
+            .map_or_else(|_| Self::by_number(target), Self::Descriptor)
+    }
+
+    fn by_number(target: Pid) -> Self {
+        Self::Number(target, identity(target))
+    }
+
+    /// Fails only when the target has ended.
+    fn send(&self, signal: Signal) {
+        let _ = match self {
+            Self::Descriptor(descriptor) => pidfd_send_signal(descriptor.as_fd(), signal),
+            Self::Number(target, begun) if identity(*target) == *begun => {
+                kill_process(*target, signal)
+            }
+            Self::Number(..) => Ok(()),
+        };
+    }
+}
+
+fn identity(process: Pid) -> Option<ProcessIdentity> {
+    ProcessIdentity::of(process.as_raw_nonzero().get().cast_unsigned())
+}
+
 /// Where signals go.
 struct Passing<F> {
     target: String,
-    descriptor: OwnedFd,
+    way: Way,
     ignored: u64,
     ending: F,
     stop: Sender<()>,
@@ -139,8 +188,7 @@ impl<F: Fn()> Passing<F> {
     fn pass(&self, number: i32) {
         let known = PASSED_ON.iter().find(|(known, _)| *known == number);
         if let Some((_, signal)) = known {
-            // Fails only when the target has ended.
-            let _ = pidfd_send_signal(self.descriptor.as_fd(), *signal);
+            self.way.send(*signal);
         }
     }
 }
@@ -160,4 +208,39 @@ fn ignored_by(process: &str) -> u64 {
 
 fn bit(number: i32) -> u64 {
     1 << (number - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    fn waiting() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn a_target_is_reached_by_its_number_where_there_is_no_descriptor_for_it() {
+        let pid = |child: &Child| Pid::from_child(child);
+        for way in [Way::to, Way::by_number] {
+            let mut child = waiting();
+            way(pid(&child)).send(Signal::TERM);
+            assert_eq!(child.wait().unwrap().signal(), Some(15));
+        }
+    }
+
+    #[test]
+    fn a_later_process_with_the_number_of_the_target_is_not_meant() {
+        let mut child = waiting();
+        let target = Pid::from_child(&child);
+        let begun = identity(target).map(|identity| ProcessIdentity {
+            start_ticks: identity.start_ticks + 1,
+            ..identity
+        });
+        Way::Number(target, begun).send(Signal::KILL);
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
 }

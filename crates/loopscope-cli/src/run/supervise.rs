@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use loopscope_engine::config::Config;
 use loopscope_engine::observation::{Ending, Fact};
-use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, WatchOptions};
+use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, Scope, WatchOptions};
 use loopscope_recorder::clock::unix_nanos;
 use loopscope_recorder::environment;
-use loopscope_server::{Server, SnapshotCell, Token};
+use loopscope_server::{Publisher, Server, SnapshotCell, Token};
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, WaitOptions, getrlimit, setrlimit, wait};
+use rustix::process::{Pid, Resource, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
 
 use super::agent_files;
 use super::equip::Equipment;
 use super::options::RunArgs;
 use super::serve::{self, Bridge, Show};
-use super::signals::Heard;
+use super::signals::{self, Heard};
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
 
@@ -117,9 +117,17 @@ impl Watching {
     /// Starts the target, and returns when it has ended.
     pub(crate) fn run(mut self, args: &RunArgs) -> Result<Supervised, ExitCode> {
         let unheard = |error: &io::Error| warn("cannot pass signals on", error);
+        if let Err(error) = signals::keep_endings() {
+            warn("cannot tell how the program ends", &error);
+        }
         let heard = Heard::listen().inspect_err(unheard).ok();
+        let cell = SnapshotCell::before_first_look(service(args), env!("CARGO_PKG_VERSION"));
+        let cell = Arc::new(cell);
+        // Before the target, which is told where.
+        let server = serve::start(args, self.token.take(), &cell);
+        let endpoint = server.as_ref().and_then(|server| server.as_ref().ok());
         let mut child = self
-            .command(args)
+            .command(args, endpoint.map(serve::endpoint))
             .spawn()
             .map_err(|error| not_started(args, &error))?;
         let target = Pid::from_child(&child);
@@ -130,8 +138,11 @@ impl Watching {
         raise_file_limit();
         let port_told = self.port_told.take();
         let (stop, stopped) = mpsc::channel();
-        let (observer, server) = self.observe(args, &child);
-        let observer = observer.map(Arc::new);
+        let server = server.and_then(serve::tell);
+        if let (Some(told), Some(server)) = (&self.endpoint_told, &server) {
+            let _ = told.send(server.local_addr());
+        }
+        let observer = self.observe(args, &child, cell).map(Arc::new);
         if let Some(heard) = heard {
             let told = observer.clone();
             let ending = move || told.iter().for_each(|observer| observer.shutting_down());
@@ -158,12 +169,7 @@ impl Watching {
         })
     }
 
-    fn observe(self, args: &RunArgs, child: &Child) -> (Option<Observer>, Option<Server>) {
-        let cell = Arc::new(SnapshotCell::new(serve::nothing_yet(service(args))));
-        let server = serve::start(args, self.token, &cell);
-        if let (Some(told), Some(server)) = (&self.endpoint_told, &server) {
-            let _ = told.send(server.local_addr());
-        }
+    fn observe(self, args: &RunArgs, child: &Child, cell: Arc<SnapshotCell>) -> Option<Observer> {
         let pulse = self.equipment.as_ref().and_then(Equipment::pulse_object);
         let folder = self
             .equipment
@@ -177,6 +183,7 @@ impl Watching {
                 main_name: program_name(args),
                 stall_threshold,
                 pulse,
+                scope: Scope::Run,
             },
             config: Config {
                 stall_threshold,
@@ -188,20 +195,17 @@ impl Watching {
             version: env!("CARGO_PKG_VERSION"),
             notes: self.notes,
             publish: Box::new(Bridge {
-                cell,
+                publisher: Publisher::new(cell, Vec::new()),
                 show: self.show,
             }),
         };
         let observer = Observer::start(options);
-        (
-            observer
-                .inspect_err(|error| warn("cannot observe", error))
-                .ok(),
-            server,
-        )
+        observer
+            .inspect_err(|error| warn("cannot observe", error))
+            .ok()
     }
 
-    fn command(&self, args: &RunArgs) -> Command {
+    fn command(&self, args: &RunArgs, endpoint: Option<SocketAddr>) -> Command {
         let (program, rest) = args
             .command
             .split_first()
@@ -224,6 +228,9 @@ impl Watching {
                 );
             if let Some(untracked) = &args.untracked {
                 command.env(environment::UNTRACKED, untracked);
+            }
+            if let Some(endpoint) = endpoint {
+                command.env(environment::ENDPOINT, endpoint.to_string());
             }
             if let Some(agent) = &equipment.agent {
                 command.env(environment::INTRODUCE, agent_files::introduction(agent));
@@ -297,11 +304,12 @@ fn not_started(args: &RunArgs, error: &io::Error) -> ExitCode {
     })
 }
 
-/// Waits for the target. As the first process of a container we also collect orphans on the way.
+/// Waits for the target's end. As the first process of a container we also collect orphans on the way. A
+/// target that stands still, by job control or for a dump, has not ended.
 fn wait_for(target: Pid) -> Option<ExitStatus> {
     loop {
         match wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if pid == target => {
+            Ok(Some((pid, status))) if pid == target && has_ended(status) => {
                 return Some(ExitStatus::from_raw(status.as_raw()));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -311,6 +319,10 @@ fn wait_for(target: Pid) -> Option<ExitStatus> {
             }
         }
     }
+}
+
+fn has_ended(status: WaitStatus) -> bool {
+    status.exited() || status.signaled()
 }
 
 fn ending_of(status: Option<ExitStatus>) -> Ending {

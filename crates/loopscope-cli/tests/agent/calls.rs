@@ -2,7 +2,7 @@
 
 use loopscope_recorder::layout::{CallKind, FactKind};
 
-use crate::harness::{Program, pythons, text};
+use crate::harness::{Program, minor, pythons, text};
 
 #[test]
 fn what_is_tracked_behaves_as_it_did_and_is_counted() {
@@ -28,6 +28,31 @@ fn what_is_tracked_behaves_as_it_did_and_is_counted() {
         ] {
             assert_eq!(counts(name), expected, "{name} on {}", python.display());
         }
+    }
+}
+
+#[test]
+fn what_is_tracked_is_resumed_closed_and_asked_as_if_it_were_bare() {
+    for python in pythons() {
+        let watched = Program::new(&python, "behaves.py", &[]).watched();
+        let recorded = watched.only();
+        assert_eq!(text(&watched.output.stdout), "done\n");
+        let counts = |name| {
+            let call = recorded.call(name);
+            assert_eq!(
+                call.started,
+                call.finished,
+                "{name} on {}",
+                python.display()
+            );
+            [call.failed, call.cancelled]
+        };
+        if minor(&python) >= 10 {
+            assert_eq!(counts("__main__.failing")[1], 0);
+            assert_eq!(counts("__main__.catching"), [0, 1]);
+        }
+        assert_eq!(counts("__main__.generator"), [0, 0]);
+        assert_eq!(counts("__main__.async_generator"), [0, 0]);
     }
 }
 

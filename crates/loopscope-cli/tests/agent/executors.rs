@@ -27,6 +27,18 @@ fn work_of_a_thread_pool_is_followed_from_its_submission_to_its_end() {
 }
 
 #[test]
+fn work_that_is_given_up_with_its_pool_waits_no_more() {
+    for python in pythons() {
+        let watched = Program::new(&python, "executors.py", &[]).unchanged();
+        let executors = &watched.only().tables.executors;
+        let given_up = executors.iter().find(|one| one.name.as_str() == "given up");
+        let given_up = given_up.unwrap();
+        assert_eq!((given_up.submitted, given_up.queued), (4, 0));
+        assert_eq!((given_up.completed, given_up.cancelled), (1, 3));
+    }
+}
+
+#[test]
 fn a_long_pause_of_the_collector_is_told_with_the_line_that_paused() {
     for python in pythons() {
         let watched = Program::new(&python, "executors.py", &[]).watched();

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use loopscope_recorder::environment;
@@ -16,6 +16,7 @@ use loopscope_recorder::layout::FactKind;
 use loopscope_recorder::reader::{
     CallState, Description, FactEvent, RecordingReader, TableStates, TaskSiteState,
 };
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 /// What `loopscope run` gives a target.
@@ -40,6 +41,17 @@ static GIVEN: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
 pub(crate) struct Watched {
     pub(crate) output: Output,
     pub(crate) recordings: Vec<Recorded>,
+}
+
+/// A process and its descendants, which end with this.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Failing means that nobody of the group is left, which is what is wanted.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
 }
 
 /// One recording, read wholly.
@@ -100,6 +112,47 @@ impl Program {
             .unwrap();
         let recordings = recordings_of(folder.path());
         Watched { output, recordings }
+    }
+
+    /// Runs it with the agent, and does something meanwhile that ends it; all of its group are killed afterwards.
+    pub(crate) fn watched_while(&self, visit: impl FnOnce(u32)) -> Watched {
+        let folder = recordings_folder();
+        let child = self
+            .command()
+            .envs(GIVEN.iter())
+            .env(environment::RUNTIME_DIR, folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut group = Group(child);
+        visit(group.0.id());
+        let status = group.0.wait().unwrap();
+        drop(group);
+        let output = Output {
+            status,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
+        let recordings = recordings_of(folder.path());
+        Watched { output, recordings }
+    }
+
+    /// Runs it both ways with this folder for its recordings: it must say and return the same.
+    pub(crate) fn unchanged_in(&self, folder: &str) -> Vec<Recorded> {
+        let bare = self.bare();
+        let watched = self
+            .command()
+            .envs(GIVEN.iter())
+            .env(environment::RUNTIME_DIR, folder)
+            .output()
+            .unwrap();
+        assert_eq!(text(&bare.stdout), text(&watched.stdout));
+        assert_eq!(text(&bare.stderr), text(&watched.stderr));
+        assert_eq!(bare.status, watched.status);
+        recordings_of(Path::new(folder))
     }
 
     /// Runs it both ways: it must say and return the same.

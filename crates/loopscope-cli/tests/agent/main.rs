@@ -4,10 +4,13 @@
 //! `loopscope run`. The interpreters are those of `LOOPSCOPE_TEST_PYTHONS`, or the `python3` of the `PATH`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod agentless;
 mod calls;
+mod endings;
 mod executors;
 mod failures;
 mod harness;
 mod injection;
 mod processes;
+mod servers;
 mod tasks;

@@ -26,7 +26,7 @@ fn tasks_by_process(how: &str) -> Vec<Vec<u64>> {
 
 #[test]
 fn children_of_multiprocessing_are_watched_by_themselves() {
-    for how in ["fork", "spawn"] {
+    for how in ["fork", "spawn", "forkserver"] {
         for counts in tasks_by_process(how) {
             assert_eq!(counts, [3, 1], "{how}");
         }
@@ -37,6 +37,13 @@ fn children_of_multiprocessing_are_watched_by_themselves() {
 fn a_child_that_is_forked_inside_a_running_loop_counts_its_own_tasks_only() {
     for counts in tasks_by_process("inside") {
         assert_eq!(counts, [3 + 1, 1]);
+    }
+}
+
+#[test]
+fn a_child_that_is_forked_inside_a_thread_counts_its_own_tasks_only() {
+    for counts in tasks_by_process("in a thread") {
+        assert_eq!(counts, [3, 1]);
     }
 }
 

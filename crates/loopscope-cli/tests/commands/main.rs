@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod demo;
+mod dumped;
 mod left_behind;
 mod left_open;
 mod reports;

@@ -100,6 +100,12 @@ fn a_signal_ignored_from_the_start_stays_ignored_in_the_target_and_is_passed_on_
 }
 
 #[test]
+fn a_parent_that_wants_to_hear_of_no_child_still_gets_the_exit_code() {
+    let mut run = Run::start("trap '' CHLD;", &["--", "sh", "-c", "exit 5"]);
+    assert_eq!(run.child.wait().unwrap().code(), Some(5));
+}
+
+#[test]
 fn lingering_ends_when_we_are_told_to_end() {
     // An hour: were it waited for, this test would not end.
     let mut run = Run::start("", &["--linger", "60m", "--", "sh", "-c", "exit 5"]);

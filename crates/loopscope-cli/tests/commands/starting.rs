@@ -1,8 +1,11 @@
 //! What keeps a program from starting, what does not, and what is said of it.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+
+use rustix::fs::OFlags;
 
 use crate::loopscope;
 
@@ -38,6 +41,27 @@ fn an_environment_that_is_empty_or_makes_no_sense_keeps_no_program_from_starting
             assert_eq!(is_named, is_told, "{name}={value}: {said}");
         }
     }
+}
+
+/// A pipe that is full and that nobody reads, as a terminal that was held with Ctrl-S.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let before = rustix::fs::fcntl_getfl(&writer).unwrap();
+    rustix::fs::fcntl_setfl(&writer, before | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'.'; 4096]).is_ok() {}
+    while writer.write(b".").is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, before).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_up_neither_the_program_nor_its_exit_code() {
+    let runtime = tempfile::tempdir().unwrap();
+    let (_unread, stderr) = full_pipe();
+    let mut command = loopscope(&runtime.path().join("rt"));
+    command.args(["run", "--listen", "127.0.0.1:0", "--", "sh", "-c", "exit 7"]);
+    let status = command.stderr(stderr).status().unwrap();
+    assert_eq!(status.code(), Some(7));
 }
 
 #[test]

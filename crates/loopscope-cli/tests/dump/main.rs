@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod permission;
 mod refused;
 mod services;
 mod states;

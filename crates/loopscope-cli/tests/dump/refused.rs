@@ -7,7 +7,7 @@ use std::process::Command;
 use loopscope_engine::dump::DumpReport;
 use rustix::process::geteuid;
 
-use crate::command::{finish, plain, program, run};
+use crate::command::{Ran, finish, plain, program, run};
 use crate::target::{Target, python};
 
 #[test]
@@ -74,34 +74,14 @@ fn a_process_that_is_not_python_is_shown_as_the_kernel_knows_it() {
     assert_eq!((report.native_threads.len(), report.reading), (1, None));
 }
 
-#[test]
-fn pypy_is_shown_as_the_kernel_knows_it() {
-    let program = "import time; print('ready', flush=True); time.sleep(3600)";
-    let mut command = Command::new("pypy3");
-    command.args(["-c", program]);
-    if Command::new("pypy3").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: pypy3 is not installed");
-        return;
-    }
-    let target = Target::ready(command);
-    let ran = run(&[&target.pid()]);
-    ran.refused(69, "not CPython", "CPython");
-    assert!(ran.stdout.contains("Threads\n"), "{ran:?}");
-}
-
 /// Root runs the command as nobody on a service of its own; others try the first process of the system.
 #[test]
 fn a_refused_permission_names_the_next_command() {
     let folder = tempfile::tempdir().unwrap();
     let (ran, pid) = if geteuid().is_root() {
         let service = Target::service(&["service"]);
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--clear-groups"]);
-        command
-            .arg(for_everybody(&folder))
-            .args(["dump", &service.pid()]);
-        plain(&mut command);
-        (finish(command), service.pid())
+        let ran = as_nobody(&folder, &[&service.pid()]);
+        (ran, service.pid())
     } else {
         (run(&["1"]), "1".to_owned())
     };
@@ -115,6 +95,35 @@ fn a_refused_permission_names_the_next_command() {
         ran.stdout.contains(&format!("pid {pid}  user root")),
         "{ran:?}"
     );
+}
+
+#[test]
+fn of_all_processes_those_that_are_refused_are_one_line_each() {
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED: needs root, to become somebody else");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let service = Target::service(&["service"]);
+    let ran = as_nobody(&folder, &["--all", "--user", "root"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(69), ""), "{ran:?}");
+    let begins = format!("error: pid {} (", service.id());
+    let told = ran.stderr.lines().find(|line| line.starts_with(&begins));
+    assert!(
+        told.is_some_and(|line| line.contains("; hint: `sudo ")),
+        "{ran:?}"
+    );
+}
+
+fn as_nobody(folder: &tempfile::TempDir, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--clear-groups"]);
+    command
+        .arg(for_everybody(folder))
+        .arg("dump")
+        .args(arguments);
+    plain(&mut command);
+    finish(command)
 }
 
 /// The program where every user can run it.

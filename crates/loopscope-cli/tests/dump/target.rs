@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -27,12 +27,16 @@ impl Target {
 
     /// A command that prints one line once it is ready.
     pub(crate) fn ready(command: Command) -> Self {
+        Self::ready_or_not(command).unwrap()
+    }
+
+    /// The same; `None` for one that says something else.
+    pub(crate) fn ready_or_not(command: Command) -> Option<Self> {
         let mut target = Self::started(command);
         let mut line = String::new();
         let stdout = target.child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), "ready");
-        target
+        (line.trim_end() == "ready").then_some(target)
     }
 
     /// A command that is ready at once.
@@ -71,7 +75,7 @@ impl Drop for Target {
 }
 
 /// The service.
-pub(crate) fn fixture() -> std::path::PathBuf {
+pub(crate) fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dump_service.py")
 }
 
@@ -92,6 +96,14 @@ pub(crate) fn pythons() -> Vec<String> {
     } else {
         found
     }
+}
+
+/// An interpreter that `cargo xtask interpreters` unpacked.
+pub(crate) fn unpacked(name: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = std::env::var_os("LOOPSCOPE_INTERPRETERS")
+        .map_or_else(|| root.join("target/interpreters"), PathBuf::from);
+    Some(folder.join("bin").join(name)).filter(|path| path.exists())
 }
 
 /// The newest of them.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// The pulse, as it is carried inside the program under test.
 pub(crate) const PULSE: &str = env!("LOOPSCOPE_PULSE_OBJECT");
 
-const RUN: u64 = 0x2a;
+pub(crate) const RUN: u64 = 0x2a;
 
 static COMPILED: LazyLock<Mutex<HashMap<&'static str, Option<PathBuf>>>> =
     LazyLock::new(Mutex::default);

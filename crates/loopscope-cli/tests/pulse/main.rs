@@ -7,6 +7,7 @@
 mod bench;
 mod children;
 mod failures;
+mod hooking;
 mod signals;
 mod threads;
 mod turns;

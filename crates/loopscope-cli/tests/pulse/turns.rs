@@ -145,6 +145,32 @@ fn each_select_call_is_seen_and_unchanged() {
 }
 
 #[test]
+fn a_loop_that_an_agent_spoke_of_is_one_from_its_first_poll_on_whoever_its_clients_are() {
+    for (call, kind) in [("poll", PollKind::Poll), ("select", PollKind::Select)] {
+        let Some(watched) = watch_unchanged("turns", &["expected", call]) else {
+            return;
+        };
+        let recorded = watched.only();
+        let state = recorded.only_loop();
+        assert_eq!(state.kind, Some(kind));
+        assert_eq!((state.generation, state.iterations), (0, 39), "{call}");
+        assert!(state.idle_nanos >= 39 * MILLIS, "{call}");
+    }
+}
+
+#[test]
+fn a_handler_that_waits_patiently_does_not_take_the_place_of_a_loop_that_was_spoken_of() {
+    let Some(watched) = watch_unchanged("turns", &["expected patient"]) else {
+        return;
+    };
+    let recorded = watched.only();
+    let state = recorded.only_loop();
+    assert_eq!((state.generation, state.iterations), (0, 11));
+    assert_eq!(recorded.stalls.len(), 1, "{:?}", recorded.stalls);
+    assert!(state.longest_busy_nanos >= 100 * 2 * MILLIS);
+}
+
+#[test]
 fn an_endless_wait_that_is_ready_at_once_is_a_turn() {
     let Some(watched) = watch_unchanged("turns", &["endless"]) else {
         return;

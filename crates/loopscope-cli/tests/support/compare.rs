@@ -11,7 +11,7 @@ use loopscope_engine::report::{
 use super::clock::monotonic_of;
 use super::declared::{Declared, Line};
 use super::expect::{During, Stall};
-use super::facts::wrong_facts;
+use super::facts::{waits, wrong_facts};
 use super::running::{Answer, Ended, Waited};
 
 /// Seconds by which a duration or a start may be off where five per cent are less.
@@ -111,6 +111,7 @@ impl<'a> Compared<'a> {
         if stall.has_culprit {
             problems.extend(self.untold(declared[0]));
         }
+        problems.extend(self.unnamed_waits(stall, declared[0]));
         if stall.during == During::Seen {
             problems.extend(
                 declared
@@ -156,6 +157,17 @@ impl<'a> Compared<'a> {
                 declared.lines, self.stderr
             )
         })
+    }
+
+    /// Below it who waits for the task, with the lines.
+    fn unnamed_waits(&self, stall: &Stall, declared: &Declared) -> Option<String> {
+        let file = declared.file.rsplit('/').next().unwrap_or_default();
+        let told = |(task, function, line): (String, String, u32)| {
+            format!(", which {task} awaits at {file}:{line} in {function}")
+        };
+        let words: String = waits(stall, declared).into_iter().map(told).collect();
+        (!self.stderr.contains(&words))
+            .then(|| format!("stderr does not say{words}:\n{}", self.stderr))
     }
 
     /// What was found beyond the declared, at the end or in any answer on the way.

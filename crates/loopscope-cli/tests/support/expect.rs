@@ -34,6 +34,8 @@ pub(crate) struct Stall {
     pub(crate) task: Option<String>,
     /// The functions from the task's first coroutine to the innermost one.
     pub(crate) await_chain: Option<&'static [&'static str]>,
+    /// The tasks that wait for it, nearest first, each with the function whose line says `# AWAITS`.
+    pub(crate) awaited_by: Vec<(String, &'static str)>,
     /// The loop's runtime in the report.
     pub(crate) runtime: Option<&'static str>,
     /// What the advised replacement mentions.
@@ -68,6 +70,7 @@ impl Stall {
             gil_held: None,
             task: None,
             await_chain: None,
+            awaited_by: Vec::new(),
             runtime: None,
             replacement: None,
             rule: None,
@@ -108,6 +111,15 @@ impl Stall {
     ) -> Self {
         self.task = Some(name.into());
         self.await_chain = Some(chain);
+        self
+    }
+
+    /// Sets the tasks that wait for it and the functions in which they do, nearest first.
+    pub(crate) fn awaited_by(
+        mut self,
+        tasks: impl IntoIterator<Item = (String, &'static str)>,
+    ) -> Self {
+        self.awaited_by.extend(tasks);
         self
     }
 

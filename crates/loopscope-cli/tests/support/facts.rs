@@ -1,8 +1,9 @@
 //! Everything about an incident that is not a time: cause, lock, loop, line, task, advice.
 
 use std::fmt::Debug;
+use std::fs;
 
-use loopscope_engine::report::{Incident, StallCause};
+use loopscope_engine::report::{AwaitingTask, Incident, StallCause, TaskRef};
 
 use super::declared::Declared;
 use super::expect::Stall;
@@ -16,7 +17,7 @@ pub(crate) fn wrong_facts(stall: &Stall, declared: &Declared, incident: &Inciden
     }
     facts.judge_loop(stall, declared, incident);
     facts.judge_culprit(stall, declared, incident);
-    facts.judge_task(stall, incident);
+    facts.judge_task(stall, declared, incident);
     facts.judge_advice(stall, incident);
     if !stall.shares.is_empty() {
         let shares: Vec<_> = incident
@@ -92,7 +93,7 @@ impl Facts {
         );
     }
 
-    fn judge_task(&mut self, stall: &Stall, incident: &Incident) {
+    fn judge_task(&mut self, stall: &Stall, declared: &Declared, incident: &Incident) {
         let Some(expected) = &stall.task else { return };
         let Some(task) = &incident.task else {
             self.wrong.push("names no task".into());
@@ -105,6 +106,9 @@ impl Facts {
             .map(|frame| short(&frame.function))
             .collect();
         self.equal("await chain", stall.await_chain.unwrap_or_default(), &chain);
+        if !stall.awaited_by.is_empty() {
+            self.equal("awaited by", waits(stall, declared), told_waits(task));
+        }
     }
 
     fn judge_advice(&mut self, stall: &Stall, incident: &Incident) {
@@ -117,6 +121,30 @@ impl Facts {
             self.equal("rule", stall.rule, incident.advice.rule.as_deref());
         }
     }
+}
+
+/// Who waits for the task, and where, as the fixture has it: name, function and line.
+pub(crate) fn waits(stall: &Stall, declared: &Declared) -> Vec<(String, String, u32)> {
+    let source = fs::read_to_string(&declared.file).unwrap_or_default();
+    let line_of = |function: &str| {
+        let end = format!("# AWAITS {function}");
+        let found = source.lines().position(|line| line.ends_with(&end));
+        found.map_or(0, |index| index as u32 + 1)
+    };
+    let wait = |(task, function): &(String, &'static str)| {
+        (task.clone(), (*function).to_owned(), line_of(function))
+    };
+    stall.awaited_by.iter().map(wait).collect()
+}
+
+fn told_waits(task: &TaskRef) -> Vec<(String, String, u32)> {
+    let wait = |waiting: &AwaitingTask| {
+        let at = waiting.waits_at();
+        let function = at.map_or("", |frame| short(&frame.function));
+        let line = at.map_or(0, |frame| frame.line);
+        (waiting.name.clone(), function.to_owned(), line)
+    };
+    task.awaited_by.iter().map(wait).collect()
 }
 
 /// A qualified name's last part, which is what a fixture calls its function.

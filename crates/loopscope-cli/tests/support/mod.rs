@@ -18,7 +18,7 @@ mod pythons;
 mod running;
 mod scenario;
 
-pub(crate) use expect::Stall;
+pub(crate) use expect::{During, Stall};
 pub(crate) use http::get;
 pub(crate) use launch::{Launch, fixture};
 pub(crate) use pythons::{EventLoop, Python, on_every_loop, on_every_python, on_newest_python};

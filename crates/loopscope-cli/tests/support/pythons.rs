@@ -26,6 +26,13 @@ impl Python {
         vec![self.path.display().to_string(), "-m".into(), name.into()]
     }
 
+    /// Whether its asyncio has something, such as `asyncio.TaskGroup`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let look = format!("import asyncio; {name}");
+        let output = Command::new(&self.path).args(["-c", &look]).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+
     fn require(&self, packages: &[&str]) {
         for package in packages {
             let import = Command::new(&self.path)

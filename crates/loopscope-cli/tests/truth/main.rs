@@ -11,10 +11,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod truth_awaited;
 mod truth_fork;
+mod truth_found_late;
 mod truth_healthy;
 mod truth_node;
+mod truth_privileges;
 mod truth_run;
 mod truth_scheduling;
+mod truth_selectors;
 mod truth_stalls;
 mod truth_web;

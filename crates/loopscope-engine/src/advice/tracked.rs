@@ -1,7 +1,11 @@
 //! Advice on a tracked call that kept a loop: by its name, or by the group that it belongs to.
 
 use super::{Entry, Language, VERIFY, entries, is_file};
-use crate::report::Advice;
+use crate::{
+    in_app::is_in_app,
+    observation::{CallKind, Frame},
+    report::Advice,
+};
 
 /// Libraries whose tracked calls have an asynchronous sister of a known name. `{call}` becomes the call.
 const SISTERS: &[(&str, &str, &str)] = &[
@@ -46,22 +50,45 @@ const SPOKEN: &[(&str, &str)] = &[
     ("urllib", "urllib.request.urlopen"),
 ];
 
-/// The advice on a tracked call of a group.
-pub(crate) fn for_tracked_call(group: &str, call: &str) -> Advice {
-    let call = spoken(group, call);
+/// A tracked call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tracked<'a> {
+    pub(crate) kind: CallKind,
+    pub(crate) group: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Tracked<'_> {
+    /// The call as it stands in source: a statement is no name of one.
+    fn in_source(self) -> String {
+        match self.kind {
+            CallKind::Query => "conn.execute".to_owned(),
+            CallKind::Connect => format!("{}.connect", self.group),
+            CallKind::Acquire => "pool.acquire".to_owned(),
+            CallKind::Call | CallKind::Request => spoken(self.group, self.name).to_owned(),
+        }
+    }
+}
+
+/// The advice on a tracked call that was made with this stack, innermost frame first.
+pub(crate) fn for_tracked_call(asked: Tracked<'_>, frames: &[Frame]) -> Advice {
+    let Tracked { group, name, .. } = asked;
+    let call = asked.in_source();
     if let Some((_, replacement, fix)) = SISTERS.iter().find(|(name, ..)| *name == group) {
-        return advice(Some(replacement), call, &[fix]);
+        return advice(Some(replacement), &call, &[fix]);
     }
     let python = || entries().filter(|entry| entry.language == Language::Python);
     let file = format!("{group}/x.py");
     let is_of_group = |entry: &&Entry| entry.frames.iter().any(|(of, _)| is_file(&file, of));
-    let whole = python().find(|entry| entry.calls.contains(&call));
-    let known = whole
+    let built_upon_it = built_upon(frames, is_of_group);
+    let whole = python().find(|entry| entry.calls.contains(&name));
+    let known = built_upon_it
+        .or(whole)
         .or_else(|| python().find(|entry| !group.is_empty() && is_of_group(entry)))
-        .or_else(|| python().find(|entry| entry.names_call(call)));
+        .or_else(|| python().find(|entry| entry.names_call(&call)));
     known.map_or_else(
-        || advice(Some("await asyncio.to_thread({call}, ...)"), call, &[]),
-        |entry| entry.advice(Some(call)),
+        || advice(Some("await asyncio.to_thread({call}, ...)"), &call, &[]),
+        |entry| entry.advice(Some(&call)),
     )
 }
 
@@ -75,6 +102,17 @@ fn spoken<'a>(group: &str, call: &'a str) -> &'a str {
         Some((_, spoken)) if !is_path || !call.contains('.') => spoken,
         _ => call,
     }
+}
+
+/// What the program uses that uses the driver: it is that which the program has to call in another way.
+fn built_upon(frames: &[Frame], is_driver: impl Fn(&&Entry) -> bool) -> Option<&'static Entry> {
+    let own = frames.iter().position(is_in_app).unwrap_or(frames.len());
+    let database = || super::database::ENTRIES.iter();
+    let of_frame = |frame: &Frame| {
+        database().find(|entry| entry.frames.iter().any(|(of, _)| is_file(&frame.file, of)))
+    };
+    let mut outward = frames[..own].iter().rev();
+    outward.find_map(of_frame).filter(|entry| !is_driver(entry))
 }
 
 fn advice(replacement: Option<&str>, call: &str, steps: &[&str]) -> Advice {
@@ -94,23 +132,33 @@ fn advice(replacement: Option<&str>, call: &str, steps: &[&str]) -> Advice {
 mod tests {
     use super::*;
 
-    fn replacement(group: &str, call: &str) -> String {
-        for_tracked_call(group, call).replacement.unwrap()
+    use crate::testing::frame;
+
+    fn asked<'a>(kind: CallKind, group: &'a str, name: &'a str) -> Tracked<'a> {
+        Tracked { kind, group, name }
+    }
+
+    fn replacement(kind: CallKind, group: &str, call: &str) -> String {
+        let advice = for_tracked_call(asked(kind, group, call), &[]);
+        advice.replacement.unwrap()
     }
 
     #[test]
     fn a_call_is_replaced_by_its_asynchronous_sister() {
-        assert_eq!(replacement("agno", "Agent.run"), "await agent.arun(...)");
-        assert!(replacement("requests", "requests.get").starts_with("await client.get("));
-        assert!(replacement("psycopg", "SELECT 1").contains("psycopg.AsyncConnection"));
-        assert!(replacement("psycopg2", "SELECT 1").contains("asyncpg"));
-        let asked = replacement("openai", "chat.completions.create");
+        let call = |group, name| replacement(CallKind::Call, group, name);
+        let query = |group| replacement(CallKind::Query, group, "SELECT ?");
+        assert_eq!(call("agno", "Agent.run"), "await agent.arun(...)");
+        assert!(call("requests", "requests.get").starts_with("await client.get("));
+        assert!(query("psycopg").contains("psycopg.AsyncConnection"));
+        assert!(query("psycopg2").contains("asyncpg"));
+        assert!(query("sqlite3").contains("aiosqlite"));
+        let asked = call("openai", "chat.completions.create");
         assert!(asked.starts_with("await client.chat.completions.create("));
     }
 
     #[test]
     fn a_call_that_counts_under_a_host_or_a_name_is_called_as_in_source() {
-        let first_step = |group, call| for_tracked_call(group, call).steps.remove(0);
+        let advice = |group, call| for_tracked_call(asked(CallKind::Request, group, call), &[]);
         for (group, call, spoken) in [
             ("requests", "GET api.example.com", "requests.get"),
             ("urllib", "GET api.example.com:81", "urllib.request.urlopen"),
@@ -123,22 +171,54 @@ mod tests {
             ("agno", "Support", "agent.run"),
             ("agno", "Agent.run", "Agent.run"),
         ] {
-            let step = first_step(group, call);
+            let step = advice(group, call).steps.remove(0);
             assert!(
                 step.contains(&format!("to_thread({spoken}, ...)")),
                 "{step}"
             );
         }
-        let fix = for_tracked_call("http.client", "GET api.example.com");
+        let fix = advice("http.client", "GET api.example.com");
         assert!(fix.replacement.unwrap().contains("httpx.AsyncClient()"));
     }
 
     #[test]
+    fn a_statement_is_never_taken_for_the_name_of_a_call() {
+        for kind in [CallKind::Query, CallKind::Connect] {
+            let advice = for_tracked_call(asked(kind, "psycopg2", "SELECT ?"), &[]);
+            assert!(
+                advice.steps.iter().all(|step| !step.contains("SELECT")),
+                "{advice:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_program_itself_calls_is_what_is_replaced() {
+        let packages = "/srv/.venv/lib/python3.12/site-packages";
+        let of = |file: &str| frame(&format!("{packages}/{file}"), 1, "f");
+        let stack = [
+            of("sqlalchemy/engine/default.py"),
+            of("sqlalchemy/orm/session.py"),
+            frame("/srv/app.py", 4, "handler"),
+        ];
+        let advice = for_tracked_call(asked(CallKind::Query, "psycopg2", "SELECT ?"), &stack);
+        let replacement = advice.replacement.unwrap();
+        assert!(replacement.contains("AsyncSession"), "{replacement}");
+        let stack = [of("psycopg/connection.py"), frame("/srv/app.py", 4, "f")];
+        let advice = for_tracked_call(asked(CallKind::Query, "psycopg", "SELECT ?"), &stack);
+        let replacement = advice.replacement.unwrap();
+        assert!(
+            replacement.contains("psycopg.AsyncConnection"),
+            "{replacement}"
+        );
+    }
+
+    #[test]
     fn a_call_that_nobody_knows_goes_to_a_thread() {
-        let found = replacement("prices", "load_price");
+        let found = replacement(CallKind::Call, "prices", "load_price");
         assert_eq!(found, "await asyncio.to_thread(load_price, ...)");
         assert_eq!(
-            replacement("", "work"),
+            replacement(CallKind::Call, "", "work"),
             "await asyncio.to_thread(work, ...)"
         );
     }

@@ -39,6 +39,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..PYTHON
     },
     Entry {
+        name: "thread.start",
+        frames: &[("threading.py", &["start"])],
+        steps: &[
+            "stop the bleeding: let fewer threads of this process compute at a time; `start` returns once the \
+             new thread has had its turn of the interpreter",
+            "fix: keep the threads that there are, as an executor does, and move what they compute to a \
+             `concurrent.futures.ProcessPoolExecutor`",
+        ],
+        ..PYTHON
+    },
+    Entry {
         name: "thread.join",
         calls: &[".join"],
         frames: &[("threading.py", &["join"])],

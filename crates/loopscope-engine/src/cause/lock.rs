@@ -1,7 +1,8 @@
 //! Whether a loop only waited for the interpreter's lock, and who held it.
 
+use super::{Case, stacks};
 use crate::{
-    in_app::inside_loop,
+    in_app::{inside_loop, last_segment},
     looks::Look,
     observation::{Frame, Gil, RunState},
     syscalls,
@@ -20,28 +21,50 @@ pub(super) struct Holder<'a> {
 }
 
 /// Who holds the lock that the loop waits for; `None` where it waits for none.
-pub(super) fn holder(looks: &[Look], from: Nanos, share: f64) -> Option<Holder<'_>> {
-    holder_by_sleep(looks, from, share).or_else(|| holder_after_poll(looks))
+pub(super) fn holder<'a>(case: &Case<'a>) -> Option<Holder<'a>> {
+    let looks = case.looks.as_slice();
+    holder_by_sleep(looks, case.from, case.config.single_callback_share)
+        .or_else(|| holder_by_kind_of_wait(case))
 }
 
-/// A thread that is back from its poll and has not called anything since can only be waiting for the
-/// lock, whether it sleeps or is about to. The holder is the one of the place that most of these looks
-/// found: several threads that run the same code take turns with the lock.
-fn holder_after_poll(looks: &[Look]) -> Option<Holder<'_>> {
-    let after_poll: Vec<&Look> = looks
-        .iter()
-        .filter(|look| is_after_poll(&look.stack))
-        .collect();
-    if after_poll.len() < 2 || after_poll.len() * 2 <= looks.len() {
+/// The holder, where most looks found the thread in a wait that can only be one for the lock. It is the one
+/// of the place that most of these looks found: several threads that run the same code take turns with it.
+///
+/// What would have been a stall without the others is the loop's own doing all the same.
+fn holder_by_kind_of_wait<'a>(case: &Case<'a>) -> Option<Holder<'a>> {
+    let looks = case.looks.as_slice();
+    let behind: Vec<&Look> = looks.iter().filter(|look| is_behind(look)).collect();
+    let (waited, all) = (
+        stacks::weight(behind.iter().copied()),
+        stacks::weight(looks.iter()),
+    );
+    let own_share = 1.0 - waited as f64 / all.max(1) as f64;
+    let own_nanos = case.until.since(case.from).0 as f64 * own_share;
+    if behind.len() < 2 || waited * 2 <= all || own_nanos >= case.config.stall_threshold.0 as f64 {
         return None;
     }
-    let holders = || after_poll.iter().filter_map(|look| held_by(look));
+    let holders = || behind.iter().filter_map(|look| held_by(look));
     let times = |holder: &Holder<'_>| {
         holders()
             .filter(|other| other.is_at_place_of(holder))
             .count()
     };
     holders().max_by_key(times)
+}
+
+/// Whether a thread waits for the lock and for nothing else. The kernel has it asleep at the lock itself; or
+/// it is back from its poll and has called nothing since, awake or asleep; or it has started a thread, and
+/// that one has yet to get the lock once.
+fn is_behind(look: &Look) -> bool {
+    let is_starting_thread = || held_by(look).is_some() && starts_thread(&look.stack);
+    look.thread.awaits_gil || is_after_poll(&look.stack) || is_starting_thread()
+}
+
+/// `Thread.start` returns once the new thread has said that it runs.
+fn starts_thread(stack: &[Frame]) -> bool {
+    let frames = inside_loop(stack).iter();
+    let mut in_threading = frames.take_while(|frame| frame.file.ends_with("/threading.py"));
+    in_threading.any(|frame| last_segment(&frame.function) == "start")
 }
 
 /// The only frame inside the loop is the one that polls. A loop that polls in C has none.

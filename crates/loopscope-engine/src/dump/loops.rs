@@ -244,6 +244,7 @@ fn thread_state(thread: &DumpedThread) -> ThreadState {
             KernelState::Zombie | KernelState::Unknown => RunState::Unknown,
         },
         syscall: kernel.syscall,
+        awaits_gil: false,
         cpu_nanos: kernel.cpu_nanos.unwrap_or(0),
         runqueue_nanos: kernel.runqueue_nanos.unwrap_or(0),
     }

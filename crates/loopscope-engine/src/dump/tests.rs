@@ -31,6 +31,7 @@ fn thread(tid: u32, holds_gil: Option<bool>, frames: Vec<Frame>) -> DumpedThread
         kernel: ThreadKernelState {
             run_state: RunState::Sleeping,
             syscall: Some(crate::syscalls::FUTEX),
+            argument: None,
             cpu_nanos: None,
             runqueue_nanos: None,
         },

@@ -45,6 +45,9 @@ impl HeldCall {
 impl Engine {
     /// A call held its loop.
     pub(super) fn hold_call(&mut self, process: ProcessKey, event: &Event, at: Nanos) {
+        if let Some(work) = self.work_of(process) {
+            work.hold_call(event);
+        }
         self.held_calls
             .retain(|held| !held.is_within(process, event));
         if self.held_calls.len() >= MAX_HELD

@@ -1,5 +1,7 @@
 //! What each kind of fact does, apart from stalls.
 
+use std::collections::BTreeSet;
+
 use super::Engine;
 use crate::{
     diagnosis::{Diagnosis, Subject},
@@ -20,6 +22,7 @@ impl Engine {
         match fact {
             Fact::ProcessSeen { process, info } => self.see_process(*process, info, at),
             Fact::Unwatched { process, reason } => self.leave_unwatched(*process, reason, at),
+            Fact::Agentless { process, reason } => self.miss_agent(*process, reason, at),
             Fact::ProcessStopped { process, stopped } => self.stop_process(*process, *stopped, at),
             Fact::ProcessResources { process, resources } => {
                 if let Some(process) = self.model.processes.get_mut(process) {
@@ -56,8 +59,14 @@ impl Engine {
                 detail,
             } => self.lose(what, *count, detail.as_deref(), at),
             Fact::ObserverLate { by } => self.be_late(*by, at),
-            Fact::AdapterSeen { process, .. }
-            | Fact::TaskSiteReading { process, .. }
+            Fact::AdapterSeen { process, .. } => {
+                self.miss_agent_no_more(*process, at);
+                if let Some(work) = self.work_of(*process) {
+                    work.take(fact, at);
+                }
+            }
+            Fact::TaskSiteReading { process, .. }
+            | Fact::TaskWaits { process, .. }
             | Fact::CallReading { process, .. }
             | Fact::PoolReading { process, .. }
             | Fact::ExecutorReading { process, .. }
@@ -113,6 +122,43 @@ impl Engine {
         self.note_unseen(key, note, at);
     }
 
+    /// Nor does one that the agent stayed out of. Many workers that were started alike are told of once.
+    fn miss_agent(&mut self, key: ProcessKey, reason: &str, at: Nanos) {
+        let Some(process) = self.model.processes.get(&key) else {
+            return;
+        };
+        let (name, alike) = (
+            process.info.name.clone(),
+            (process.info.name.clone(), reason.to_owned()),
+        );
+        if let Some((_, processes)) = self.agentless.get_mut(&alike) {
+            processes.insert(key);
+            return;
+        }
+        let note = format!(
+            "tasks and calls of {name} (pid {}) are not watched, only its loops: {reason}",
+            key.pid
+        );
+        let subject = self.process_subject(IncidentKind::ObserverDegraded, key);
+        let diagnosis = observer_diagnosis(note, "agent");
+        let occurrence = self.book.open(subject, Severity::Info, diagnosis, at, at);
+        self.agentless
+            .insert(alike, (occurrence, BTreeSet::from([key])));
+    }
+
+    /// A process that has no agent is gone; the last one that was started so takes the note with it.
+    fn miss_agent_no_more(&mut self, key: ProcessKey, at: Nanos) {
+        for (_, processes) in self.agentless.values_mut() {
+            processes.remove(&key);
+        }
+        let over = self
+            .agentless
+            .extract_if(.., |_, (_, processes)| processes.is_empty());
+        for (_, (occurrence, _)) in over.collect::<Vec<_>>() {
+            self.book.close(occurrence, None, at);
+        }
+    }
+
     fn note_unseen(&mut self, key: ProcessKey, note: String, at: Nanos) {
         let subject = self.process_subject(IncidentKind::ObserverDegraded, key);
         let diagnosis = observer_diagnosis(note, "uninspectable");
@@ -146,6 +192,7 @@ impl Engine {
             self.end_loop(loop_key, at);
         }
         self.close_unseen(key, at);
+        self.miss_agent_no_more(key, at);
         if let Some(how) = self.death(ending, is_main) {
             self.book_death(key, ending, is_main, &how, at);
         }

@@ -10,7 +10,7 @@ use crate::{
     report::{IncidentKind, Severity},
     rules,
     time::Nanos,
-    work::{Failure, FaultKey, Untaken},
+    work::{Booked, Failure, FaultKey, Untaken},
 };
 
 impl Engine {
@@ -107,7 +107,14 @@ impl Engine {
         let Some(untaken) = work.failures.untaken.get_mut(&fault) else {
             return;
         };
-        let failed = untaken.failures.remove(&identity).map(|(at, _)| at);
+        let removed = untaken.failures.remove(&identity);
+        let (failed, slot) = (
+            removed.map(|(at, _)| at),
+            removed.and_then(|(_, slot)| slot),
+        );
+        if was_taken && let Some(site) = slot.and_then(|slot| work.sites.get_mut(&slot)) {
+            site.counted.take_back();
+        }
         if !untaken.failures.is_empty() {
             return;
         }
@@ -139,6 +146,13 @@ impl Engine {
         let severity = self.severity_of_failures(key, on, event.count, at);
         let diagnosis = rules::describe_task_failure(event, site.as_deref());
         let fault: FaultKey = (on, diagnosis.chain.clone());
+        let booked = Booked {
+            kind: IncidentKind::TaskFailure,
+            on,
+            severity,
+            diagnosis: diagnosis.clone(),
+        };
+        self.count_failure(key, event, booked);
         let known = self
             .work_of(key)
             .and_then(|work| work.failures.untaken.get_mut(&fault));
@@ -164,6 +178,51 @@ impl Engine {
         }
     }
 
+    fn count_failure(&mut self, key: ProcessKey, event: &Event, booked: Booked) {
+        let Some(work) = self.work_of(key) else {
+            return;
+        };
+        let site = event.slot.and_then(|slot| work.sites.get_mut(&slot));
+        if let Some(site) = site {
+            site.counted.book(event.count.into(), booked);
+        }
+    }
+
+    /// Books what the counters know of and nobody told.
+    pub(super) fn count_untold(&mut self, key: ProcessKey, now: Nanos) {
+        let grace = self.config.task_failure_grace;
+        let work = self.work_of(key);
+        let untold = work.map(|work| work.untold(now, grace));
+        for (booked, times) in untold.unwrap_or_default() {
+            self.book_more(key, booked, times, now);
+        }
+    }
+
+    /// The same as was booked before, so many times more.
+    pub(super) fn book_more(&mut self, key: ProcessKey, booked: Booked, times: u64, at: Nanos) {
+        let Booked {
+            kind,
+            on,
+            mut severity,
+            diagnosis,
+        } = booked;
+        let count = u32::try_from(times).unwrap_or(u32::MAX);
+        if kind == IncidentKind::TaskFailure {
+            severity = severity.max(self.severity_of_failures(key, on, count, at));
+            let fault: FaultKey = (on, diagnosis.chain.clone());
+            let lasting = self
+                .work_of(key)
+                .and_then(|work| work.failures.untaken.get(&fault));
+            if let Some(occurrence) = lasting.map(|untaken| untaken.occurrence) {
+                self.book.repeat(occurrence, times, diagnosis, at);
+                return self.book.raise(occurrence, severity, at);
+            }
+        }
+        let subject = self.subject_of(kind, key, on.map_or(Owner::Nobody, Owner::Loop));
+        let occurrence = self.open_times(subject, severity, diagnosis, at, at, count);
+        self.book.close(occurrence, None, at);
+    }
+
     fn site_of(&self, key: ProcessKey, event: &Event) -> Option<Arc<TaskSite>> {
         let process = self.model.processes.get(&key)?;
         let site = process.work.sites.get(&event.slot?)?;
@@ -183,6 +242,8 @@ impl Engine {
         let more = u64::from(times).saturating_sub(1);
         let again = (more > 0).then(|| diagnosis.clone());
         let occurrence = self.book.open(subject, severity, diagnosis, since, at);
+        // It may have joined others that were not as bad.
+        self.book.raise(occurrence, severity, at);
         if let Some(diagnosis) = again {
             self.book.repeat(occurrence, more, diagnosis, at);
         }

@@ -1,5 +1,6 @@
 //! The rules, observed from outside: facts in, incidents out. One module per field.
 
+mod agentless;
 mod calls;
 mod causes;
 mod collector;
@@ -9,6 +10,7 @@ mod others;
 mod saturation;
 mod stalls;
 mod status;
+mod storms;
 mod suspended;
 mod task_failures;
 mod twins;

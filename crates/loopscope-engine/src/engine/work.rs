@@ -9,7 +9,7 @@ use crate::{
     report::{IncidentKind, Severity},
     rules::{self, Case, Finding, FindingKey},
     time::Nanos,
-    work::Work,
+    work::{Booked, Work},
 };
 
 /// Faults that last are looked for this often.
@@ -36,6 +36,7 @@ impl Engine {
             .collect();
         for key in running {
             self.settle_failures(key, now);
+            self.count_untold(key, now);
             let found = self.lasting_faults(key, now);
             self.close_findings(key, &found, now);
             for (finding_key, finding) in found {
@@ -100,6 +101,11 @@ impl Engine {
     pub(super) fn end_work(&mut self, key: ProcessKey, was_killed: bool, at: Nanos) {
         self.end_failures(key, was_killed, at);
         self.release_calls_of(key, at);
+        let work = self.work_of(key);
+        let untold = work.map(|work| work.untold_at_last(was_killed));
+        for (booked, times) in untold.unwrap_or_default() {
+            self.book_more(key, booked, times, at);
+        }
         self.close_findings(key, &BTreeMap::new(), at);
     }
 
@@ -146,6 +152,19 @@ impl Engine {
             diagnosis.origin = on.and_then(|on| self.stall_during(on, event));
             if diagnosis.origin.is_some() {
                 severity = Severity::Info;
+            }
+        }
+        let booked = Booked {
+            kind: happening.kind,
+            on,
+            severity,
+            diagnosis: diagnosis.clone(),
+        };
+        if let Some(work) = self.work_of(key) {
+            if happening.kind == IncidentKind::BlockingCall {
+                work.book_held(event, booked);
+            } else {
+                work.book_call(event, booked);
             }
         }
         let subject = self.subject_of(happening.kind, key, on.map_or(Owner::Nobody, Owner::Loop));

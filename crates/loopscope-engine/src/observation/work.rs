@@ -206,6 +206,9 @@ pub struct PoolReading {
     pub closed: u64,
     /// Connections that were collected without having been closed.
     pub leaked: u64,
+    /// Sum of the lives of those that are closed or leaked.
+    #[serde(default)]
+    pub lifetime_nanos: u64,
     /// The type of the last error.
     pub last_error: Option<String>,
 }
@@ -213,8 +216,12 @@ pub struct PoolReading {
 impl PoolReading {
     /// Connections that are open.
     pub fn open(&self) -> u64 {
-        let ended = self.closed.saturating_add(self.leaked);
-        self.opened.saturating_sub(ended)
+        self.opened.saturating_sub(self.ended())
+    }
+
+    /// Connections that are gone, in order or not.
+    pub fn ended(&self) -> u64 {
+        self.closed.saturating_add(self.leaked)
     }
 }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::TaskRef;
+
 /// A figure whose name the service decides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -59,6 +61,10 @@ pub struct TaskSiteHealth {
     /// For how long the oldest of those alive has been alive, in seconds; absent where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_seconds: Option<f64>,
+    /// That oldest task and where it waits, once it has been alive for some seconds; absent where it cannot be
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_task: Option<TaskRef>,
 }
 
 /// One tracked call.
@@ -111,14 +117,28 @@ pub struct DatabaseHealth {
     pub connections_opened: u64,
     /// Attempts to open one that failed.
     pub connections_failed: u64,
+    /// Connections closed in order.
+    pub connections_closed: u64,
     /// Connections that were collected without having been closed.
     pub connections_leaked: u64,
+    /// Seconds that a connection lived on average, of those that are gone; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_connection_seconds: Option<f64>,
     /// Statements ever sent.
     pub queries: u64,
+    /// Statements sent that have not ended.
+    pub queries_in_flight: u64,
     /// Statements that failed.
     pub queries_failed: u64,
     /// Statements over the slow threshold.
     pub queries_slow: u64,
+    /// Statements that kept a loop's thread over the stall threshold.
+    pub queries_blocking: u64,
+    /// Seconds that a statement took on average; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_query_seconds: Option<f64>,
+    /// The longest statement, in seconds.
+    pub max_query_seconds: f64,
     /// Pools, and servers that are connected to without one.
     pub pools: Vec<PoolHealth>,
 }
@@ -158,8 +178,15 @@ pub struct PoolHealth {
     pub max_acquire_seconds: f64,
     /// Waits that were given up.
     pub timeouts: u64,
+    /// Connections ever opened.
+    pub opened: u64,
+    /// Connections closed in order.
+    pub closed: u64,
     /// Connections collected without having been closed.
     pub leaked: u64,
+    /// Seconds that a connection lived on average, of those that are gone; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_lifetime_seconds: Option<f64>,
     /// Attempts to open a connection that failed.
     pub open_failed: u64,
     /// The type of the last error.

@@ -26,7 +26,8 @@ fn loop_health(engine: &Engine, key: LoopKey, known: &Loop, now: Nanos) -> LoopH
     let busy_since = known.ended.is_none().then(|| busy_since(known)).flatten();
     let running = busy_since.map_or(Nanos(0), |since| at.since(since));
     let busy = Nanos(reading.busy_nanos).plus(running);
-    let idle = Nanos(reading.idle_nanos);
+    let waiting = idle_since(known, busy_since).map_or(Nanos(0), |since| at.since(since));
+    let idle = Nanos(reading.idle_nanos).plus(waiting);
     LoopHealth {
         id: known.id.clone(),
         name: known.info.name.clone(),
@@ -55,6 +56,14 @@ fn busy_since(known: &Loop) -> Option<Nanos> {
         .reading
         .busy_since
         .max(open.map(|period| period.started))
+}
+
+/// Since when it waits in its poll, by its last reading. What it did before its first turn was over says
+/// nothing of how busy it is.
+fn idle_since(known: &Loop, busy_since: Option<Nanos>) -> Option<Nanos> {
+    let reading = &known.reading;
+    let has_turned = reading.iterations > 0;
+    (has_turned && busy_since.is_none()).then_some(reading.last_beat)
 }
 
 fn loop_state(engine: &Engine, key: LoopKey, known: &Loop, now: Nanos) -> LoopState {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{details::mebibytes, sum};
 use crate::{
+    cause::shown_task,
     engine::Engine,
     model::Process,
     observation::{
@@ -63,6 +64,7 @@ pub(super) fn monitor(engine: &Engine, monitoring: &mut Monitoring, now: Nanos) 
         monitoring.total_tasks = sum(spawned).or(Some(0));
         monitoring.pending_tasks = sum(alive.map(|(_, site)| site.reading.alive())).or(Some(0));
         monitoring.failed_tasks = Some(failed_tasks(engine, now));
+        monitoring.oldest_task_seconds = oldest_task_seconds(engine, now);
     }
     monitoring.call_groups = call_groups(engine);
 }
@@ -173,7 +175,18 @@ fn site_health(engine: &Engine, key: ProcessKey, site: &Site, now: Nanos) -> Tas
         failed: lost(engine, site, now),
         cancelled: reading.cancelled,
         oldest_seconds: oldest.map(|started| seconds(now.since(started))),
+        oldest_task: site.oldest.as_ref().map(shown_task),
     }
+}
+
+fn oldest_task_seconds(engine: &Engine, now: Nanos) -> Option<f64> {
+    let processes = watched(engine, |adapter| adapter.tasks);
+    let alive = processes.filter(|(_, process)| process.is_alive());
+    let sites = alive.flat_map(|(_, process)| process.work.sites.values());
+    let readings = sites.map(|site| &site.reading);
+    let pending = readings.filter(|reading| reading.alive() > 0);
+    let oldest = pending.filter_map(|reading| reading.oldest_started).min();
+    oldest.map(|started| seconds(now.since(started)))
 }
 
 fn loop_id(engine: &Engine, process: ProcessKey, owner: Owner) -> Option<String> {
@@ -243,24 +256,41 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
         return None;
     }
     let mut health = DatabaseHealth::default();
-    for (_, reading) in all_calls(engine) {
-        if reading.call.kind == CallKind::Query {
-            add(&mut health.queries, reading.started);
-            add(&mut health.queries_failed, reading.failed);
-            add(&mut health.queries_slow, reading.slow);
-        }
-    }
+    add_queries(engine, &mut health);
+    let (mut ended, mut lived_nanos) = (0, 0);
     for (key, process) in watched(engine, |adapter| adapter.databases) {
         for pool in process.work.pools.values() {
             let reading = &pool.reading;
             add(&mut health.connections_open, reading.open());
             add(&mut health.connections_opened, reading.opened);
             add(&mut health.connections_failed, reading.open_failed);
+            add(&mut health.connections_closed, reading.closed);
             add(&mut health.connections_leaked, reading.leaked);
+            add(&mut ended, reading.ended());
+            add(&mut lived_nanos, reading.lifetime_nanos);
             health.pools.push(pool_health(*key, reading, now));
         }
     }
+    health.avg_connection_seconds = average(lived_nanos, ended);
     Some(health)
+}
+
+fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {
+    let (mut finished, mut total_nanos, mut longest_nanos) = (0, 0, 0);
+    for (_, reading) in all_calls(engine) {
+        if reading.call.kind == CallKind::Query {
+            add(&mut health.queries, reading.started);
+            add(&mut health.queries_in_flight, reading.in_flight());
+            add(&mut health.queries_failed, reading.failed);
+            add(&mut health.queries_slow, reading.slow);
+            add(&mut health.queries_blocking, reading.blocking);
+            add(&mut finished, reading.finished);
+            add(&mut total_nanos, reading.total_nanos);
+            longest_nanos = longest_nanos.max(reading.longest_nanos);
+        }
+    }
+    health.avg_query_seconds = average(total_nanos, finished);
+    health.max_query_seconds = seconds(Nanos(longest_nanos));
 }
 
 fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth {
@@ -281,7 +311,10 @@ fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth
         avg_acquire_seconds: average(reading.acquire_nanos, reading.acquires),
         max_acquire_seconds: seconds(Nanos(reading.longest_acquire_nanos)),
         timeouts: reading.timeouts,
+        opened: reading.opened,
+        closed: reading.closed,
         leaked: reading.leaked,
+        avg_lifetime_seconds: average(reading.lifetime_nanos, reading.ended()),
         open_failed: reading.open_failed,
         last_error: reading.last_error.clone(),
     }

@@ -3,7 +3,7 @@
 use super::{Happening, words};
 use crate::{
     advice,
-    observation::Event,
+    observation::{CallKind, Event},
     report::{IncidentKind, Severity},
     summary::duration,
     work::Call,
@@ -17,7 +17,12 @@ pub(super) fn describe(event: &Event, call: Option<&Call>) -> Happening {
         words::call_name(name, event),
         duration(event.until().since(event.started))
     );
-    let advice = advice::for_tracked_call(group, called);
+    let asked = advice::Tracked {
+        kind: name.map_or(CallKind::Call, |name| name.kind),
+        group,
+        name: called,
+    };
+    let advice = advice::for_tracked_call(asked, &words::frames_of(event));
     let mut diagnosis = words::of_event(event, &what, &[group, called], advice);
     diagnosis.call = Some(called.to_owned());
     Happening {

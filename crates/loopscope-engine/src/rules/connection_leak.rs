@@ -8,9 +8,23 @@ use crate::{
     work::Pool,
 };
 
+/// Blocks that close what they hold, by the driver.
+const BLOCKS: &[(&str, &str)] = &[
+    ("asyncpg", "async with pool.acquire() as conn: ..."),
+    (
+        "psycopg2",
+        "with contextlib.closing(psycopg2.connect(...)) as conn: ...",
+    ),
+    (
+        "sqlite3",
+        "with contextlib.closing(sqlite3.connect(...)) as conn: ...",
+    ),
+];
+
+const ANY_BLOCK: &str = "async with pool.connection() as conn: ...";
+
 const STEPS: &[&str] = &[
-    "hold the connection only within a block that gives it back: `async with pool.connection() as conn`, \
-     `with psycopg.connect(...) as conn`",
+    "hold the connection only within a block that gives it back or closes it, whatever happens inside",
     "look at the way out by an exception: a `close()` after the work is not reached then",
 ];
 
@@ -23,7 +37,9 @@ pub(super) fn describe(event: &Event, pool: Option<&Pool>) -> Happening {
     );
     let age = duration(event.until().since(event.started));
     let what = format!("{to}: a connection was never closed and was collected after {age}, made");
-    let replacement = "async with pool.connection() as conn: ...".to_owned();
+    let driver = pool.map_or("", |pool| &pool.reading.pool.driver);
+    let block = BLOCKS.iter().find(|(of, _)| *of == driver);
+    let replacement = block.map_or(ANY_BLOCK, |(_, block)| block).to_owned();
     let advice = Advice {
         replacement: Some(replacement),
         ..words::advice(STEPS, VERIFY)

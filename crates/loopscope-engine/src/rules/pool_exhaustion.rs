@@ -59,6 +59,12 @@ fn note(reading: &PoolReading, gave_up: bool) -> String {
     } else {
         format!("{} of {} connections are taken", reading.in_use, all)
     };
+    let given_up = reading.timeouts;
+    if gave_up && reading.waiting == 0 {
+        // What it looks like by now says nothing about why.
+        let callers = words::count(given_up, "caller");
+        return format!("{name}: {callers} gave up waiting for one of {all} connections");
+    }
     let waiting = words::count(reading.waiting, "caller");
     let verb = if reading.waiting == 1 {
         "waits"
@@ -66,7 +72,7 @@ fn note(reading: &PoolReading, gave_up: bool) -> String {
         "wait"
     };
     let timeouts = if gave_up {
-        format!(", {} given up so far", reading.timeouts)
+        format!(", {given_up} given up so far")
     } else {
         String::new()
     };

@@ -4,7 +4,8 @@
 
 use super::{Case, Finding, words};
 use crate::{
-    diagnosis::Diagnosis, fingerprint::qualified, report::Severity, summary::duration, work::Site,
+    cause::shown_task, diagnosis::Diagnosis, fingerprint::qualified, report::Severity,
+    summary::duration, work::Site,
 };
 
 /// Others that must have ended within the window.
@@ -31,8 +32,10 @@ pub(super) fn check(case: &Case<'_>, site: &Site) -> Option<Finding> {
     }
     let created = words::created_at(&reading.site);
     let created = created.map_or_else(String::new, |at| format!(", created at {at}"));
+    let waits = site.oldest.as_ref().and_then(words::waits_at);
+    let waits = waits.map_or_else(String::new, |at| format!("; it waits at {at}"));
     let note = format!(
-        "a task of {} does not end: others of its kind live for {}{created}",
+        "a task of {} does not end: others of its kind live for {}{created}{waits}",
         words::coroutine(&reading.site),
         duration(usual)
     );
@@ -43,6 +46,7 @@ pub(super) fn check(case: &Case<'_>, site: &Site) -> Option<Finding> {
         diagnosis: Diagnosis {
             culprit: words::culprit_of(&reading.site),
             note: Some(note),
+            task: site.oldest.as_ref().map(shown_task),
             chain: vec![
                 qualified(&reading.site.file, &reading.site.function),
                 reading.site.coroutine.clone(),

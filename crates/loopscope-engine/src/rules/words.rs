@@ -6,7 +6,7 @@ use crate::{
     cause::{chain_of, report_frames},
     diagnosis::Diagnosis,
     in_app::{inside_loop, is_in_app},
-    observation::{CallName, Event, Frame, PoolName, TaskSite},
+    observation::{CallName, Event, Frame, PoolName, TaskInfo, TaskSite},
     report::{Advice, Culprit},
     summary::place,
 };
@@ -47,7 +47,8 @@ pub(super) fn of_event(event: &Event, what: &str, group: &[&str], advice: Advice
     }
 }
 
-fn frames_of(event: &Event) -> Vec<Frame> {
+/// An event's frames as those of a stack.
+pub(super) fn frames_of(event: &Event) -> Vec<Frame> {
     let frames = event.frames.iter();
     let frame = |frame: &crate::observation::EventFrame| Frame {
         file: Arc::from(&*frame.file),
@@ -92,6 +93,15 @@ pub(super) fn created_at(site: &TaskSite) -> Option<String> {
     } else {
         format!("{place} in {function}")
     })
+}
+
+/// `jobs.py:12 in fetch`, the innermost line of the program's own code, or of any.
+pub(super) fn waits_at(task: &TaskInfo) -> Option<String> {
+    let mut innermost_first = task.await_chain.iter().rev();
+    let own = innermost_first.clone().find(|frame| is_in_app(frame));
+    let frame = own.or_else(|| innermost_first.next())?;
+    let place = place(&frame.file, frame.line);
+    Some(format!("{place} in {}", frame.function))
 }
 
 /// The line that creates a site's tasks.

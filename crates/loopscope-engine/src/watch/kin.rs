@@ -5,6 +5,22 @@
 
 use std::collections::BTreeMap;
 
+use loopscope_inspect::kernel;
+
+/// A chain of ancestors that is longer than this is one that was read while processes came and went.
+const MOST_ANCESTORS: usize = 64;
+
+/// Whether `pid` is `root` or descends from it, by the parents that there are now. One whose parent has ended
+/// belongs to nobody here.
+pub(super) fn descends(pid: u32, root: u32) -> bool {
+    descends_by(pid, root, kernel::parent_pid)
+}
+
+fn descends_by(pid: u32, root: u32, parent_of: impl Fn(u32) -> Option<u32>) -> bool {
+    let parents = std::iter::successors(Some(pid), |pid| parent_of(*pid));
+    parents.take(MOST_ANCESTORS).any(|pid| pid == root)
+}
+
 /// The descendants of one process.
 #[derive(Debug)]
 pub(super) struct Kin {
@@ -98,6 +114,19 @@ mod tests {
             });
         }
         kin.iter().map(|(pid, _)| pid).collect()
+    }
+
+    #[test]
+    fn a_process_descends_from_itself_and_from_its_ancestors() {
+        let parent_of = |pid| {
+            [(12, 11), (11, 10), (10, 1)]
+                .into_iter()
+                .find(|one| one.0 == pid)
+        };
+        let descends = |pid, root| descends_by(pid, root, |pid| parent_of(pid).map(|one| one.1));
+        assert!(descends(12, 12) && descends(12, 10));
+        assert!(!descends(10, 12) && !descends(13, 10));
+        assert!(!descends_by(7, 9, Some), "a circle ends");
     }
 
     #[test]

@@ -4,13 +4,17 @@
 //! it may have crossed the stall threshold and not before, and looks at the thread of one that has. It
 //! decides nothing: what it sees goes into [`Observation`]s, and the rules behind them see only those.
 
+mod agentless;
+mod arrivals;
 mod attach_desk;
 mod drivers;
+mod elsewhere;
 mod glance;
 mod kin;
 mod limits;
 mod mapped;
 mod observer;
+mod out_of_reach;
 mod sampling;
 mod schedule;
 mod stranger;
@@ -18,26 +22,28 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod unwatched;
+mod waits;
 mod watched_loop;
 mod watched_loops;
 mod watched_process;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use loopscope_inspect::kernel;
-use loopscope_recorder::folder::{readable_folders, recordings_in};
+use loopscope_recorder::folder::{list_recordings, readable_folders, shared_folders};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
-pub use observer::{Observer, ObserverOptions, Outcome, Publish};
+pub use observer::{Observer, ObserverOptions, Outcome, Publish, nothing_seen};
 pub use unwatched::PulseObject;
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
+use elsewhere::Elsewhere;
 use limits::Limits;
+use out_of_reach::OutOfReach;
 use schedule::Schedule;
 use unwatched::Unwatched;
 use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
@@ -45,8 +51,16 @@ use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 /// The folder is searched for new recordings this often.
 const DISCOVERY: Nanos = Nanos::from_millis(100);
 
-/// Other users' folders, for processes that gave up their privileges, are searched this often.
+/// All folders that may hold recordings of this run are searched this often, whatever their stamps say.
 const DISCOVERY_ELSEWHERE: Nanos = Nanos::from_millis(2_000);
+
+/// A recording that is just being made is looked at again after this, for as long after something appeared in
+/// the folder as making one can take.
+const SOON: Nanos = Nanos::from_millis(5);
+const MOST_MAKING: Nanos = Nanos::from_millis(1_000);
+
+/// Recordings out of reach that are told of: of a thousand the first few tell enough.
+const MOST_OUT_OF_REACH: usize = 8;
 
 /// A look that comes this much later than it was meant is worth telling.
 const LATE: Nanos = Nanos::from_millis(20);
@@ -66,6 +80,18 @@ pub struct WatchOptions {
     pub stall_threshold: Nanos,
     /// The pulse that the processes of the run are started with; `None` where they are not.
     pub pulse: Option<PulseObject>,
+    /// Whose recordings are watched.
+    pub scope: Scope,
+}
+
+/// Whose recordings are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of every process of the run.
+    Run,
+    /// Those of the main process, which watches itself, and of its descendants: of one that was forked, the run
+    /// is its parent's and its siblings' too.
+    Descendants,
 }
 
 /// Watches the processes of a run.
@@ -82,7 +108,13 @@ pub struct Watcher {
     passed_over: BTreeSet<PathBuf>,
     left_behind: Vec<PathBuf>,
     unwatched: Option<Unwatched>,
-    told_out_of_reach: bool,
+    told_out_of_reach: BTreeSet<String>,
+    elsewhere: Elsewhere,
+    /// When something last appeared in the folder.
+    arrived: Option<Nanos>,
+    /// A recording was found that is just being made.
+    met_unfinished: bool,
+    searched: Nanos,
     discovery_due: Nanos,
     elsewhere_due: Nanos,
     due: Nanos,
@@ -111,7 +143,11 @@ impl Watcher {
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
             left_behind: Vec::new(),
-            told_out_of_reach: false,
+            told_out_of_reach: BTreeSet::new(),
+            elsewhere: Elsewhere::new(),
+            arrived: None,
+            met_unfinished: false,
+            searched: Nanos(0),
             discovery_due: Nanos(0),
             elsewhere_due: Nanos(0),
             due: Nanos(0),
@@ -144,6 +180,12 @@ impl Watcher {
         out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
         self.due = self.next_due(now);
         self.due
+    }
+
+    /// Something has appeared in the folder: the next look searches it.
+    pub fn arrived(&mut self, now: Nanos) {
+        self.arrived = Some(now);
+        self.discovery_due = self.discovery_due.min(self.searched.plus(SOON));
     }
 
     /// The run is over: reads what is left of every process. `main_ending` is how the program ended.
@@ -187,7 +229,7 @@ impl Watcher {
             let info = ProcessInfo {
                 name: found.map_or_else(|| self.options.main_name.clone(), |facts| facts.name),
                 runtime: ProcessRuntime::Native,
-                parent_pid: std::process::id(),
+                parent_pid: kernel::parent_pid(self.main.pid).unwrap_or(0),
                 started: now,
                 uninspectable: None,
             };
@@ -218,19 +260,40 @@ impl Watcher {
 
     fn discover(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
         if now >= self.discovery_due {
-            self.discovery_due = now.plus(DISCOVERY);
+            self.searched = now;
+            self.met_unfinished = false;
             self.search(&self.options.folder.clone(), now, facts);
+            for folder in self.elsewhere.changed() {
+                self.search(&folder, now, facts);
+            }
+            let is_making = self.met_unfinished
+                && self
+                    .arrived
+                    .is_some_and(|arrived| now.since(arrived) < MOST_MAKING);
+            self.discovery_due = now.plus(if is_making { SOON } else { DISCOVERY });
         }
         if now >= self.elsewhere_due {
             self.elsewhere_due = now.plus(DISCOVERY_ELSEWHERE);
-            for folder in readable_folders() {
+            for folder in self.folders_elsewhere() {
                 self.search(&folder, now, facts);
             }
         }
     }
 
+    /// Inside the watched program nothing reads the environment, which is the program's.
+    fn folders_elsewhere(&self) -> Vec<PathBuf> {
+        match self.options.scope {
+            Scope::Run => readable_folders(),
+            Scope::Descendants => shared_folders(),
+        }
+    }
+
     fn search(&mut self, folder: &Path, now: Nanos, facts: &mut Vec<Fact>) {
-        for path in recordings_in(folder) {
+        let found = list_recordings(folder).unwrap_or_else(|error| {
+            self.leave_out(folder.to_path_buf(), &error, facts);
+            Vec::new()
+        });
+        for path in found {
             if self.processes.contains_key(&path) || self.passed_over.contains(&path) {
                 continue;
             }
@@ -238,8 +301,8 @@ impl Watcher {
                 Ok(Some(process)) => self.welcome(path, process, facts),
                 Ok(None) => drop(self.passed_over.insert(path)),
                 // Being created at this moment, or out of our reach for now: look again next time.
-                Err(ReadError::Unfinished { .. }) => {}
-                Err(ReadError::File { source, .. }) => self.tell_out_of_reach(&source, facts),
+                Err(ReadError::Unfinished { .. }) => self.met_unfinished = true,
+                Err(ReadError::File { source, .. }) => self.leave_out(path, &source, facts),
                 Err(_) => drop(self.passed_over.insert(path)),
             }
         }
@@ -248,25 +311,34 @@ impl Watcher {
     /// A recording of this run; `None` for any other.
     fn open(&self, path: &Path, now: Nanos) -> Result<Option<WatchedProcess>, ReadError> {
         let reader = RecordingReader::open(path)?;
-        if reader.description().run_id != self.options.run_id {
+        if reader.description().run_id != self.options.run_id || !self.is_in_scope(&reader) {
             return Ok(None);
         }
         WatchedProcess::open(reader, self.schedule, &self.desk, now).map(Some)
     }
 
-    /// Told once: a file that vanished again is none of our business, too many open files are.
-    fn tell_out_of_reach(&mut self, error: &io::Error, facts: &mut Vec<Fact>) {
-        if error.kind() == io::ErrorKind::NotFound || self.told_out_of_reach {
-            return;
+    fn is_in_scope(&self, reader: &RecordingReader) -> bool {
+        let process = || reader.description().process_here();
+        match self.options.scope {
+            Scope::Run => true,
+            Scope::Descendants => {
+                process().is_some_and(|process| kin::descends(process.pid, self.main.pid))
+            }
         }
-        self.told_out_of_reach = true;
-        facts.push(Fact::Lost {
-            what: "processes".to_owned(),
-            count: 1,
-            detail: Some(format!(
-                "a recording cannot be opened ({error}); raise `ulimit -n`"
-            )),
-        });
+    }
+
+    /// Says why a recording cannot be opened, once.
+    fn leave_out(&mut self, path: PathBuf, error: &std::io::Error, facts: &mut Vec<Fact>) {
+        let Some(found) = OutOfReach::of(&path, error) else {
+            return;
+        };
+        if !found.may_pass {
+            self.passed_over.insert(path);
+        }
+        let has_room = self.told_out_of_reach.len() < MOST_OUT_OF_REACH;
+        if has_room && self.told_out_of_reach.insert(found.text().to_owned()) {
+            facts.push(found.into_fact());
+        }
     }
 
     /// A process that is already known under an older recording has called `exec`.
@@ -346,3 +418,6 @@ impl Watcher {
         due.max(now.plus(Nanos::from_millis(1)))
     }
 }
+
+#[cfg(test)]
+mod tests;

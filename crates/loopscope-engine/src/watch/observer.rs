@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
 
+use super::arrivals::Arrivals;
 use super::{WatchOptions, Watcher};
 use crate::change::{Change, Probes};
 use crate::config::Config;
@@ -48,6 +49,22 @@ pub trait Publish: Send {
     fn snapshot(&mut self, report: Report, probes: Probes);
 }
 
+/// What can be said of a service before anything was seen of it.
+pub fn nothing_seen(service: String, version: &str) -> (Report, Probes) {
+    let (engine, now) = beginning(Config::default(), service, version);
+    (engine.report(now), engine.probes(now))
+}
+
+/// An engine that begins now.
+fn beginning(config: Config, service: String, version: &str) -> (Engine, Nanos) {
+    let now = Nanos(monotonic_nanos());
+    let anchor = WallAnchor {
+        monotonic: now,
+        unix_nanos: unix_nanos() as i64,
+    };
+    (Engine::new(config, service, version, anchor, now), now)
+}
+
 /// What a run comes to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -57,13 +74,22 @@ pub struct Outcome {
     pub left_behind: Vec<PathBuf>,
 }
 
+/// Where we may (root), puts the calling thread ahead of what starves the target: a late observer sees less.
+/// It needs well under a hundredth of a core.
+pub(super) fn go_ahead() {
+    let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+}
+
 /// A running observer. Dropping it ends its thread.
 pub struct Observer {
     commands: Option<Sender<Command>>,
+    /// Tells what appears in the folder; it has a sender too.
+    arrivals: Option<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
 enum Command {
+    Arrived,
     ShuttingDown,
     Finish(Ending, Sender<Outcome>),
 }
@@ -75,10 +101,14 @@ impl Observer {
     /// When the thread cannot be created.
     pub fn start(options: ObserverOptions) -> std::io::Result<Self> {
         let (commands, receiver) = channel();
+        let arrived = commands.clone();
+        let tell = move || {
+            // Fails only when the observer's thread has ended.
+            let _ = arrived.send(Command::Arrived);
+        };
+        let arrivals = Arrivals::watch(&options.watch.folder, tell);
         let work = move || {
-            // Where we may (root), ahead of what starves the target: a late observer sees less. It needs
-            // well under a hundredth of a core.
-            let _ = rustix::process::setpriority_process(None, OBSERVER_NICE);
+            go_ahead();
             Observing::new(options).run(&receiver);
         };
         let thread = thread::Builder::new()
@@ -86,6 +116,7 @@ impl Observer {
             .spawn(work)?;
         Ok(Self {
             commands: Some(commands),
+            arrivals,
             thread: Some(thread),
         })
     }
@@ -113,6 +144,7 @@ impl Observer {
 
 impl Drop for Observer {
     fn drop(&mut self) {
+        self.arrivals = None;
         self.commands = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -130,18 +162,7 @@ struct Observing {
 
 impl Observing {
     fn new(options: ObserverOptions) -> Self {
-        let now = Nanos(monotonic_nanos());
-        let anchor = WallAnchor {
-            monotonic: now,
-            unix_nanos: unix_nanos() as i64,
-        };
-        let engine = Engine::new(
-            options.config,
-            options.service,
-            options.version,
-            anchor,
-            now,
-        );
+        let (engine, now) = beginning(options.config, options.service, options.version);
         let mut observing = Self {
             watcher: Watcher::new(options.watch),
             engine,
@@ -201,6 +222,7 @@ impl Observing {
     fn obey(&mut self, command: Command) {
         let now = Nanos(monotonic_nanos());
         match command {
+            Command::Arrived => self.watcher.arrived(now),
             Command::ShuttingDown => {
                 self.take(
                     vec![Observation {

@@ -4,14 +4,24 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, SampleError, SourceLines, ThreadSample,
-    kernel::ThreadKernelState,
+    Frame as PythonFrame, GilHolder, Inspector, PythonVersion, SampleError, SourceLines,
+    ThreadSample, kernel::ThreadKernelState,
 };
 
 use super::drivers;
 use crate::observation::{
-    Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
+    AwaitingTask, Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
 };
+use crate::syscalls;
+
+/// Looks at the threads of one process.
+pub(super) trait ThreadView {
+    /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
+    fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample>;
+
+    /// What kind of loop runs on the thread; `None` where it cannot be told now.
+    fn nature(&mut self, thread_id: u32) -> Option<LoopNature>;
+}
 
 /// Reads threads of one process.
 pub(super) struct Sampler {
@@ -30,6 +40,8 @@ pub(super) struct LoopNature {
     pub(super) thread_name: Option<String>,
     /// The loop object that runs on the thread.
     pub(super) object: Option<u64>,
+    /// That loop was made for this one run of it: the program has not worked on without it between two runs.
+    pub(super) runs_once: bool,
     /// The thread is importing a module.
     pub(super) is_importing: bool,
 }
@@ -53,19 +65,20 @@ impl Sampler {
         }
     }
 
-    /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
-    pub(super) fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
-        let thread = thread_state(kernel::thread_state(self.pid, thread_id));
-        let looked = self
-            .inspector
-            .as_mut()
-            .map(|inspector| inspector.sample_thread(thread_id));
-        match looked {
-            Some(Ok(found)) => Some(self.put_together(found, thread, expected)),
-            Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
-            Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
-            None => Some(unread(thread, None)),
-        }
+    /// A task that waits, by its address; `None` where there is none, or it cannot be read.
+    pub(super) fn waiting_task(&mut self, address: u64) -> Option<TaskInfo> {
+        let found = self.inspector.as_mut()?.waiting_task(address).ok()??;
+        Some(TaskInfo {
+            name: found.name.unwrap_or_default().into(),
+            address,
+            await_chain: self.frames(found.await_chain),
+            awaited_by: Vec::new(),
+        })
+    }
+
+    /// The interpreter's version; `None` where the process is not Python or may not be read.
+    pub(super) fn python_version(&self) -> Option<PythonVersion> {
+        Some(self.inspector.as_ref()?.python_version())
     }
 
     /// Between looks: gives back what only a look needs.
@@ -73,20 +86,6 @@ impl Sampler {
         if let Some(inspector) = &mut self.inspector {
             inspector.rest();
         }
-    }
-
-    /// What kind of loop runs on the thread; `None` where it cannot be told now.
-    pub(super) fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
-        let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
-        Some(LoopNature {
-            runtime: found
-                .running_loop
-                .as_ref()
-                .map(|running| runtime_of(&running.type_name)),
-            object: found.running_loop.as_ref().map(|running| running.address),
-            is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
-            thread_name: found.thread_name,
-        })
     }
 
     fn put_together(
@@ -100,6 +99,7 @@ impl Sampler {
             name: task.name.unwrap_or_default().into(),
             address: task.address,
             await_chain: self.frames(task.await_chain),
+            awaited_by: task.awaited_by.into_iter().map(awaiting).collect(),
         });
         let gil = match found.gil {
             GilHolder::Own => Gil::Own,
@@ -150,6 +150,56 @@ impl Sampler {
     }
 }
 
+/// What a task calls that waits is no matter: it blocks nothing.
+fn awaiting(task: loopscope_inspect::AwaitingTask) -> AwaitingTask {
+    let frame = |found: PythonFrame| Frame {
+        file: found.file,
+        line: found.line,
+        function: found.function,
+        is_coroutine: found.is_coroutine,
+        calls: Vec::new(),
+    };
+    AwaitingTask {
+        name: task.name.unwrap_or_default().into(),
+        level: task.level,
+        await_chain: task.await_chain.into_iter().map(frame).collect(),
+    }
+}
+
+impl ThreadView for Sampler {
+    fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
+        let kernel = kernel::thread_state(self.pid, thread_id);
+        let mut thread = thread_state(kernel);
+        let looked = self
+            .inspector
+            .as_mut()
+            .map(|inspector| inspector.sample_thread(thread_id));
+        match looked {
+            Some(Ok(found)) => {
+                thread.awaits_gil = awaits_gil(&kernel, &found);
+                Some(self.put_together(found, thread, expected))
+            }
+            Some(Err(SampleError::Gone { .. } | SampleError::Replaced { .. })) => None,
+            Some(Err(error)) => Some(unread(thread, Some(error.to_string()))),
+            None => Some(unread(thread, None)),
+        }
+    }
+
+    fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
+        let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
+        Some(LoopNature {
+            runtime: found
+                .running_loop
+                .as_ref()
+                .map(|running| runtime_of(&running.type_name)),
+            object: found.running_loop.as_ref().map(|running| running.address),
+            runs_once: drivers::runs_once(&found.frames),
+            is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
+            thread_name: found.thread_name,
+        })
+    }
+}
+
 /// Whether the thread was importing a module.
 pub(super) fn is_importing(sample: &Sample) -> bool {
     sample.frames.iter().any(|frame| is_import(&frame.file))
@@ -172,6 +222,13 @@ fn inside_loop(found: &ThreadSample, expected: Expected) -> InsideLoop {
         (None, false) if expected.is_python => InsideLoop::No,
         (None, false) => InsideLoop::Unknown,
     }
+}
+
+/// Whether the kernel holds the thread at the interpreter's lock: asleep on a futex inside of it.
+fn awaits_gil(kernel: &ThreadKernelState, found: &ThreadSample) -> bool {
+    let is_at_futex = kernel.syscall.is_some_and(syscalls::is_futex);
+    let lock = found.gil_memory.as_ref().filter(|_| is_at_futex);
+    lock.is_some_and(|lock| kernel.argument.is_some_and(|at| lock.contains(&at)))
 }
 
 fn runtime_of(type_name: &str) -> LoopRuntime {
@@ -204,6 +261,7 @@ fn thread_state(found: ThreadKernelState) -> ThreadState {
             KernelState::Zombie | KernelState::Unknown => RunState::Unknown,
         },
         syscall: found.syscall,
+        awaits_gil: false,
         cpu_nanos: found.cpu_nanos.unwrap_or(0),
         runqueue_nanos: found.runqueue_nanos.unwrap_or(0),
     }

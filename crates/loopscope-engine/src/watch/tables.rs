@@ -3,19 +3,21 @@
 //! Only slots that were ever taken are read, and only what changed is told, each slot a few times a second
 //! at most. Facts of the ring are told as they come, after the readings that introduce what they are about.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loopscope_recorder::layout::{self, Coverage, bucket_limit_nanos};
+use loopscope_recorder::layout::{self, Coverage};
 use loopscope_recorder::reader::{
     AdapterState, CallState, ExecutorState, FactEvent, GcState, PoolState, ReadError,
     RecordingReader, TableDrops, TaskSiteState,
 };
 
+use super::waits::Oldest;
 use super::watched_process::tell_lost;
 use crate::observation::{
-    AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
-    Fact, GcReading, LoopKey, Owner, PoolName, PoolReading, ProcessKey, TaskSite, TaskSiteReading,
+    AdapterInfo, Event, EventFrame, EventKind, Fact, GcReading, LoopKey, Owner, ProcessKey,
 };
 use crate::time::Nanos;
 
@@ -30,10 +32,10 @@ const TELL: Nanos = Nanos::from_millis(250);
 pub(super) struct WatchedTables {
     due: Nanos,
     adapter: Option<AdapterState>,
-    sites: Told<TaskSiteState, TaskSite>,
-    calls: Told<CallState, CallName>,
-    pools: Told<PoolState, PoolName>,
-    executors: Told<ExecutorState, String>,
+    sites: Told<TaskSiteState>,
+    calls: Told<CallState>,
+    pools: Told<PoolState>,
+    executors: Told<ExecutorState>,
     gc: Option<GcState>,
     dropped: TableDrops,
 }
@@ -61,26 +63,11 @@ impl WatchedTables {
         self.due = now.plus(READ);
         let tables = reader.read_tables()?;
         self.tell_adapter(tables.adapter, seen.process, out);
-        self.tell_slots(tables.task_sites, seen, at_once, now, out);
-        for state in tables.calls {
-            let pace = (now, at_once);
-            if let Some(call) = self.calls.news(state.slot, &state, pace, call_name) {
-                out.push(call_reading(seen.process, &state, call));
-            }
-        }
-        for state in tables.pools {
-            let pace = (now, at_once);
-            if let Some(pool) = self.pools.news(state.slot, &state, pace, pool_name) {
-                out.push(pool_reading(seen.process, &state, pool));
-            }
-        }
-        for state in tables.executors {
-            let name = |state: &ExecutorState| state.name.to_string();
-            let pace = (now, at_once);
-            if let Some(name) = self.executors.news(state.slot, &state, pace, name) {
-                out.push(executor_reading(seen.process, &state, name));
-            }
-        }
+        let pace = (now, at_once);
+        self.sites.tell(tables.task_sites, seen, pace, out);
+        self.calls.tell(tables.calls, seen, pace, out);
+        self.pools.tell(tables.pools, seen, pace, out);
+        self.executors.tell(tables.executors, seen, pace, out);
         self.tell_gc(tables.gc, seen.process, out);
         self.tell_drops(tables.dropped, seen.process, out);
         let facts = reader.read_facts()?;
@@ -89,21 +76,21 @@ impl WatchedTables {
         Ok(())
     }
 
-    fn tell_slots(
-        &mut self,
-        states: Vec<TaskSiteState>,
-        seen: &Seen<'_>,
-        at_once: bool,
-        now: Nanos,
-        out: &mut Vec<Fact>,
-    ) {
-        for state in states {
-            let name = |state: &TaskSiteState| task_site(state, seen);
-            let news = self.sites.news(state.slot, &state, (now, at_once), name);
-            if let Some(site) = news {
-                out.push(site_reading(seen.process, &state, site));
-            }
-        }
+    /// Whether an adapter writes into the recording.
+    pub(super) fn has_adapter(&self) -> bool {
+        self.adapter.is_some()
+    }
+
+    /// The oldest task of each site that has one and says where it is.
+    pub(super) fn oldest_tasks(&self) -> impl Iterator<Item = Oldest> {
+        let states = self.sites.0.values().map(|(_, state, _)| state);
+        states.filter_map(|state| {
+            Some(Oldest {
+                slot: state.slot,
+                started: Nanos(state.oldest_started_nanos?),
+                address: state.oldest_address?,
+            })
+        })
     }
 
     fn tell_adapter(
@@ -173,28 +160,54 @@ impl WatchedTables {
     }
 }
 
+/// What a slot of a table says, and what makes a fact of it.
+trait Row: Clone + PartialEq {
+    /// What it is about; stays the same for as long as the slot does.
+    type Name;
+
+    fn slot(&self) -> u32;
+
+    fn name(&self, seen: &Seen<'_>) -> Self::Name;
+
+    fn reading(&self, process: ProcessKey, name: Arc<Self::Name>) -> Fact;
+}
+
 /// What was last told of each slot of a table.
 #[derive(Debug)]
-struct Told<State, Name>(BTreeMap<u32, (Nanos, State, Arc<Name>)>);
+struct Told<State: Row>(BTreeMap<u32, (Nanos, State, Arc<State::Name>)>);
 
-impl<State, Name> Default for Told<State, Name> {
+impl<State: Row> Default for Told<State> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<State: Clone + PartialEq, Name> Told<State, Name> {
+impl<State: Row> Told<State> {
+    /// Tells the slots that are to be told of now.
+    fn tell(
+        &mut self,
+        states: Vec<State>,
+        seen: &Seen<'_>,
+        pace: (Nanos, bool),
+        out: &mut Vec<Fact>,
+    ) {
+        for state in states {
+            let name = self.news(&state, seen, pace);
+            out.extend(name.map(|name| state.reading(seen.process, name)));
+        }
+    }
+
     /// The slot's name where it is to be told of now.
     fn news(
         &mut self,
-        slot: u32,
         state: &State,
+        seen: &Seen<'_>,
         (now, at_once): (Nanos, bool),
-        name: impl FnOnce(&State) -> Name,
-    ) -> Option<Arc<Name>> {
-        let Some((told, known, name)) = self.0.get_mut(&slot) else {
-            let name = Arc::new(name(state));
-            self.0.insert(slot, (now, state.clone(), name.clone()));
+    ) -> Option<Arc<State::Name>> {
+        let Some((told, known, name)) = self.0.get_mut(&state.slot()) else {
+            let name = Arc::new(state.name(seen));
+            self.0
+                .insert(state.slot(), (now, state.clone(), name.clone()));
             return Some(name);
         };
         let is_due = at_once || now.since(*told) >= TELL;
@@ -216,159 +229,6 @@ fn owner_of(owner: layout::LoopOwner, seen: &Seen<'_>) -> Owner {
             slot,
             generation,
         }),
-    }
-}
-
-fn task_site(state: &TaskSiteState, seen: &Seen<'_>) -> TaskSite {
-    let site = &state.site;
-    TaskSite {
-        owner: owner_of(site.owner, seen),
-        file: site.file.clone(),
-        line: site.line,
-        function: site.function.clone(),
-        coroutine: site.coroutine.clone(),
-    }
-}
-
-fn site_reading(process: ProcessKey, state: &TaskSiteState, site: Arc<TaskSite>) -> Fact {
-    let reading = TaskSiteReading {
-        site,
-        spawned: state.spawned,
-        done: state.done,
-        failed: state.failed,
-        cancelled: state.cancelled,
-        retrieved: state.retrieved,
-        unretrieved: state.unretrieved,
-        oldest_started: state.oldest_started_nanos.map(Nanos),
-    };
-    let slot = state.slot;
-    Fact::TaskSiteReading {
-        process,
-        slot,
-        reading,
-    }
-}
-
-fn call_name(state: &CallState) -> CallName {
-    let call = &state.call;
-    CallName {
-        kind: match call.kind {
-            Some(layout::CallKind::Request) => CallKind::Request,
-            Some(layout::CallKind::Query) => CallKind::Query,
-            Some(layout::CallKind::Connect) => CallKind::Connect,
-            Some(layout::CallKind::Acquire) => CallKind::Acquire,
-            Some(layout::CallKind::Call) | None => CallKind::Call,
-        },
-        group: call.group.clone(),
-        name: call.name.clone(),
-    }
-}
-
-fn call_reading(process: ProcessKey, state: &CallState, call: Arc<CallName>) -> Fact {
-    let reading = CallReading {
-        call,
-        started: state.started,
-        finished: state.finished,
-        failed: state.failed,
-        cancelled: state.cancelled,
-        on_loop: state.on_loop,
-        blocking: state.blocking,
-        slow: state.slow,
-        total_nanos: state.total_nanos,
-        longest_nanos: state.longest_nanos,
-        p50_nanos: quantile(state, 0.5),
-        p99_nanos: quantile(state, 0.99),
-        oldest_started: state.oldest_started_nanos.map(Nanos),
-        last_error: state.last_error.clone(),
-    };
-    let slot = state.slot;
-    Fact::CallReading {
-        process,
-        slot,
-        reading,
-    }
-}
-
-/// The length that this share of the finished calls did not exceed: by the histogram, evenly within a
-/// bucket, and no more than the longest call.
-fn quantile(state: &CallState, share: f64) -> Option<u64> {
-    if state.finished == 0 {
-        return None;
-    }
-    let wanted = (state.finished as f64 * share).max(1.0);
-    let mut passed = 0.0;
-    for (bucket, count) in state.histogram.iter().enumerate() {
-        let count = *count as f64;
-        if passed + count < wanted {
-            passed += count;
-            continue;
-        }
-        let below = bucket.checked_sub(1).and_then(bucket_limit_nanos);
-        let below = below.unwrap_or(0) as f64;
-        let limit = bucket_limit_nanos(bucket).unwrap_or(state.longest_nanos) as f64;
-        let within = (wanted - passed) / count.max(1.0);
-        let length = below + (limit - below).max(0.0) * within;
-        return Some((length as u64).min(state.longest_nanos));
-    }
-    Some(state.longest_nanos)
-}
-
-fn pool_name(state: &PoolState) -> PoolName {
-    PoolName {
-        name: state.pool.name.clone(),
-        driver: state.pool.driver.clone(),
-        server: state.pool.server.clone(),
-    }
-}
-
-fn pool_reading(process: ProcessKey, state: &PoolState, pool: Arc<PoolName>) -> Fact {
-    let reading = PoolReading {
-        pool,
-        size: state.size,
-        smallest: state.smallest,
-        largest: state.largest,
-        in_use: state.in_use,
-        idle: state.idle,
-        waiting: state.waiting,
-        waiting_since: state.waiting_since_nanos.map(Nanos),
-        acquires: state.acquires,
-        acquire_nanos: state.acquire_nanos,
-        longest_acquire_nanos: state.longest_acquire_nanos,
-        timeouts: state.timeouts,
-        opened: state.opened,
-        open_failed: state.open_failed,
-        closed: state.closed,
-        leaked: state.leaked,
-        last_error: state.last_error.clone(),
-    };
-    let slot = state.slot;
-    Fact::PoolReading {
-        process,
-        slot,
-        reading,
-    }
-}
-
-fn executor_reading(process: ProcessKey, state: &ExecutorState, name: Arc<String>) -> Fact {
-    let reading = ExecutorReading {
-        name,
-        max_workers: state.max_workers,
-        workers: state.workers,
-        busy: state.busy,
-        queued: state.queued,
-        submitted: state.submitted,
-        completed: state.completed,
-        failed: state.failed,
-        wait_nanos: state.wait_nanos,
-        longest_wait_nanos: state.longest_wait_nanos,
-        saturated_since: state.saturated_since_nanos.map(Nanos),
-        ended: state.ended_nanos.is_some(),
-    };
-    let slot = state.slot;
-    Fact::ExecutorReading {
-        process,
-        slot,
-        reading,
     }
 }
 

@@ -3,11 +3,11 @@
 use loopscope_recorder::layout::{BUCKETS, PollKind};
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
-use super::sampling::Sampler;
+use super::sampling::{Expected, LoopNature, Sampler, ThreadView};
 use super::schedule::Schedule;
 use super::watched_loop::Surroundings;
 use super::watched_loops::WatchedLoops;
-use crate::observation::{Fact, ProcessKey, ProcessRuntime};
+use crate::observation::{Fact, LoopRuntime, ProcessKey, ProcessRuntime, Sample};
 use crate::testing::millis;
 use crate::time::Nanos;
 
@@ -58,11 +58,27 @@ pub(super) fn stall(slot: u32, generation: u32, started: u64, ended: u64) -> Sta
     }
 }
 
-/// The loops of a process that cannot be looked into.
+/// The loops of a process.
 pub(super) struct Bench {
     loops: WatchedLoops,
     runtime: ProcessRuntime,
-    sampler: Sampler,
+    view: View,
+}
+
+/// What a look at any thread of it finds: nothing, but for what is said here.
+struct View {
+    nobody: Sampler,
+    nature: Option<LoopNature>,
+}
+
+impl ThreadView for View {
+    fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
+        self.nobody.sample(thread_id, expected)
+    }
+
+    fn nature(&mut self, _thread_id: u32) -> Option<LoopNature> {
+        self.nature.clone()
+    }
 }
 
 impl Bench {
@@ -75,7 +91,29 @@ impl Bench {
         Self {
             loops: WatchedLoops::new(process),
             runtime,
-            sampler: Sampler::new(NOBODY, None),
+            view: View {
+                nobody: Sampler::new(NOBODY, None),
+                nature: None,
+            },
+        }
+    }
+
+    /// From now on a loop of this kind runs on each thread, or none.
+    pub(super) fn run_loop(&mut self, runtime: Option<LoopRuntime>) {
+        self.view.nature = Some(LoopNature {
+            runtime,
+            thread_name: None,
+            object: runtime.map(|_| 0x7000),
+            runs_once: false,
+            is_importing: false,
+        });
+    }
+
+    /// The same with an asyncio loop that was made for this run of it.
+    pub(super) fn run_loop_once(&mut self) {
+        self.run_loop(Some(LoopRuntime::Asyncio));
+        if let Some(nature) = &mut self.view.nature {
+            nature.runs_once = true;
         }
     }
 
@@ -83,6 +121,16 @@ impl Bench {
     pub(super) fn read(
         &mut self,
         now: u64,
+        states: &[LoopState],
+        stalls: &[StallEvent],
+    ) -> Vec<Fact> {
+        self.read_slowly((now, now), states, stalls)
+    }
+
+    /// The same where the observer itself was stopped between the beginning of its look and what it saw.
+    pub(super) fn read_slowly(
+        &mut self,
+        (now, clock): (u64, u64),
         states: &[LoopState],
         stalls: &[StallEvent],
     ) -> Vec<Fact> {
@@ -95,9 +143,10 @@ impl Bench {
         let mut around = Surroundings {
             runtime: self.runtime,
             schedule: Schedule::new(millis(100)),
-            sampler: &mut self.sampler,
+            sampler: &mut self.view,
             thread_here: &Some,
             reread: &mut { busy_since },
+            clock: &|| millis(clock),
             is_current: &mut || true,
         };
         let now = millis(now);

@@ -3,7 +3,7 @@
 use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
-use super::sampling::{self, Expected, LoopNature, Sampler};
+use super::sampling::{self, Expected, LoopNature, ThreadView};
 use super::schedule::Schedule;
 use super::watched_loops::Place;
 use crate::observation::{
@@ -41,12 +41,28 @@ pub(super) struct WatchedLoop {
     looked_at: Option<Nanos>,
     /// The busy period in which the program was seen importing itself before the loop was announced.
     importing: Option<Nanos>,
+    /// Whether its busy periods from before it was announced were all spent inside of it.
+    past: Past,
     /// The looks at a busy period from before it was a loop, and the periods that ended since: told once it
     /// is one.
     early_looks: Vec<(Nanos, Sample)>,
     held: Vec<Fact>,
     over: bool,
 }
+
+/// What a loop did before anybody looked.
+#[derive(Debug)]
+enum Past {
+    /// Not known yet whether that was inside the loop: the busy periods that nobody looked at.
+    Undecided(Vec<Fact>),
+    /// All of it was.
+    Inside,
+    /// Nobody can say: a program may return from its loop, work on, and run it again.
+    Unknown,
+}
+
+/// Busy periods that are held until it is known whether they were inside the loop.
+const MOST_UNDECIDED: usize = 16;
 
 /// Turns that make a loop of a set polled by a program that is not Python. One that polls once or twice
 /// and then works on has none.
@@ -63,11 +79,13 @@ const TURNS_OF_A_START: u64 = 3;
 pub(super) struct Surroundings<'a> {
     pub(super) runtime: ProcessRuntime,
     pub(super) schedule: Schedule,
-    pub(super) sampler: &'a mut Sampler,
+    pub(super) sampler: &'a mut dyn ThreadView,
     /// A thread of the recording as it is known here.
     pub(super) thread_here: &'a dyn Fn(u32) -> Option<u32>,
     /// Reads a loop's busy period anew, to see that it did not change during the look.
     pub(super) reread: &'a mut dyn FnMut(Place) -> Option<Nanos>,
+    /// The time at this instant. The observer itself may have been stopped since it began to look.
+    pub(super) clock: &'a dyn Fn() -> Nanos,
     /// Whether the program that wrote the recording still runs in the process.
     pub(super) is_current: &'a mut dyn FnMut() -> bool,
 }
@@ -93,6 +111,7 @@ impl WatchedLoop {
             told: Nanos(0),
             looked_at: None,
             importing: None,
+            past: Past::Undecided(Vec::new()),
             early_looks: Vec::new(),
             held: Vec::new(),
             over: false,
@@ -102,10 +121,10 @@ impl WatchedLoop {
     /// A busy period is over, by the ring. Before it is a loop, that is held back.
     pub(super) fn end_busy(&mut self, event: &StallEvent, out: &mut Vec<Fact>) {
         let (started, ended) = (Nanos(event.started_nanos), Nanos(event.ended_nanos));
-        if !self.can_vouch_for(started) {
-            return;
-        }
         let key = self.key;
+        if !self.can_vouch_for(started) {
+            return self.end_unseen(event, out);
+        }
         if self.info.is_some() {
             out.push(Fact::BusyEnded {
                 key,
@@ -122,19 +141,62 @@ impl WatchedLoop {
         }
     }
 
+    /// A busy period from before the loop was announced is over, and nobody looked at it. It is told where it
+    /// was inside the loop for certain and the program was no longer setting itself up.
+    fn end_unseen(&mut self, event: &StallEvent, out: &mut Vec<Fact>) {
+        if event.iteration <= TURNS_OF_A_START || self.kind != Some(PollKind::Epoll) {
+            return;
+        }
+        let unseen = Fact::BusyBefore {
+            key: self.key,
+            started: Nanos(event.started_nanos),
+            ended: Nanos(event.ended_nanos),
+            looks: Vec::new(),
+        };
+        match &mut self.past {
+            Past::Undecided(held) if held.len() < MOST_UNDECIDED => held.push(unseen),
+            Past::Inside => out.push(unseen),
+            Past::Undecided(_) | Past::Unknown => {}
+        }
+    }
+
+    /// Decides on the past as soon as the loop's object is known: an epoll set lives and ends with it.
+    fn judge_past(&mut self, nature: Option<&LoopNature>, out: &mut Vec<Fact>) {
+        let (Past::Undecided(held), Some(nature)) = (&mut self.past, nature) else {
+            return;
+        };
+        let held = std::mem::take(held);
+        let is_decided = self.object.is_some() && self.info.is_some() && !self.is_bare;
+        self.past = match is_decided {
+            false => Past::Undecided(held),
+            true if nature.runs_once && nature.object == self.object => {
+                out.extend(held);
+                Past::Inside
+            }
+            true => Past::Unknown,
+        };
+    }
+
     /// Whether a busy period that is over may be told of.
     ///
     /// Of one that began before the loop was announced nobody can say whether the program was inside its
     /// loop, unless a look was taken of it: a program that starts works on its own between turns. Of what
-    /// merely polls in a Python process only a look ever tells.
+    /// merely polls in a Python process, and of what polls without an epoll set that ends with its loop, only
+    /// a look ever tells.
     fn can_vouch_for(&self, started: Nanos) -> bool {
         let is_known = self.announced.is_some_and(|announced| started >= announced);
-        self.looked_at == Some(started) || (is_known && !self.is_bare)
+        let speaks_for_itself = !self.is_bare && self.kind == Some(PollKind::Epoll);
+        self.looked_at == Some(started) || (is_known && speaks_for_itself)
     }
 
     /// The thread that it runs on, as it is known here.
     pub(super) fn thread_id(&self) -> u32 {
         self.thread_id
+    }
+
+    /// What kind of loop it is; `None` before it was told of.
+    pub(super) fn runtime(&self) -> Option<LoopRuntime> {
+        self.info.as_ref().map(|info| info.runtime)
     }
 
     /// When it is to be looked at next.
@@ -183,6 +245,21 @@ impl WatchedLoop {
         if runtime == LoopRuntime::Poll || self.is_doubtful(runtime, around.runtime) {
             return;
         }
+        let looked = (around.clock)();
+        self.announce(state, runtime, nature.as_ref(), around.runtime, looked, out);
+        self.judge_past(nature.as_ref(), out);
+    }
+
+    /// Says what kind of loop it is, where that is new.
+    fn announce(
+        &mut self,
+        state: &LoopState,
+        runtime: LoopRuntime,
+        nature: Option<&LoopNature>,
+        process: ProcessRuntime,
+        looked: Nanos,
+        out: &mut Vec<Fact>,
+    ) {
         let info = LoopInfo {
             name: self.name(state, nature),
             runtime,
@@ -190,8 +267,8 @@ impl WatchedLoop {
         };
         if self.info.as_ref() != Some(&info) {
             self.info = Some(info.clone());
-            self.announced.get_or_insert(now);
-            self.is_bare = is_bare(runtime, around.runtime);
+            self.announced.get_or_insert(looked);
+            self.is_bare = is_bare(runtime, process);
             out.push(Fact::LoopSeen {
                 key: self.key,
                 info,
@@ -351,7 +428,10 @@ impl WatchedLoop {
         nature: Option<&LoopNature>,
         around: &mut Surroundings<'_>,
     ) {
-        let waited = state.busy_since_nanos.is_none() && (around.reread)(self.place()).is_none();
+        // Loops without an epoll set leave no sign when they end: the next one takes their place.
+        let waited = self.kind == Some(PollKind::Epoll)
+            && state.busy_since_nanos.is_none()
+            && (around.reread)(self.place()).is_none();
         if waited && self.object.is_none() {
             self.object = nature.and_then(|nature| nature.object);
         }
@@ -359,11 +439,11 @@ impl WatchedLoop {
 
     /// `main` on the process's first thread, else what the program calls the thread, else what the
     /// kernel calls it.
-    fn name(&self, state: &LoopState, nature: Option<LoopNature>) -> String {
+    fn name(&self, state: &LoopState, nature: Option<&LoopNature>) -> String {
         if self.thread_id == self.key.process.pid {
             return "main".to_owned();
         }
-        let given = nature.and_then(|nature| nature.thread_name);
+        let given = nature.and_then(|nature| nature.thread_name.clone());
         given.unwrap_or_else(|| state.thread_name.clone())
     }
 }
@@ -378,112 +458,4 @@ fn is_bare(runtime: LoopRuntime, process: ProcessRuntime) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::watch::testing::{Bench, busy, idle, stall};
-
-    fn ms(at: &Nanos) -> u64 {
-        at.0 / 1_000_000
-    }
-
-    /// What was told, in words.
-    fn told(facts: &[Fact]) -> Vec<String> {
-        let word = |fact: &Fact| match fact {
-            Fact::LoopSeen { info, .. } => Some(format!("{:?} seen", info.runtime)),
-            Fact::Sampled { busy_since, .. } => Some(format!("looked at {}", ms(busy_since))),
-            Fact::BusyEnded { started, ended, .. } => {
-                Some(format!("busy {} to {}", ms(started), ms(ended)))
-            }
-            Fact::BusyBefore {
-                started,
-                ended,
-                looks,
-                ..
-            } => {
-                let looks: Vec<u64> = looks.iter().map(|(at, _)| ms(at)).collect();
-                Some(format!(
-                    "was busy {} to {}, looked at {looks:?}",
-                    ms(started),
-                    ms(ended)
-                ))
-            }
-            _ => None,
-        };
-        facts.iter().filter_map(word).collect()
-    }
-
-    /// A loop in its first turns.
-    fn young(state: LoopState, iterations: u64) -> LoopState {
-        LoopState {
-            iterations,
-            ..state
-        }
-    }
-
-    #[test]
-    fn the_main_loop_of_node_is_one_from_its_first_wait_on() {
-        let mut bench = Bench::new(ProcessRuntime::Node);
-        let facts = bench.read(100, &[young(idle(0, 0), 0)], &[]);
-        assert_eq!(told(&facts), ["Node seen"]);
-        let facts = bench.read(300, &[young(busy(0, 0, 150), 0)], &[]);
-        assert_eq!(told(&facts), ["looked at 150"]);
-    }
-
-    #[test]
-    fn a_node_program_that_has_not_waited_yet_is_still_starting() {
-        let mut bench = Bench::new(ProcessRuntime::Node);
-        let facts = bench.read(300, &[young(busy(0, 0, 10), 2)], &[]);
-        assert_eq!(told(&facts), [""; 0]);
-    }
-
-    #[test]
-    fn another_thread_of_node_has_to_come_back_a_few_times() {
-        let mut bench = Bench::new(ProcessRuntime::Node);
-        let mut state = young(idle(0, 0), 2);
-        state.thread_id += 1;
-        assert_eq!(told(&bench.read(100, &[state.clone()], &[])), [""; 0]);
-        state.iterations = 3;
-        assert_eq!(told(&bench.read(200, &[state], &[])), ["Node seen"]);
-    }
-
-    #[test]
-    fn a_native_program_that_polls_once_or_twice_and_works_on_raises_nothing() {
-        let mut bench = Bench::new(ProcessRuntime::Native);
-        bench.read(100, &[young(idle(0, 0), 0)], &[]);
-        let mut told_of = Vec::new();
-        for now in (200..9_000).step_by(100) {
-            let state = young(busy(0, 0, 150), 1);
-            told_of.extend(told(&bench.read(now, &[state], &[])));
-        }
-        assert_eq!(told_of, [""; 0]);
-    }
-
-    #[test]
-    fn a_native_loop_tells_what_it_did_in_its_first_turns_once_it_is_one() {
-        let mut bench = Bench::new(ProcessRuntime::Native);
-        bench.read(100, &[young(idle(0, 0), 0)], &[]);
-        bench.read(300, &[young(busy(0, 0, 150), 0)], &[]);
-        bench.read(310, &[young(busy(0, 0, 150), 0)], &[]);
-        let ring = [stall(0, 0, 150, 320)];
-        assert_eq!(
-            told(&bench.read(330, &[young(idle(0, 0), 1)], &ring)),
-            [""; 0]
-        );
-        let facts = bench.read(400, &[young(idle(0, 0), 3)], &[]);
-        assert_eq!(
-            told(&facts),
-            ["Epoll seen", "was busy 150 to 320, looked at [300, 310]"]
-        );
-        let facts = bench.read(500, &[young(idle(0, 0), 4)], &[]);
-        assert_eq!(told(&facts), [""; 0]);
-    }
-
-    #[test]
-    fn a_native_loop_is_not_blamed_for_a_time_in_which_nobody_looked_at_it() {
-        let mut bench = Bench::new(ProcessRuntime::Native);
-        bench.read(100, &[young(idle(0, 0), 0)], &[]);
-        let ring = [stall(0, 0, 150, 320)];
-        let facts = bench.read(330, &[young(idle(0, 0), 3)], &ring);
-        assert_eq!(told(&facts), ["Epoll seen"]);
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
 use super::watched_loop::{Surroundings, WatchedLoop};
-use crate::observation::{Fact, LoopKey, ProcessKey};
+use crate::observation::{Fact, LoopKey, LoopRuntime, ProcessKey};
 use crate::time::Nanos;
 
 /// A slot, and how often it was taken before.
@@ -38,6 +38,12 @@ impl WatchedLoops {
     /// The thread of the loop at a place, where there is one.
     pub(super) fn thread_id(&self, place: Place) -> Option<u32> {
         self.by_place.get(&place).map(WatchedLoop::thread_id)
+    }
+
+    /// The kinds of the loops that were told of.
+    pub(super) fn runtimes(&self) -> Vec<LoopRuntime> {
+        let known = self.by_place.values();
+        known.filter_map(WatchedLoop::runtime).collect()
     }
 
     /// Takes in which loops there are, as the slots said, and the ring after them.

@@ -6,15 +6,18 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
+use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
+use super::agentless::{Agentless, Suspect};
 use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
 use super::limits::Limits;
 use super::sampling::Sampler;
 use super::schedule::Schedule;
 use super::tables::{Seen, WatchedTables};
+use super::waits::Waits;
 use super::watched_loop::Surroundings;
 use super::watched_loops::{Place, WatchedLoops};
 use crate::observation::{Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources};
@@ -47,6 +50,8 @@ pub(super) struct WatchedProcess {
     loops: WatchedLoops,
     counters: Counters,
     tables: WatchedTables,
+    waits: Waits,
+    agentless: Agentless,
     limits: Limits,
     announced: bool,
     stopped: bool,
@@ -116,6 +121,8 @@ impl WatchedProcess {
             loops: WatchedLoops::new(key),
             counters: Counters::default(),
             tables: WatchedTables::default(),
+            waits: Waits::default(),
+            agentless: Agentless::default(),
             limits: Limits::default(),
             announced: false,
             stopped: false,
@@ -166,6 +173,7 @@ impl WatchedProcess {
             return Some(Ending::Vanished);
         }
         let ending = self.glance(pace, now, out);
+        self.look_at_waits(now, out);
         if ending.is_none() && now >= self.resources_due {
             self.resources_due = now.plus(pace.resources);
             if let Attach::Done { sampler, .. } = &mut self.attach {
@@ -173,8 +181,35 @@ impl WatchedProcess {
             }
             self.limits.read(self.key.pid, now);
             out.extend(resources_of(self.key, &self.limits));
+            out.extend(self.agentless(now));
         }
         ending
+    }
+
+    fn look_at_waits(&mut self, now: Nanos, out: &mut Vec<Fact>) {
+        if let Attach::Done { sampler, .. } = &mut self.attach {
+            let oldest = self.tables.oldest_tasks();
+            self.waits.look(self.key, oldest, sampler, now, out);
+        }
+    }
+
+    /// Whether the agent stayed out of the process, and why.
+    fn agentless(&mut self, now: Nanos) -> Option<Fact> {
+        let Attach::Done { sampler, runtime } = &self.attach else {
+            return None;
+        };
+        let suspect = Suspect {
+            pid: self.key.pid,
+            executable: &self.reader.description().executable,
+            runtime: *runtime,
+            version: sampler.python_version(),
+        };
+        let (has_agent, runtimes) = (self.tables.has_adapter(), self.loops.runtimes());
+        let reason = self.agentless.look(&suspect, has_agent, &runtimes, now)?;
+        Some(Fact::Agentless {
+            process: self.key,
+            reason,
+        })
     }
 
     /// Reads what is left after the process ended, and says how it ended as far as that is known by now.
@@ -310,7 +345,7 @@ impl WatchedProcess {
         let mut around = Surroundings {
             runtime: *runtime,
             schedule: self.schedule,
-            sampler,
+            sampler: sampler.as_mut(),
             thread_here: &|thread_id| {
                 if is_foreign {
                     identity::thread_seen_from_here(pid, thread_id)
@@ -319,6 +354,7 @@ impl WatchedProcess {
                 }
             },
             reread: &mut |place| busy_since(reader, place),
+            clock: &|| Nanos(monotonic_nanos()),
             is_current: &mut || has_mapped(pid, file),
         };
         work(&mut self.loops, &mut around);

@@ -22,6 +22,8 @@ pub(crate) enum Through {
     WaitAny,
     /// `asyncio.wait_for`.
     WaitFor,
+    /// `asyncio.as_completed`.
+    AsCompleted,
     /// A `TaskGroup`, asyncio's or anyio's.
     TaskGroup,
     /// A future of another thread or loop, whose outcome is passed on.
@@ -54,8 +56,8 @@ pub(crate) enum Listener {
 pub(crate) type KnownListeners = AddressMap<Option<Listener>>;
 
 impl<M: Memory> ObjectReader<M> {
-    /// The callbacks of a future or task.
-    pub(crate) fn callbacks(&mut self, future: u64) -> ReadResult<Vec<u64>> {
+    /// The callbacks of a future or task, the first of them where they are more than `most` in its list.
+    pub(crate) fn callbacks(&mut self, future: u64, most: usize) -> ReadResult<Vec<u64>> {
         let mut callbacks = Vec::new();
         let list = match self.kind_of(future)? {
             Kind::NativeFuture | Kind::NativeTask => {
@@ -74,7 +76,7 @@ impl<M: Memory> ObjectReader<M> {
         if list == 0 || self.kind_of(list)? == Kind::None {
             return Ok(callbacks);
         }
-        for pair in self.list_items(list)? {
+        for pair in self.first_list_items(list, most)? {
             callbacks.extend(self.tuple_item(pair, 0)?);
         }
         Ok(callbacks)
@@ -123,15 +125,20 @@ impl<M: Memory> ObjectReader<M> {
         if let Some(listener) = known.get(&owner) {
             return Ok(*listener);
         }
-        let is_group = self.kind_of(function)? == Kind::Function
-            && self.function_name(function)? == "TaskGroup._on_task_done";
-        if !is_group {
+        if self.kind_of(function)? != Kind::Function {
             return Ok(None);
         }
-        let listener = Some(Listener::Group {
-            parent: self.object_attribute(owner, "_parent_task")?,
-            future: self.object_attribute(owner, "_on_completed_fut")?,
-        });
+        let listener = match &*self.function_name(function)? {
+            "TaskGroup._on_task_done" => Some(Listener::Group {
+                parent: self.object_attribute(owner, "_parent_task")?,
+                future: self.object_attribute(owner, "_on_completed_fut")?,
+            }),
+            "_AsCompletedIterator._handle_completion" => {
+                let queue = self.object_attribute(owner, "_done")?;
+                self.getter(queue)?
+            }
+            _ => return Ok(None),
+        };
         known.insert(owner, listener);
         Ok(listener)
     }
@@ -160,6 +167,8 @@ impl<M: Memory> ObjectReader<M> {
                 };
                 (value("waiter"), through)
             }
+            // The same as a method from 3.13 on.
+            "as_completed.<locals>._on_completion" => return self.getter(value("done")),
             "_chain_future.<locals>._call_check_cancel" => {
                 return Ok(Some(Listener::Source {
                     source: value("source"),
@@ -183,6 +192,22 @@ impl<M: Memory> ObjectReader<M> {
             }
         };
         Ok(match future {
+            Some(future) if self.kind_of(future)?.is_future() => {
+                Some(Listener::Future { future, through })
+            }
+            _ => None,
+        })
+    }
+
+    /// `as_completed` puts what is done into a queue, from which one task takes it.
+    fn getter(&mut self, queue: Option<u64>) -> ReadResult<Option<Listener>> {
+        let Some(queue) = queue else { return Ok(None) };
+        let getter = match self.object_attribute(queue, "_getters")? {
+            Some(getters) => self.deque_first(getters)?,
+            None => None,
+        };
+        let through = Through::AsCompleted;
+        Ok(match getter {
             Some(future) if self.kind_of(future)?.is_future() => {
                 Some(Listener::Future { future, through })
             }
@@ -233,8 +258,9 @@ impl<M: Memory> ObjectReader<M> {
         })
     }
 
-    /// The tasks and futures that await a future, as it says itself from 3.14 on.
-    pub(crate) fn awaiters(&mut self, future: u64) -> ReadResult<Vec<u64>> {
+    /// The tasks and futures that await a future, as it says itself from 3.14 on. None where they are more
+    /// than `most`.
+    pub(crate) fn awaiters(&mut self, future: u64, most: usize) -> ReadResult<Vec<u64>> {
         let Some(layout) = self.layout.future.awaited_by else {
             return Ok(Vec::new());
         };
@@ -247,6 +273,7 @@ impl<M: Memory> ObjectReader<M> {
         }
         match self.byte(future, layout.is_set)? {
             0 => Ok(vec![awaiters]),
+            _ if self.set_length(awaiters)? > most => Ok(Vec::new()),
             _ => self.set_items(awaiters),
         }
     }

@@ -4,6 +4,7 @@
 //! follows it.
 
 use crate::error::{ReadError, ReadResult};
+use crate::layout::fixed;
 use crate::layout::{STATE_CANCELLED, STATE_FINISHED, STATE_PENDING};
 use crate::memory::Memory;
 use crate::object_model::{Kind, ObjectReader};
@@ -163,10 +164,21 @@ impl<M: Memory> ObjectReader<M> {
             Kind::PythonTask => self.object_attribute(task, "_coro")?,
             _ => return Err(not_a_task(task)),
         };
-        match coroutine {
-            Some(coroutine) if self.kind_of(coroutine)? == Kind::Generator => {
-                self.generator_frame(coroutine)
-            }
+        let Some(coroutine) = coroutine else {
+            return Ok(None);
+        };
+        match self.kind_of(coroutine)? {
+            Kind::Generator => self.generator_frame(coroutine),
+            Kind::CoroutineWrapper => self.wrapped_frame(coroutine),
+            _ => Ok(None),
+        }
+    }
+
+    /// Where the frame of a coroutine is that something stands in front of.
+    fn wrapped_frame(&mut self, wrapper: u64) -> ReadResult<Option<u64>> {
+        match self.pointer(wrapper, fixed::COROUTINE_WRAPPER_COROUTINE)? {
+            0 => Ok(None),
+            real if self.kind_of(real)? == Kind::Generator => self.generator_frame(real),
             _ => Ok(None),
         }
     }

@@ -147,8 +147,10 @@ impl Graph {
                 if address == future {
                     sources.through = sources.through.or(link.through);
                 }
-                sources.needs_all &=
-                    !matches!(link.through, Some(Through::WaitAny | Through::Other));
+                sources.needs_all &= !matches!(
+                    link.through,
+                    Some(Through::WaitAny | Through::AsCompleted | Through::Other)
+                );
                 match self.index_of(link.from) {
                     Some(index) => {
                         found.insert(index);

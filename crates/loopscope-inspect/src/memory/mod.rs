@@ -9,6 +9,7 @@ mod addresses;
 pub(crate) mod lying;
 mod pages;
 mod process;
+mod room;
 mod slots;
 
 pub(crate) use addresses::{AddressMap, AddressSet};

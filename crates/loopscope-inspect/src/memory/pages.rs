@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::room::Room;
 use super::slots::PageSlots;
 use super::{AddressSet, Memory, MemoryError, check_range};
 
@@ -42,6 +43,10 @@ impl Budget {
         pages: 1 << 18,
         together: 4,
     };
+
+    fn is_whole_process(self) -> bool {
+        self == Self::DUMP
+    }
 }
 
 /// A page cache over a source of memory.
@@ -50,8 +55,8 @@ pub(crate) struct PageCache<M> {
     memory: M,
     budget: Budget,
     slots: PageSlots,
-    /// The bytes of all slots, each [`PAGE_BYTES`] long. Grows to the largest sample and stays.
-    bytes: Vec<u8>,
+    /// The bytes of all slots. Grows to the largest sample and stays.
+    room: Room,
     /// The page in each slot.
     pages: Vec<u64>,
     used_pages: Vec<u64>,
@@ -74,7 +79,7 @@ impl<M: Memory> PageCache<M> {
             memory,
             budget,
             slots: PageSlots::new(),
-            bytes: Vec::new(),
+            room: Room::new(budget.is_whole_process()),
             pages: Vec::new(),
             used_pages: Vec::new(),
             fetch_count: 0,
@@ -163,7 +168,7 @@ impl<M: Memory> PageCache<M> {
     /// Gives the memory of the last sample back.
     pub(crate) fn release(&mut self) {
         self.slots = PageSlots::new();
-        self.bytes = Vec::new();
+        self.room = Room::new(self.budget.is_whole_process());
         self.pages = Vec::new();
         self.generation = next_generation();
     }
@@ -194,8 +199,8 @@ impl<M: Memory> PageCache<M> {
             let start = (at - page) as usize;
             let length = rest.len().min(PAGE_BYTES - start);
             let (part, tail) = rest.split_at_mut(length);
-            let from = self.slot(page)? * PAGE_BYTES + start;
-            part.copy_from_slice(self.bytes.get(from..from + length).unwrap_or(&[]));
+            let bytes = self.page(page)?.get(start..start + length);
+            part.copy_from_slice(bytes.unwrap_or_default());
             at += length as u64;
             rest = tail;
         }
@@ -214,8 +219,8 @@ impl<M: Memory> PageCache<M> {
             if found.is_first_use {
                 self.used_pages.push(page);
             }
-            let from = found.slot * PAGE_BYTES + start;
-            if let Some(bytes) = self.bytes.get(from..).and_then(<[u8]>::first_chunk) {
+            let bytes = self.room.page(found.slot);
+            if let Some(bytes) = bytes.and_then(|bytes| bytes.get(start..)?.first_chunk()) {
                 return Ok(*bytes);
             }
         }
@@ -248,8 +253,7 @@ impl<M: Memory> PageCache<M> {
         if found.is_first_use {
             self.used_pages.push(page);
         }
-        let from = found.slot * PAGE_BYTES + start;
-        let object = self.bytes.get(from..from + length)?;
+        let object = self.room.page(found.slot)?.get(start..start + length)?;
         let mut words = [0; N];
         for (word, offset) in words.iter_mut().zip(offsets) {
             let bytes = object.get(offset as usize..)?.first_chunk()?;
@@ -281,19 +285,20 @@ impl<M: Memory> PageCache<M> {
         Ok(u64::from_le_bytes(self.array(address)?))
     }
 
-    fn slot(&mut self, page: u64) -> Result<usize, MemoryError> {
+    /// A page's bytes, fetched if they are not here.
+    fn page(&mut self, page: u64) -> Result<&[u8; PAGE_BYTES], MemoryError> {
+        let unmapped = MemoryError::Unmapped { address: page };
         let found = match self.slots.use_page(page) {
             Some(found) => found,
             None => {
                 self.load(page)?;
-                let unmapped = MemoryError::Unmapped { address: page };
                 self.slots.use_page(page).ok_or(unmapped)?
             }
         };
         if found.is_first_use {
             self.used_pages.push(page);
         }
-        Ok(found.slot)
+        self.room.page(found.slot).ok_or(unmapped)
     }
 
     fn load(&mut self, page: u64) -> Result<(), MemoryError> {
@@ -329,19 +334,20 @@ impl<M: Memory> PageCache<M> {
 
     /// Reads pages into new slots; returns how many there were before a hole.
     fn fetch(&mut self, pages: &[u64]) -> Result<usize, MemoryError> {
-        let from = self.pages.len() * PAGE_BYTES;
-        let to = from + pages.len() * PAGE_BYTES;
-        if self.bytes.len() < to {
-            self.bytes.resize(to, 0);
-        }
-        let Some(buffer) = self.bytes.get_mut(from..to) else {
-            return Ok(0);
-        };
         self.fetch_count += 1;
-        let filled = self.memory.read_pages(pages, buffer)?.min(pages.len());
-        for page in pages.iter().take(filled) {
-            self.slots.insert(*page, self.pages.len());
-            self.pages.push(*page);
+        let mut filled = 0;
+        while let Some(rest) = pages.get(filled..).filter(|rest| !rest.is_empty()) {
+            let buffer = self.room.piece(self.pages.len(), rest.len());
+            let asked = rest.get(..buffer.len() / PAGE_BYTES).unwrap_or_default();
+            let read = self.memory.read_pages(asked, buffer)?.min(asked.len());
+            for page in asked.iter().take(read) {
+                self.slots.insert(*page, self.pages.len());
+                self.pages.push(*page);
+            }
+            filled += read;
+            if read < asked.len() {
+                break;
+            }
         }
         Ok(filled)
     }
@@ -357,99 +363,4 @@ fn page_of(address: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-    use crate::memory::MAX_READ_BYTES;
-
-    /// Sixteen pages from page 1 on, each byte the low byte of its page's number; counts its reads.
-    #[derive(Default)]
-    struct Counted {
-        reads: Cell<usize>,
-    }
-
-    impl Memory for &Counted {
-        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
-            self.reads.set(self.reads.get() + 1);
-            if address < 4096 || address + buffer.len() as u64 > 17 * 4096 {
-                return Err(MemoryError::Unmapped { address });
-            }
-            for (byte, at) in buffer.iter_mut().zip(address..) {
-                *byte = (at / 4096) as u8;
-            }
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_page_is_read_once_in_a_sample() {
-        let memory = Counted::default();
-        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
-        pages.begin(&[]).unwrap();
-        assert_eq!(pages.u64(4096).unwrap(), 0x0101_0101_0101_0101);
-        assert_eq!(pages.u8(8191).unwrap(), 1);
-        assert_eq!(memory.reads.get(), 1);
-        pages.begin(&[]).unwrap();
-        assert_eq!(pages.u8(8191).unwrap(), 1);
-        assert_eq!(memory.reads.get(), 2);
-    }
-
-    #[test]
-    fn a_read_across_pages_is_joined() {
-        let memory = Counted::default();
-        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
-        assert_eq!(pages.array::<4>(8190).unwrap(), [1, 1, 2, 2]);
-        assert_eq!(pages.used_pages(), [4096, 8192]);
-    }
-
-    #[test]
-    fn a_prefetch_steps_over_a_hole() {
-        let memory = Counted::default();
-        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
-        pages.begin(&[4096, 1 << 30, 8192]).unwrap();
-        let before = memory.reads.get();
-        assert_eq!(pages.u8(8192).unwrap(), 2);
-        assert_eq!(memory.reads.get(), before);
-        assert_eq!(
-            pages.used_pages(),
-            [8192],
-            "a page that was only fetched is not a used one"
-        );
-    }
-
-    #[test]
-    fn an_oversized_read_is_refused_before_it_allocates() {
-        let memory = Counted::default();
-        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
-        let outcome = pages.bytes(4096, MAX_READ_BYTES + 1);
-        assert!(matches!(outcome, Err(MemoryError::Oversized { .. })));
-        assert_eq!(memory.reads.get(), 0);
-    }
-
-    #[test]
-    fn addresses_outside_user_space_are_unmapped() {
-        let memory = Counted::default();
-        let mut pages = PageCache::new(&memory, Budget::SAMPLE);
-        for address in [0, 8, u64::MAX, u64::MAX - 3, 1 << 47] {
-            assert_eq!(pages.u64(address), Err(MemoryError::Unmapped { address }));
-        }
-    }
-
-    #[test]
-    fn one_sample_reads_a_bounded_number_of_pages() {
-        /// Everything is mapped and zero.
-        struct Endless;
-        impl Memory for Endless {
-            fn read(&self, _: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
-                buffer.fill(0);
-                Ok(())
-            }
-        }
-        let mut pages = PageCache::new(Endless, Budget::SAMPLE);
-        let read = (1..)
-            .take_while(|page| pages.u8(page * 4096).is_ok())
-            .count();
-        assert_eq!(read, Budget::SAMPLE.pages);
-    }
-}
+mod tests;

@@ -99,7 +99,8 @@ fn leading_ranges(pages: &[u64]) -> (Vec<RemoteIoVec>, usize) {
 fn error_at(errno: Errno, address: u64) -> MemoryError {
     match errno {
         Errno::ESRCH => MemoryError::Gone,
-        Errno::EPERM | Errno::EACCES => MemoryError::Denied,
+        // A sandbox may act as if there were no such call.
+        Errno::EPERM | Errno::EACCES | Errno::ENOSYS => MemoryError::Denied,
         _ => MemoryError::Unmapped { address },
     }
 }

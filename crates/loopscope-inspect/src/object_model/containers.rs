@@ -44,13 +44,25 @@ impl<M: Memory> ObjectReader<M> {
 
     /// The items of a list.
     pub(crate) fn list_items(&mut self, list: u64) -> ReadResult<Vec<u64>> {
-        match self.list_length(list)? {
+        self.first_list_items(list, MAX_ITEMS)
+    }
+
+    /// The items of a list, the first `most` of them.
+    pub(crate) fn first_list_items(&mut self, list: u64, most: usize) -> ReadResult<Vec<u64>> {
+        match self.list_length(list)?.min(most) {
             0 => Ok(Vec::new()),
             count => {
                 let first = self.pointer(list, self.layout.containers.list_items)?;
                 self.words(first, count)
             }
         }
+    }
+
+    /// How many members a set has.
+    pub(crate) fn set_length(&mut self, set: u64) -> ReadResult<usize> {
+        self.expect_kind(set, Kind::Set, "a set")?;
+        let used = self.pointer(set, self.layout.containers.set_used)?;
+        bounded(used, MAX_ITEMS, "a set", set)
     }
 
     /// The members of a set, in the order of its table.

@@ -10,6 +10,9 @@ const LEFT_BLOCK: u64 = 24;
 /// The leftmost item's place in that block.
 const LEFT_INDEX: u64 = 40;
 
+/// The items in a block, behind the pointer to the block on its left.
+const ITEMS: u64 = 8;
+
 /// Places in a block.
 const BLOCK_ITEMS: u64 = 64;
 
@@ -31,6 +34,21 @@ impl<M: Memory> ObjectReader<M> {
             });
         }
         Ok(block << 8 | index)
+    }
+
+    /// The leftmost item of a deque, `None` where it is empty.
+    pub(crate) fn deque_first(&mut self, deque: u64) -> ReadResult<Option<u64>> {
+        if self.deque_length(deque)? == 0 {
+            return Ok(None);
+        }
+        let [block, index] = self.pointers(deque, [LEFT_BLOCK, LEFT_INDEX])?;
+        if index >= BLOCK_ITEMS {
+            return Err(ReadError::Unexpected {
+                expected: "a deque",
+                address: deque,
+            });
+        }
+        self.pointer(block, ITEMS + 8 * index).map(Some)
     }
 
     /// How many items a deque has.

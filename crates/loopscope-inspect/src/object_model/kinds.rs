@@ -103,6 +103,12 @@ fn kind_of_extension_type(name: &str) -> Kind {
         "functools.partial" => Kind::Partial,
         "_asyncio.FutureIter" => Kind::FutureIterator,
         "_asyncio.TaskStepMethWrapper" | "_asyncio.TaskWakeupMethWrapper" => Kind::TaskCallback,
+        // What stands in front of a tracked coroutine, laid out like the interpreter's own wrapper.
+        "loopscope._native.TrackedCoroutine"
+        | "loopscope._native.TrackedGenerator"
+        | "loopscope._native.TrackedAsyncGenerator"
+        | "loopscope._native.TrackedStep"
+        | "loopscope._native.TrackedAwait" => Kind::CoroutineWrapper,
         _ if name.starts_with("_cython_") => kind_of_cython_type(name),
         _ => Kind::Other,
     }

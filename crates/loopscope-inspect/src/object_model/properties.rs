@@ -93,10 +93,12 @@ fn read_containers(reader: &mut ObjectReader<&FakeMemory>, address: u64) {
     let _ = reader.dict_items(address);
     let _ = reader.list_items(address);
     let _ = reader.set_items(address);
+    let _ = reader.set_length(address);
     let _ = reader.tuple_items(address);
     let _ = reader.tuple_item(address, 1);
     let _ = reader.weak_set_items(address);
     let _ = reader.deque_length(address);
+    let _ = reader.deque_first(address);
     let _ = reader.float(address);
     let _ = reader.truth(address);
     let _ = reader.exception_message(address);
@@ -116,9 +118,10 @@ fn read_asyncio(reader: &mut ObjectReader<&FakeMemory>, address: u64) {
     let _ = reader.task_words(address);
     let _ = reader.future_state(address);
     let _ = reader.future_loop(address);
-    let _ = reader.callbacks(address);
+    let _ = reader.callbacks(address, usize::MAX);
     let _ = reader.listener(address, &mut known);
-    let _ = reader.awaiters(address);
+    let _ = reader.awaiters(address, usize::MAX);
+    let _ = reader.parents(address);
     let _ = reader.live_generator(address);
     let _ = reader.follow_chain(address, &mut AwaitChain::default());
     let _ = reader.primitive_detail(address);

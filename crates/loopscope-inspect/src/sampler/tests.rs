@@ -1,8 +1,6 @@
 //! Looks at a real interpreter through a memory that lies.
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
 use super::*;
@@ -11,6 +9,7 @@ use crate::locate;
 use crate::memory::lying::LyingMemory;
 use crate::memory::{MemoryError, ProcessMemory};
 use crate::pythons;
+use crate::running::Running;
 
 /// A live process's memory in which each second reading shows its threads' innermost frames elsewhere.
 #[derive(Clone, Debug)]
@@ -41,40 +40,11 @@ impl Memory for RestlessMemory {
     }
 }
 
-struct Running(Child);
-
-impl Running {
-    fn start(python: &pythons::Python) -> Self {
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/programs/sleep_in_chain.py"
-        );
-        let mut child = Command::new(&python.path)
-            .arg(script)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the interpreter starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert_eq!(line, "ready\n");
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_target_that_lies_about_its_memory_gets_an_answer_or_an_error() {
     for python in pythons::all() {
-        let running = Running::start(python);
-        let pid = running.0.id();
+        let running = Running::start(python, "sleep_in_chain.py", &[]);
+        let pid = running.pid();
         let truth = ProcessMemory::new(pid);
         let found = locate::locate(pid, &truth).unwrap();
         let mut answers = 0;
@@ -101,8 +71,8 @@ fn a_target_that_lies_about_its_memory_gets_an_answer_or_an_error() {
 #[test]
 fn a_thread_that_never_holds_still_is_reported_as_torn() {
     for python in pythons::all() {
-        let running = Running::start(python);
-        let pid = running.0.id();
+        let running = Running::start(python, "sleep_in_chain.py", &[]);
+        let pid = running.pid();
         let truth = ProcessMemory::new(pid);
         let found = locate::locate(pid, &truth).unwrap();
         let threads = ObjectReader::new(truth, found.layout)

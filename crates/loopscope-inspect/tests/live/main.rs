@@ -12,6 +12,7 @@ mod pythons;
 mod support;
 
 mod attaching;
+mod awaiting;
 mod loops;
 mod stalls;
 mod threads;

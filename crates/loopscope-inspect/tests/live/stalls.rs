@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use loopscope_inspect::kernel::{self, RunState};
-use loopscope_inspect::{GilHolder, SourceLines};
+use loopscope_inspect::{GilHolder, SourceLines, ThreadSample};
 
 use crate::pythons;
 use crate::support::Program;
@@ -157,6 +157,45 @@ fn another_thread_that_holds_the_lock_is_named_with_its_frames() {
             holder(&sample.gil) == expected
         });
         assert!(sample.running_loop.is_some());
+    }
+}
+
+/// Whether the main thread sleeps at the interpreter's lock; `None` while it is awake.
+fn sleeps_at_the_lock(program: &Program, sample: &ThreadSample) -> Option<bool> {
+    const FUTEX: u32 = 202;
+    let state = kernel::thread_state(program.pid(), program.pid());
+    let at = state.argument.filter(|_| state.syscall == Some(FUTEX))?;
+    Some(sample.gil_memory.as_ref()?.contains(&at))
+}
+
+#[test]
+fn a_thread_that_waits_for_the_interpreters_lock_sleeps_inside_of_it() {
+    for python in pythons::all() {
+        let program = Program::start(python, "gil_wait.py", &[]);
+        let mut inspector = program.attach();
+        program.look_at_until(&mut inspector, program.pid(), |sample| {
+            sleeps_at_the_lock(&program, sample) == Some(true)
+        });
+    }
+}
+
+#[test]
+fn a_thread_that_waits_for_an_event_sleeps_elsewhere_whoever_holds_the_lock() {
+    for python in pythons::all() {
+        let program = Program::start(python, "event_wait.py", &[]);
+        let mut inspector = program.attach();
+        let mut asleep = 0;
+        program.look_at_until(&mut inspector, program.pid(), |sample| {
+            let at_the_lock = sleeps_at_the_lock(&program, sample);
+            // On its way there it may have to wait for its turn; from then on it needs the lock no more.
+            assert!(
+                asleep == 0 || at_the_lock != Some(true),
+                "{:?}",
+                python.version
+            );
+            asleep += usize::from(at_the_lock == Some(false));
+            asleep == 50
+        });
     }
 }
 

@@ -37,6 +37,8 @@ def begin() -> None:
         _once("handlers of asyncio", lambda: _watch_handler(loop_type))
     uvloop = _imported("uvloop", "Loop")
     if uvloop is not None:
+        # It polls by itself. Looking through all modules takes its time: not for those that do not.
+        _once("polls of uvloop", _native.hook)
         _once("handlers of uvloop", lambda: _watch_handler(uvloop.Loop))
     for name, (has, switch, ours) in _imports.LIBRARIES.items():
         library = _imported(name, has)
@@ -137,7 +139,11 @@ def _steps(implementation: Any, loop: _Loop) -> Tuple[Any, Any, Any]:
         await future
 
     running = implementation._get_running_loop()
+    stepped = None
     if sys.version_info >= (3, 14):
+        # The thread has one loop and one task, and may be in the middle of both.
+        if running is not None:
+            stepped = implementation._swap_current_task(running, None)
         implementation._set_running_loop(loop)
     try:
         future = implementation.Future(loop=loop)
@@ -153,6 +159,8 @@ def _steps(implementation: Any, loop: _Loop) -> Tuple[Any, Any, Any]:
     finally:
         if sys.version_info >= (3, 14):
             implementation._set_running_loop(running)
+            if running is not None:
+                implementation._swap_current_task(running, stepped)
     return coroutine, step, wake
 
 

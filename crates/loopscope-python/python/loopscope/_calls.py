@@ -16,6 +16,7 @@ _QUERY = 3
 # What a code object says of its function, as the `inspect` module knows it.
 _GENERATOR = 0x20
 _COROUTINE = 0x80
+_ITERABLE_COROUTINE = 0x100
 _ASYNC_GENERATOR = 0x200
 
 
@@ -125,17 +126,23 @@ def _tracked(function: Any, tracker: CallTracker) -> Any:
         return function
     site = tracker._site_of(function)
     flags = _flags(function)
-    if flags & _COROUTINE:
-        return _tracked_coroutine(function, site.begin)
-    if flags & _ASYNC_GENERATOR:
-        return _tracked_async_generator(function, site.begin)
-    if flags & _GENERATOR:
-        return _tracked_generator(function, site.begin)
     try:
-        return site.track(function)
+        return site.track(function, flags)
     except RuntimeError:
-        # An interpreter that lacks what tracking needs.
+        return _tracked_in_python(function, site.begin, flags)
+
+
+def _tracked_in_python(function: Any, begin: Any, flags: int) -> Any:
+    """For an interpreter that lacks what tracking needs: that of 3.9 cannot tell how a coroutine ended."""
+    if flags & _ITERABLE_COROUTINE:
         return function
+    if flags & _COROUTINE:
+        return _tracked_coroutine(function, begin)
+    if flags & _ASYNC_GENERATOR:
+        return _tracked_async_generator(function, begin)
+    if flags & _GENERATOR:
+        return _tracked_generator(function, begin)
+    return function
 
 
 def _tracked_coroutine(function: Any, begin: Any) -> Any:

@@ -60,20 +60,19 @@ def _shutdown(original: Any) -> Any:
 def _submitted(executor: Any) -> Any:
     """What follows a piece of work that this executor was given; nothing where it cannot be followed."""
     try:
-        site = _site_of(executor)
         # Weakly: a pool that nobody else holds any more ends its threads.
-        return site, weakref.ref(executor), site.submitted(*_sizes(executor))
+        return _site_of(executor).submitted(*_sizes(executor)), weakref.ref(executor)
     except Exception:
         return None
 
 
-def _begun(followed: Any) -> Any:
-    site, executor, submitted = followed
+def _begun(followed: Any) -> None:
+    piece, executor = followed
     try:
         pool = executor()
-        return site.begun(submitted, *((0, 0) if pool is None else _sizes(pool)))
+        piece.begun(*((0, 0) if pool is None else _sizes(pool)))
     except Exception:
-        return site.begun(submitted, 0, 0)
+        piece.begun(0, 0)
 
 
 def _work_item(original: Any, current: threading.local) -> Any:
@@ -87,16 +86,16 @@ def _work_item(original: Any, current: threading.local) -> Any:
             followed = self._loopscope
             if followed is None:
                 return super().run(*args)
-            site = followed[0]
+            piece = followed[0]
             future = self.future
             if future.cancelled():
-                site.cancelled()
+                piece.cancelled()
                 return super().run(*args)
-            begun = _begun(followed)
+            _begun(followed)
             try:
                 return super().run(*args)
             finally:
-                site.ended(begun, future._exception is None)
+                piece.ended(future._exception is None)
 
     _WorkItem.__qualname__ = original.__qualname__
     _WorkItem.__module__ = original.__module__

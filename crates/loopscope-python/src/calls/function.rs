@@ -1,11 +1,13 @@
-//! A tracked synchronous function, or one that is only looked on at: stands in front of it and is like it in all that can be asked of it.
+//! A tracked function, or one that is only looked on at: stands in front of it and is like it in all that can
+//! be asked of it.
 //!
 //! An object of our own with the interpreter's fast way of calling, since a wrapper that is written in Python
-//! costs five times as much. Its attributes are the function's. As a class's attribute it binds as a function.
+//! costs five times as much. Its attributes and its class are the function's, so that what asks whether it is
+//! a function is told so. As a class's attribute it binds as a function.
 #![expect(unsafe_code, reason = "a type with the interpreter's fast call")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
@@ -13,11 +15,11 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::library::Library;
+use super::given::{Given, plain_count};
+use super::onlooker::{Onlooker, around};
+use super::raw::{assume_attached, is_one_of, new_reference, none};
 use super::tracked_type::tracked_type;
-use super::{Begun, Call, Failure};
 use crate::gil::GilCell;
-use crate::quietly;
 use crate::symbols::{Vectorcall, symbols};
 
 /// The object.
@@ -32,24 +34,10 @@ pub(super) struct Tracked {
     onlooker: Cell<*const Onlooker>,
 }
 
-/// Who looks on when the function is called.
-pub(crate) enum Onlooker {
-    /// Counts the call.
-    Call(Arc<Call>),
-    /// Counts the call under a name that its arguments choose.
-    Library(Library),
-    /// Is shown the arguments first.
-    Arguments(fn(&[Borrowed<'_, '_, PyAny>])),
-}
-
-/// What the type shows of itself; everything else is the function's, the class too: who asks whether it is a
-/// function, as mocks do of a class's members, is to hear what it would have heard without us.
-const OWN_NAMES: [&str; 3] = ["__wrapped__", "__reduce__", "__reduce_ex__"];
+/// What the type shows of itself; everything else is the function's.
+const OWN_NAMES: [&CStr; 3] = [c"__wrapped__", c"__reduce__", c"__reduce_ex__"];
 
 static CANCELLED: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
-
-/// What a count of arguments says besides: that the place before the first may be used.
-const ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
 
 /// Errors of this type are cancellations from now on.
 pub(crate) fn know_cancellation(kind: &Bound<'_, PyAny>) {
@@ -89,11 +77,6 @@ unsafe fn parts<'a>(object: *mut PyObject) -> &'a Tracked {
     unsafe { &*object.cast::<Tracked>() }
 }
 
-fn assume_attached() -> Python<'static> {
-    // SAFETY: the interpreter calls the slots of a type with its lock held.
-    unsafe { Python::assume_attached() }
-}
-
 unsafe extern "C" fn call_tracked(
     object: *mut PyObject,
     args: *const *mut PyObject,
@@ -103,54 +86,15 @@ unsafe extern "C" fn call_tracked(
     // SAFETY: called for objects of the type.
     let tracked = unsafe { parts(object) };
     let py = assume_attached();
-    // SAFETY: set when the object was made, freed with it.
-    let call = match unsafe { tracked.onlooker.get().as_ref() } {
-        Some(Onlooker::Call(call)) => Some(call),
-        Some(Onlooker::Library(library)) => {
-            // SAFETY: the caller's arguments, unchanged.
-            return unsafe { library.call(py, tracked.function.get(), (args, count, names)) };
-        }
-        Some(Onlooker::Arguments(show)) => {
-            // SAFETY: the caller's arguments.
-            quietly(|| show(&unsafe { plain_arguments(py, args, count) }));
-            None
-        }
-        None => None,
-    };
-    let mut begun = None;
-    quietly(|| begun = call.and_then(|call| call.begin(py, true)));
     // SAFETY: the caller's arguments, unchanged.
-    let result = unsafe { call_real(tracked.function.get(), args, count, names) };
-    if let (Some(call), Some(begun)) = (call, begun) {
-        if result.is_null() {
-            quietly(|| raised(py, call, begun));
-        } else {
-            quietly(|| call.returned(py, begun));
-        }
-    }
-    result
-}
-
-/// The arguments that have no names.
-///
-/// # Safety
-/// As many as `count` says, all of them held by the caller.
-unsafe fn plain_arguments<'a>(
-    py: Python<'a>,
-    args: *const *mut PyObject,
-    count: usize,
-) -> Vec<Borrowed<'a, 'a, PyAny>> {
-    let argument = |index| {
-        // SAFETY: by contract there are so many.
-        let place = unsafe { args.add(index) };
-        // SAFETY: as above.
-        let argument = unsafe { place.read() };
-        // SAFETY: by contract a living object.
-        unsafe { Borrowed::from_ptr_or_opt(py, argument) }
+    let call = || unsafe { call_real(tracked.function.get(), args, count, names) };
+    // SAFETY: set when the object was made, freed with it.
+    let Some(onlooker) = (unsafe { tracked.onlooker.get().as_ref() }) else {
+        return call();
     };
-    (0..count & !ARGUMENTS_OFFSET)
-        .filter_map(argument)
-        .collect()
+    // SAFETY: the caller holds its arguments until the call is over.
+    let given = unsafe { Given::in_a_row(py, null_mut(), args, plain_count(count), names) };
+    around(py, onlooker, &given, call)
 }
 
 /// Calls a function the fast way.
@@ -199,7 +143,7 @@ unsafe fn named_arguments(
     let names = unsafe { Bound::from_borrowed_ptr(py, names) };
     let names = names.cast_into::<PyTuple>().ok()?;
     let named = PyDict::new(py);
-    let plain = count & !ARGUMENTS_OFFSET;
+    let plain = plain_count(count);
     for (index, name) in names.iter().enumerate() {
         // SAFETY: by contract there is a value for each name, behind the plain ones.
         let place = unsafe { args.add(plain + index) };
@@ -213,20 +157,6 @@ unsafe fn named_arguments(
         }
     }
     Some(named)
-}
-
-/// A call ended with the error that the interpreter now carries. It carries it on.
-#[cold]
-pub(super) fn raised(py: Python<'_>, call: &Call, begun: Begun) {
-    let Some(error) = PyErr::take(py) else { return };
-    let exception = error.value(py).as_any();
-    if is_cancellation(exception) {
-        call.cancelled(py, begun);
-    } else {
-        let traceback = error.traceback(py);
-        call.failed(py, begun, &Failure::Raised(exception, traceback));
-    }
-    error.restore(py);
 }
 
 /// The slow way to call, which leads to the fast one.
@@ -247,21 +177,14 @@ pub(super) unsafe extern "C" fn bind(
     instance: *mut PyObject,
     _: *mut PyObject,
 ) -> *mut PyObject {
-    // SAFETY: takes nothing.
-    let none = unsafe { ffi::Py_None() };
     match symbols().new_method {
-        Some(new_method) if !instance.is_null() && instance != none => {
+        Some(new_method) if !instance.is_null() && instance != none() => {
             // SAFETY: a callable and the instance that it is bound to.
             unsafe { new_method(object, instance) }
         }
-        _ => new_reference(object),
+        // SAFETY: a living object.
+        _ => unsafe { new_reference(object) },
     }
-}
-
-fn new_reference(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: only called with living objects.
-    unsafe { ffi::Py_INCREF(object) };
-    object
 }
 
 pub(super) unsafe extern "C" fn get_attribute(
@@ -269,10 +192,7 @@ pub(super) unsafe extern "C" fn get_attribute(
     name: *mut PyObject,
 ) -> *mut PyObject {
     // SAFETY: an attribute's name is a text that the caller holds.
-    let is_own = unsafe { Borrowed::from_ptr_or_opt(assume_attached(), name) }
-        .and_then(|name| name.extract::<String>().ok())
-        .is_some_and(|name| OWN_NAMES.contains(&name.as_str()));
-    if is_own {
+    if unsafe { is_one_of(name, &OWN_NAMES) } {
         // SAFETY: the caller's arguments.
         return unsafe { ffi::PyObject_GenericGetAttr(object, name) };
     }
@@ -303,7 +223,8 @@ pub(super) unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
 pub(super) unsafe extern "C" fn wrapped(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: called for objects of the type.
     let function = unsafe { parts(object) }.function.get();
-    new_reference(function)
+    // SAFETY: the function is held.
+    unsafe { new_reference(function) }
 }
 
 /// Copied and pickled by its name, as a function is.
@@ -333,10 +254,10 @@ pub(super) unsafe extern "C" fn traverse(
 }
 
 pub(super) unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
-    // SAFETY: takes nothing.
-    let none = new_reference(unsafe { ffi::Py_None() });
+    // SAFETY: a living object.
+    let nothing = unsafe { new_reference(none()) };
     // SAFETY: an object of the type. Nothing is left that could not be called or asked.
-    let function = unsafe { parts(object) }.function.replace(none);
+    let function = unsafe { parts(object) }.function.replace(nothing);
     // SAFETY: the reference was the object's.
     unsafe { ffi::Py_XDECREF(function) };
     0

@@ -3,10 +3,7 @@
 //!
 //! Both are decided by the Python package, before and after the call. While the function runs, no frame of ours is
 //! on the stack: what looks for its caller there, as a warning does, finds the caller.
-#![expect(
-    unsafe_code,
-    reason = "passes arguments on by the interpreter's fast call"
-)]
+#![expect(unsafe_code, reason = "takes what a function returned")]
 
 use std::cell::Cell;
 use std::ptr::null_mut;
@@ -16,7 +13,9 @@ use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
-use super::function::{Onlooker, call_real, new_tracked, raised};
+use super::function::new_tracked;
+use super::given::Given;
+use super::onlooker::{Onlooker, raised};
 use super::running::{CallSite, RunningCall};
 use super::{Begun, Call};
 use crate::{coverage, quietly};
@@ -36,9 +35,6 @@ pub(crate) struct Library {
     family: u32,
 }
 
-/// Arguments as the interpreter's fast call has them.
-type Arguments = (*const *mut PyObject, usize, *mut PyObject);
-
 /// A function that stands in front of a library's.
 #[pyfunction]
 #[pyo3(signature = (function, choose, end=None, family=0))]
@@ -57,24 +53,18 @@ pub(crate) fn track_library(
 }
 
 impl Library {
-    /// Calls the function.
-    ///
-    /// # Safety
-    /// As the interpreter's `PyObject_Vectorcall`.
-    pub(super) unsafe fn call(
+    /// Runs the function with its caller's arguments, which are these.
+    pub(super) fn around(
         &self,
         py: Python<'_>,
-        function: *mut PyObject,
-        arguments: Arguments,
+        given: &Given<'_>,
+        run: impl FnOnce() -> *mut PyObject,
     ) -> *mut PyObject {
-        let (args, count, names) = arguments;
         let outside = INSIDE.get();
         if outside & self.family != 0 {
-            // SAFETY: by contract.
-            return unsafe { call_real(function, args, count, names) };
+            return run();
         }
-        // SAFETY: by contract.
-        let call = match unsafe { self.chosen(py, arguments) } {
+        let call = match self.chosen(py, given) {
             Ok(call) => call,
             Err(error) => {
                 error.restore(py);
@@ -84,8 +74,7 @@ impl Library {
         let mut begun = None;
         quietly(|| begun = call.as_ref().and_then(|call| call.begin(py, true)));
         INSIDE.set(outside | self.family);
-        // SAFETY: by contract.
-        let result = unsafe { call_real(function, args, count, names) };
+        let result = run();
         INSIDE.set(outside);
         match (call, begun) {
             (Some(call), Some(begun)) if result.is_null() => {
@@ -98,18 +87,8 @@ impl Library {
     }
 
     /// The call to count it as. An error is one that must reach the program.
-    ///
-    /// # Safety
-    /// As for [`Self::call`].
-    unsafe fn chosen(
-        &self,
-        py: Python<'_>,
-        (args, count, names): Arguments,
-    ) -> PyResult<Option<Arc<Call>>> {
-        // SAFETY: by contract.
-        let site = unsafe { call_real(self.choose.as_ptr(), args, count, names) };
-        // SAFETY: a new reference, or null with an error set.
-        let site = unsafe { Bound::from_owned_ptr_or_err(py, site) };
+    fn chosen(&self, py: Python<'_>, given: &Given<'_>) -> PyResult<Option<Arc<Call>>> {
+        let site = given.hand_to(self.choose.bind(py));
         let Some(site) = swallowed(py, site)? else {
             return Ok(None);
         };
@@ -135,7 +114,7 @@ impl Library {
         let Ok(result) = (unsafe { Bound::from_owned_ptr_or_err(py, result) }) else {
             return null_mut();
         };
-        let running = RunningCall::new(call, Some(begun));
+        let running = RunningCall::new(Arc::clone(call), Some(begun));
         let ended = end.bind(py).call1((&result, running));
         match swallowed(py, ended) {
             Ok(given) => given.unwrap_or(result).into_ptr(),

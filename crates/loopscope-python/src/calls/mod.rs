@@ -1,25 +1,36 @@
 //! Tracked calls: how often, how long, with what end, and whether they kept a loop to themselves.
 //!
-//! [`function`] stands in front of a synchronous function, [`running`] is one call of anything else, [`library`]
-//! tracks functions of known libraries under names that their arguments choose.
+//! [`function`] stands in front of a function, [`followed`] in front of the coroutine or generator that it makes.
+//! [`running`] is one run of a block of code, [`library`] tracks functions of known libraries under names that
+//! their arguments choose.
 
+mod followed;
+mod followed_types;
 pub(crate) mod function;
+pub(crate) mod given;
 pub(crate) mod library;
+pub(crate) mod onlooker;
+mod raw;
 mod redaction;
+mod resumed;
 pub(crate) mod running;
+mod shape;
+mod steps;
 mod tracked_type;
+
+pub(crate) use followed::unwrapped;
 
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{CallKind, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
     CallEnd, CallOutcome, CallSpec, CallWriter, Exclusive, FactRecord, Recording,
 };
-use pyo3::types::PyTraceback;
-use pyo3::{Bound, PyAny, Python};
+use pyo3::types::{PyAnyMethods, PyTraceback};
+use pyo3::{Bound, Py, PyAny, Python};
 
 use crate::gil::GilCell;
 use crate::process::{self, Bound as Process};
-use crate::tasks::{Effort, Limiter, Told};
+use crate::tasks::{Effort, Limiter, Told, type_name};
 use crate::turn::{Turn, is_loop_running};
 
 /// How often the same noteworthy end of a call is told in full within ten seconds.
@@ -32,9 +43,18 @@ pub(crate) struct Call {
     kind: CallKind,
     group: String,
     name: String,
-    /// Whether it is a known library's, made from somewhere in the program, and no function of the program.
-    is_library: bool,
+    telling: Telling,
     bound: GilCell<CallBound>,
+}
+
+/// What is told of an error beside its type.
+enum Telling {
+    /// Its own text, and where it came from.
+    Plain,
+    /// What this Python function says may be written down, and who called.
+    By(Py<PyAny>),
+    /// Its own text without what may be a secret, where it came from, and who called.
+    WithoutSecrets,
 }
 
 struct CallBound {
@@ -42,14 +62,31 @@ struct CallBound {
     writer: Option<CallWriter<Exclusive>>,
 }
 
+/// When, and where, a call begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) started_nanos: u64,
+    turn: Turn,
+    /// Whether nothing else can run on the thread's loop before the call ends.
+    is_sync: bool,
+}
+
+impl Moment {
+    #[inline]
+    pub(crate) fn now(is_sync: bool) -> Self {
+        Self {
+            started_nanos: monotonic_nanos(),
+            turn: Turn::current(),
+            is_sync,
+        }
+    }
+}
+
 /// A call that has begun.
 #[derive(Clone, Copy)]
 pub(crate) struct Begun {
     epoch: u64,
-    started_nanos: u64,
-    turn: Turn,
-    /// Whether it is known to be synchronous.
-    is_sync: bool,
+    moment: Moment,
 }
 
 /// How a call that failed did so.
@@ -58,6 +95,15 @@ pub(crate) enum Failure<'a, 'py> {
     Raised(&'a Bound<'py, PyAny>, Option<Bound<'py, PyTraceback>>),
     /// It returned an answer that says so.
     Answered(&'a str),
+}
+
+impl Failure<'_, '_> {
+    fn error_type(&self) -> String {
+        match self {
+            Self::Raised(exception, _) => type_name(exception),
+            Self::Answered(error_type) => (*error_type).to_owned(),
+        }
+    }
 }
 
 impl Call {
@@ -70,18 +116,22 @@ impl Call {
             kind,
             group,
             name,
-            is_library: false,
+            telling: Telling::Plain,
             bound: GilCell::new(bound),
         }
     }
 
+    /// Has errors described by this Python function, and told with who called.
+    pub(crate) fn described_by(mut self, describe: Py<PyAny>) -> Self {
+        self.telling = Telling::By(describe);
+        self
+    }
+
     /// The same for a call of a known library: its failures are told with the line of the program that made it,
     /// and with nothing in their messages that may be a secret.
-    pub(crate) fn of_library(self) -> Self {
-        Self {
-            is_library: true,
-            ..self
-        }
+    pub(crate) fn of_library(mut self) -> Self {
+        self.telling = Telling::WithoutSecrets;
+        self
     }
 
     /// A call begins; `None` where nothing is recorded. `is_sync` says that nothing else can run on the thread's
@@ -90,12 +140,15 @@ impl Call {
     pub(crate) fn begin(&self, py: Python<'_>, is_sync: bool) -> Option<Begun> {
         let (epoch, writer) = self.writer(py)?;
         writer.start();
-        Some(Begun {
-            epoch,
-            started_nanos: monotonic_nanos(),
-            turn: Turn::current(),
-            is_sync,
-        })
+        let moment = Moment::now(is_sync);
+        Some(Begun { epoch, moment })
+    }
+
+    /// A call that is known only now began at this moment.
+    pub(crate) fn begin_at(&self, py: Python<'_>, moment: Moment) -> Option<Begun> {
+        let (epoch, writer) = self.writer(py)?;
+        writer.start();
+        Some(Begun { epoch, moment })
     }
 
     /// A call that began ended well.
@@ -131,11 +184,16 @@ impl Call {
             return;
         }
         let now = monotonic_nanos();
-        let nanos = now.saturating_sub(begun.started_nanos);
-        let held_loop = if begun.turn.is_step() {
-            begun.turn == Turn::current()
+        let Moment {
+            started_nanos,
+            turn,
+            is_sync,
+        } = begun.moment;
+        let nanos = now.saturating_sub(started_nanos);
+        let held_loop = if turn.is_step() {
+            turn == Turn::current()
         } else {
-            begun.is_sync && self.may_have_held(py, nanos)
+            is_sync && self.may_have_held(py, nanos)
         };
         let noteworthy = writer.finish(CallEnd {
             nanos,
@@ -143,7 +201,7 @@ impl Call {
             held_loop,
         });
         if let Some(kind) = noteworthy {
-            self.tell(py, kind, &writer, (begun.started_nanos, now), failure);
+            self.tell(py, kind, &writer, (started_nanos, now), failure);
         }
     }
 
@@ -190,20 +248,22 @@ impl Call {
         (started, ended_at): (u64, u64),
         failure: Option<&Failure<'_, '_>>,
     ) {
-        let told = failure.map(|failure| self.told(py, failure));
-        if let Some(told) = &told {
-            writer.set_last_error(&told.error_type);
+        if let Some(failure) = failure {
+            writer.set_last_error(&failure.error_type());
         }
+        // Of a connection that fails, whoever counts connections tells more.
+        let is_told_elsewhere = kind == FactKind::CallFailed && self.kind == CallKind::Connect;
         let length = match kind {
             // Who reads it may find only the longest ones slow: many shorter ones must not crowd these out.
             FactKind::SlowCall => ended_at.saturating_sub(started).ilog2() as usize,
             _ => 0,
         };
         let what = (writer.index() << 4 | kind as u32, length);
-        if LIMITER.with(py, |limiter| limiter.allows(what, ended_at)) != Some(true) {
+        let allows = |limiter: &mut Limiter| limiter.allows(what, ended_at);
+        if is_told_elsewhere || LIMITER.with(py, allows) != Some(true) {
             return;
         }
-        let told = told.unwrap_or_else(|| Told::of_callers(py));
+        let told = failure.map_or_else(|| Told::of_callers(py), |failure| self.told(py, failure));
         let Some(process) = self.bound.with(py, |bound| bound.process) else {
             return;
         };
@@ -224,25 +284,37 @@ impl Call {
             recording.push_fact(&fact);
         }
     }
-}
 
-impl Call {
-    #[cold]
     fn told(&self, py: Python<'_>, failure: &Failure<'_, '_>) -> Told {
-        let mut told = match failure {
-            Failure::Raised(exception, traceback) => {
+        let mut told = match (failure, &self.telling) {
+            (Failure::Raised(exception, _), Telling::By(describe)) => {
+                return described(exception, describe);
+            }
+            (Failure::Raised(exception, traceback), _) => {
                 Told::of(exception, traceback.as_ref(), Effort::Safe)
             }
-            Failure::Answered(error_type) => Told {
+            (Failure::Answered(error_type), _) => Told {
                 error_type: (*error_type).to_owned(),
                 ..Told::default()
             },
         };
-        if self.is_library {
+        if matches!(self.telling, Telling::WithoutSecrets) {
             told.message = redaction::without_secrets(&told.message);
             told.add_callers(py);
         }
         told
+    }
+}
+
+/// An error as a Python function describes it, and who called.
+fn described(exception: &Bound<'_, PyAny>, describe: &Py<PyAny>) -> Told {
+    let described = describe.bind(exception.py()).call1((exception,));
+    Told {
+        error_type: type_name(exception),
+        message: described
+            .and_then(|text| text.extract())
+            .unwrap_or_default(),
+        ..Told::of_callers(exception.py())
     }
 }
 

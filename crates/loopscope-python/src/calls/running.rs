@@ -1,7 +1,6 @@
-//! One call that is under way: of a coroutine, a generator, or a block of code.
+//! One call that is under way: of a block of code, and before 3.10 of a coroutine or a generator.
 //!
-//! The Python package begins it, and says how it ended. One that is thrown away half done, as a generator that
-//! nobody finishes, ends as cancelled.
+//! The Python package begins it, and says how it ended. One that is thrown away half done ends as cancelled.
 
 use std::sync::Arc;
 
@@ -10,9 +9,17 @@ use pyo3::exceptions::{PyGeneratorExit, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
 
-use super::function::{Onlooker, is_cancellation, new_tracked};
+use super::followed_types::{Kind, prepare};
+use super::function::{is_cancellation, new_tracked};
+use super::onlooker::Onlooker;
 use super::{Begun, Call, Failure};
 use crate::gil::GilCell;
+
+/// What a code object says of its function, as the `inspect` module knows it.
+const GENERATOR: u32 = 0x20;
+const COROUTINE: u32 = 0x80;
+const ITERABLE_COROUTINE: u32 = 0x100;
+const ASYNC_GENERATOR: u32 = 0x200;
 
 /// A name that calls are counted under.
 #[pyclass(frozen, module = "loopscope._native")]
@@ -34,12 +41,22 @@ impl CallSite {
 
     /// A call begins.
     fn begin(&self, py: Python<'_>) -> RunningCall {
-        RunningCall::new(&self.0, self.0.begin(py, false))
+        RunningCall::new(Arc::clone(&self.0), self.0.begin(py, false))
     }
 
-    /// A synchronous function that is counted here.
-    fn track(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        new_tracked(function, Onlooker::Call(Arc::clone(&self.0)))
+    /// A function that is counted here; `flags` are those of its code. Errors where the interpreter lacks what
+    /// that needs.
+    #[pyo3(signature = (function, flags=0))]
+    fn track(&self, function: &Bound<'_, PyAny>, flags: u32) -> PyResult<Py<PyAny>> {
+        let call = Arc::clone(&self.0);
+        let onlooker = match kind_made(flags) {
+            Some(kind) => {
+                prepare(function.py())?;
+                Onlooker::Following(kind, call)
+            }
+            None => Onlooker::Call(call),
+        };
+        new_tracked(function, onlooker)
     }
 }
 
@@ -75,8 +92,8 @@ impl RunningCall {
         }
         let traceback = exception.getattr("__traceback__").ok();
         let traceback = traceback.and_then(|found| found.cast_into::<PyTraceback>().ok());
-        self.call
-            .failed(py, begun, &Failure::Raised(exception, traceback));
+        let failure = Failure::Raised(exception, traceback);
+        self.call.failed(py, begun, &failure);
     }
 
     /// It ended with an answer that says that it failed, and how.
@@ -90,7 +107,7 @@ impl RunningCall {
     fn lasts(&self, py: Python<'_>) {
         let outlive = |begun: &mut Option<Begun>| {
             if let Some(begun) = begun {
-                begun.is_sync = false;
+                begun.moment.is_sync = false;
             }
         };
         self.begun.with(py, outlive);
@@ -98,11 +115,9 @@ impl RunningCall {
 }
 
 impl RunningCall {
-    pub(super) fn new(call: &Arc<Call>, begun: Option<Begun>) -> Self {
-        Self {
-            call: Arc::clone(call),
-            begun: GilCell::new(begun),
-        }
+    pub(crate) fn new(call: Arc<Call>, begun: Option<Begun>) -> Self {
+        let begun = GilCell::new(begun);
+        Self { call, begun }
     }
 
     fn take(&self, py: Python<'_>) -> Option<Begun> {
@@ -118,6 +133,18 @@ impl Drop for RunningCall {
             }
         };
         Python::try_attach(end);
+    }
+}
+
+/// What a function with these flags makes; `None` for one that runs when it is called, and for a generator that
+/// is awaited as a coroutine, which is left as it is.
+fn kind_made(flags: u32) -> Option<Kind> {
+    match flags {
+        _ if flags & ITERABLE_COROUTINE != 0 => None,
+        _ if flags & COROUTINE != 0 => Some(Kind::Coroutine),
+        _ if flags & ASYNC_GENERATOR != 0 => Some(Kind::AsyncGenerator),
+        _ if flags & GENERATOR != 0 => Some(Kind::Generator),
+        _ => None,
     }
 }
 

@@ -1,15 +1,14 @@
-//! The type of tracked functions, as the interpreter wants it described.
-#![expect(unsafe_code, reason = "makes a type from a specification")]
+//! The type of tracked functions.
 
-use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::ffi::{c_uint, c_void};
 use std::mem::offset_of;
-use std::ptr::{null, null_mut};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::function::{self, Tracked};
+use super::shape::Shape;
 use crate::gil::GilCell;
 use crate::symbols::{VectorcallCall, symbols};
 
@@ -36,93 +35,41 @@ pub(super) fn tracked_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
 }
 
 fn make_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let members = Box::leak(Box::new([
-        member(c"__vectorcalloffset__", offset_of!(Tracked, vectorcall)),
-        member(c"__weaklistoffset__", offset_of!(Tracked, weakly)),
-        ffi::PyMemberDef::default(),
-    ]));
-    let methods = Box::leak(Box::new([
-        ffi::PyMethodDef {
-            ml_name: c"__reduce__".as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer {
-                PyCFunction: function::reduce,
-            },
-            ml_flags: ffi::METH_NOARGS,
-            ml_doc: null(),
-        },
-        ffi::PyMethodDef::zeroed(),
-    ]));
-    let shown = Box::leak(Box::new([
-        ffi::PyGetSetDef {
-            name: c"__wrapped__".as_ptr(),
-            get: Some(function::wrapped),
-            set: None,
-            doc: null(),
-            closure: null_mut(),
-        },
-        ffi::PyGetSetDef::default(),
-    ]));
-    let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
-    let slots = Box::leak(Box::new([
-        slot(ffi::Py_tp_members, members.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_getset, shown.as_mut_ptr().cast()),
-        slot(
+    let name = c"loopscope._native.TrackedFunction";
+    let shape = Shape::new(name, size_of::<Tracked>())
+        .flag(HAVE_VECTORCALL | METHOD_DESCRIPTOR)
+        .word(c"__vectorcalloffset__", offset_of!(Tracked, vectorcall))
+        .word(c"__weaklistoffset__", offset_of!(Tracked, weakly))
+        .method(c"__reduce__", function::reduce, ffi::METH_NOARGS)
+        .property(c"__wrapped__", function::wrapped);
+    let slots: [(_, *const c_void); 8] = [
+        (
             ffi::Py_tp_call,
-            function::call_slowly as VectorcallCall as *mut c_void,
+            function::call_slowly as VectorcallCall as _,
         ),
-        slot(
-            ffi::Py_tp_repr,
-            function::repr as ffi::reprfunc as *mut c_void,
-        ),
-        slot(
+        (ffi::Py_tp_repr, function::repr as ffi::reprfunc as _),
+        (
             ffi::Py_tp_descr_get,
-            function::bind as ffi::descrgetfunc as *mut c_void,
+            function::bind as ffi::descrgetfunc as _,
         ),
-        slot(
+        (
             ffi::Py_tp_getattro,
-            function::get_attribute as ffi::getattrofunc as *mut c_void,
+            function::get_attribute as ffi::getattrofunc as _,
         ),
-        slot(
+        (
             ffi::Py_tp_setattro,
-            function::set_attribute as ffi::setattrofunc as *mut c_void,
+            function::set_attribute as ffi::setattrofunc as _,
         ),
-        slot(
+        (
             ffi::Py_tp_traverse,
-            function::traverse as ffi::traverseproc as *mut c_void,
+            function::traverse as ffi::traverseproc as _,
         ),
-        slot(
-            ffi::Py_tp_clear,
-            function::clear as ffi::inquiry as *mut c_void,
-        ),
-        slot(
+        (ffi::Py_tp_clear, function::clear as ffi::inquiry as _),
+        (
             ffi::Py_tp_dealloc,
-            function::dealloc as ffi::destructor as *mut c_void,
+            function::dealloc as ffi::destructor as _,
         ),
-        slot(0, null_mut()),
-    ]));
-    let mut spec = ffi::PyType_Spec {
-        name: c"loopscope._native.TrackedFunction".as_ptr(),
-        basicsize: size_of::<Tracked>() as c_int,
-        itemsize: 0,
-        flags: ffi::Py_TPFLAGS_DEFAULT as c_uint
-            | ffi::Py_TPFLAGS_HAVE_GC as c_uint
-            | HAVE_VECTORCALL
-            | METHOD_DESCRIPTOR,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: every table ends with an empty entry and lives for ever; each function has its slot's type.
-    let made = unsafe { ffi::PyType_FromSpec(&mut spec) };
-    // SAFETY: a new reference, or null with an error set.
-    Ok(unsafe { Bound::from_owned_ptr_or_err(py, made) }?.unbind())
-}
-
-fn member(name: &'static CStr, offset: usize) -> ffi::PyMemberDef {
-    ffi::PyMemberDef {
-        name: name.as_ptr(),
-        type_code: ffi::Py_T_PYSSIZET,
-        offset: offset as ffi::Py_ssize_t,
-        flags: ffi::Py_READONLY,
-        doc: null(),
-    }
+    ];
+    let with = |shape: Shape, (slot, function)| shape.slot(slot, function);
+    slots.into_iter().fold(shape, with).make(py)
 }

@@ -12,7 +12,7 @@ use pyo3::types::{
     PyAnyMethods, PyBool, PyBytes, PyFloat, PyInt, PyString, PyStringMethods, PyTraceback, PyTuple,
     PyTupleMethods, PyType, PyTypeMethods,
 };
-use pyo3::{Bound, PyAny, PyTypeInfo, Python};
+use pyo3::{Bound, Py, PyAny, PyTypeInfo, Python};
 
 use loopscope_recorder::writer::FactFrame;
 
@@ -42,16 +42,29 @@ pub(crate) struct Frame {
     function: String,
 }
 
-/// The file of this package that stands between a tracked call and its caller, and the folder.
-const OWN_FILE: &str = "/loopscope/_calls.py";
-const OWN_FOLDER: &str = "/loopscope/_clients/";
+/// The files of this package that stand between a tracked call and its caller.
+const OWN_FILES: [&str; 3] = [
+    "/loopscope/_calls.py",
+    "/loopscope/_clients/",
+    "/loopscope/_databases/",
+];
 
 /// Frames of an exception that are kept where those of its callers are told too.
 const FRAMES_BEFORE_CALLERS: usize = 6;
 
+/// Frames of installed packages that are told, where there are so many that the program's own might find no
+/// room behind them.
+const FOREIGN_FRAMES: usize = 3;
+const MANY_FRAMES: usize = 8;
+
 impl Frame {
     fn is_own(&self) -> bool {
-        self.file.ends_with(OWN_FILE) || self.file.contains(OWN_FOLDER)
+        OWN_FILES.iter().any(|own| self.file.contains(own))
+    }
+
+    fn is_of_package(&self) -> bool {
+        let folders = ["/site-packages/", "/dist-packages/"];
+        folders.iter().any(|folder| self.file.contains(folder))
     }
 }
 
@@ -81,24 +94,7 @@ impl Told {
 
     /// No exception, but who is calling.
     pub(crate) fn of_callers(py: Python<'_>) -> Self {
-        let mut frames = Vec::new();
-        if let Some(walker) = super::walker(py) {
-            walker.walk(py, |place| {
-                let frame = caller(py, &walker, place);
-                if !frame.is_own() {
-                    frames.push(frame);
-                }
-                if frames.len() < INNER_FRAMES {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            });
-        }
-        Self {
-            frames,
-            ..Self::default()
-        }
+        Callers::now(py, INNER_FRAMES).told(py)
     }
 
     /// Adds who is calling, as far as an exception that is still on its way has not got there.
@@ -117,6 +113,64 @@ impl Told {
         });
         frames.collect()
     }
+}
+
+/// Who is calling, kept to be told later, if at all.
+pub(crate) struct Callers {
+    walker: Walker,
+    /// Each place with its code object, which is kept for it.
+    places: Vec<(Py<PyAny>, Place)>,
+}
+
+impl Callers {
+    /// The innermost frames of the running thread.
+    pub(crate) fn now(py: Python<'_>, most: usize) -> Self {
+        let mut places = Vec::new();
+        let walker = super::walker(py).unwrap_or_else(|| Walker::new(py));
+        walker.walk(py, |place| {
+            places.push((code_of(py, place), place));
+            if places.len() < most {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        Self { walker, places }
+    }
+
+    /// Puts them into words.
+    pub(crate) fn told(&self, py: Python<'_>) -> Told {
+        let frames = self.places.iter();
+        let frames = frames.map(|(code, place)| caller(code.bind(py), &self.walker, *place));
+        let frames: Vec<Frame> = frames.filter(|frame| !frame.is_own()).collect();
+        Told {
+            frames: with_room_for_the_program(frames),
+            ..Told::default()
+        }
+    }
+}
+
+/// Leaves out what is in the middle of a way through many packages: the ends of it say enough.
+fn with_room_for_the_program(frames: Vec<Frame>) -> Vec<Frame> {
+    if frames.len() <= MANY_FRAMES {
+        return frames;
+    }
+    let asked_by_program: Vec<bool> = frames
+        .iter()
+        .skip(1)
+        .map(|next| !next.is_of_package())
+        .chain([true])
+        .collect();
+    let mut foreign = 0;
+    let mut is_told = |(frame, is_asked): &(Frame, bool)| {
+        foreign += usize::from(frame.is_of_package());
+        !frame.is_of_package() || *is_asked || foreign <= FOREIGN_FRAMES
+    };
+    let pairs = frames.into_iter().zip(asked_by_program);
+    pairs
+        .filter(|pair| is_told(pair))
+        .map(|(frame, _)| frame)
+        .collect()
 }
 
 /// `module.Type`; without the module for built-in ones.
@@ -229,20 +283,24 @@ fn frame(traceback: &Bound<'_, PyAny>) -> Option<Frame> {
 }
 
 #[expect(unsafe_code, reason = "the place is on the stack")]
-fn caller(py: Python<'_>, walker: &Walker, place: Place) -> Frame {
+fn code_of(py: Python<'_>, place: Place) -> Py<PyAny> {
     // SAFETY: a frame of the running thread's stack has the code object.
-    let code = unsafe { place.code_object(py) };
+    unsafe { place.code_object(py) }.unbind()
+}
+
+#[expect(unsafe_code, reason = "the place's code object is kept")]
+fn caller(code: &Bound<'_, PyAny>, walker: &Walker, place: Place) -> Frame {
     Frame {
-        file: text(&code, "co_filename"),
-        // SAFETY: as above; the walker found it.
+        file: text(code, "co_filename"),
+        // SAFETY: the place's code object lives; the walker found it.
         line: unsafe { walker.line(place) },
-        function: function_of(&code),
+        function: function_of(code),
     }
 }
 
 /// Tells the same thing in full only so often, so that a storm of failures costs little.
 pub(crate) struct Limiter {
-    /// By a hash of what is told: when the window began, and how often it was told since.
+    /// By a hash of what is told: when the window began, and how often it was to be told since.
     windows: [(u64, u64, u32); LIMITED],
     most: u32,
 }

@@ -25,6 +25,11 @@ const TOLD_WHEN_LOST: u32 = 8;
 /// How often failed tasks are looked at again, while something runs.
 const LOOK_AGAIN_NANOS: u64 = 100_000_000;
 
+/// Whoever handles a failure does so soon after it as a rule, and the loop may be quiet from then on. So the
+/// last ones are looked at after each of so many steps.
+const RECENT: usize = 4;
+const RECENT_LOOKS: u32 = 64;
+
 /// Failed tasks that are looked at again at once.
 const LOOKED_AT: usize = 64;
 
@@ -37,6 +42,10 @@ pub(super) struct Failures {
     when_lost: Limiter,
     next_identity: u64,
     next_look_nanos: u64,
+    /// The addresses of the last ones, the next place among them, and how often they are looked at yet.
+    recent: [usize; RECENT],
+    recent_place: usize,
+    recent_looks: u32,
 }
 
 impl Failures {
@@ -46,7 +55,18 @@ impl Failures {
             when_lost: Limiter::new(TOLD_WHEN_LOST),
             next_identity: 1,
             next_look_nanos: 0,
+            recent: [0; RECENT],
+            recent_place: 0,
+            recent_looks: 0,
         }
+    }
+
+    fn remember(&mut self, address: usize) {
+        if let Some(place) = self.recent.get_mut(self.recent_place) {
+            *place = address;
+        }
+        self.recent_place = (self.recent_place + 1) % RECENT;
+        self.recent_looks = RECENT_LOOKS;
     }
 }
 
@@ -81,6 +101,7 @@ pub(super) fn failed(task: &Bound<'_, PyAny>) {
         };
         if let Some(table) = &mut tasks.table {
             table.fail(address, failed);
+            tasks.failures.remember(address);
             ANY.store(true, Relaxed);
         }
     });
@@ -129,10 +150,26 @@ fn tell_loss(task: &Bound<'_, PyAny>, site: u32) {
     });
 }
 
+/// Whether there are failed tasks whose exception somebody may still take.
+#[inline]
+pub(super) fn may_be_taken() -> bool {
+    ANY.load(Relaxed)
+}
+
+/// Looks whether this task's exception was taken just now.
+#[cold]
+pub(super) fn look_at(task: &Bound<'_, PyAny>) {
+    let (py, address) = (task.py(), task.as_ptr().addr());
+    let is_failed = TASKS.with(py, |tasks| tasks.knows_failure(address));
+    if is_failed == Some(true) && !state::is_unretrieved(task) {
+        TASKS.with(py, |tasks| tasks.settle(address, false));
+    }
+}
+
 /// Looks whether somebody has taken an exception since, now and then.
 #[inline]
 pub(super) fn look_again(py: Python<'_>) {
-    if ANY.load(Relaxed) {
+    if may_be_taken() {
         look_at_failed(py);
     }
 }
@@ -249,15 +286,24 @@ impl Tasks {
         });
     }
 
-    /// Failed tasks to look at again; none while it is too early.
+    /// Failed tasks to look at again: the last ones, and now and then more of them.
     fn failed_to_look_at(&mut self, py: Python<'_>, now: u64) -> Vec<(usize, Py<PyAny>)> {
-        if now < self.failures.next_look_nanos || self.recording().is_none() {
+        let is_due = now >= self.failures.next_look_nanos;
+        if (!is_due && self.failures.recent_looks == 0) || self.recording().is_none() {
             return Vec::new();
         }
-        self.failures.next_look_nanos = now + LOOK_AGAIN_NANOS;
-        let failed = self.table.iter().flat_map(|table| table.failed());
+        let Some(table) = &self.table else {
+            return Vec::new();
+        };
         let weakly =
-            failed.filter_map(|(address, one)| Some((address, one.task.as_ref()?.clone_ref(py))));
-        weakly.take(LOOKED_AT).collect()
+            |(address, one): (usize, &Failed)| Some((address, one.task.as_ref()?.clone_ref(py)));
+        if is_due {
+            self.failures.next_look_nanos = now + LOOK_AGAIN_NANOS;
+            return table.failed().filter_map(weakly).take(LOOKED_AT).collect();
+        }
+        self.failures.recent_looks -= 1;
+        let recent = self.failures.recent.iter();
+        let recent = recent.filter_map(|address| Some((*address, table.failed_at(*address)?)));
+        recent.filter_map(weakly).collect()
     }
 }

@@ -12,6 +12,8 @@ use pyo3::ffi::PyObject;
 use pyo3::types::{PyAnyMethods, PyTuple, PyTupleMethods, PyType};
 use pyo3::{Borrowed, Bound, PyAny, Python, intern};
 
+use super::taken;
+use crate::calls::unwrapped;
 use crate::errors::ErrorKept;
 use crate::quietly;
 use crate::slots::{Original, TypeSlot, take_method, take_type_slot};
@@ -50,14 +52,18 @@ pub(crate) fn install(
             &WAKE_CALL,
             wake_call as Call as _,
         ));
-    sees_ends
+    let sees_all = sees_ends
         && take_type_slot(
             task,
             TypeSlot::Finalize,
             &FINALIZE,
             task_finalize as Finalize as _,
         )
-        && take_type_slot(task, TypeSlot::Init, &INIT, task_init as Init as _)
+        && take_type_slot(task, TypeSlot::Init, &INIT, task_init as Init as _);
+    if sees_all {
+        taken::install(task);
+    }
+    sees_all
 }
 
 unsafe extern "C" fn task_init(
@@ -160,12 +166,12 @@ unsafe fn coroutine_of(args: *mut PyObject, named: *mut PyObject) -> Option<Boun
     // SAFETY: by contract.
     let args = unsafe { Borrowed::from_ptr_or_opt(py, args) };
     let first = args.and_then(|args| args.cast::<PyTuple>().ok()?.get_item(0).ok());
-    if first.is_some() {
-        return first;
-    }
-    // SAFETY: by contract.
-    let named = unsafe { Borrowed::from_ptr_or_opt(py, named) }?;
-    named.get_item(intern!(py, "coro")).ok()
+    let found = first.or_else(|| {
+        // SAFETY: by contract.
+        let named = unsafe { Borrowed::from_ptr_or_opt(py, named) }?;
+        named.get_item(intern!(py, "coro")).ok()
+    });
+    found.map(unwrapped)
 }
 
 /// The interpreter calls its slots with its lock held.
@@ -199,7 +205,7 @@ fn leave(task: Option<Bound<'static, PyAny>>) {
 /// # Safety
 /// A living object; the lock is held.
 #[inline]
-unsafe fn with_task(task: *mut PyObject, work: impl FnOnce(&Bound<'_, PyAny>)) {
+pub(super) unsafe fn with_task(task: *mut PyObject, work: impl FnOnce(&Bound<'_, PyAny>)) {
     let py = assume_attached();
     let kept = ErrorKept::take(py);
     // SAFETY: by contract.

@@ -12,8 +12,9 @@ pub(crate) mod registry;
 mod sites;
 mod state;
 mod table;
+mod taken;
 
-pub(crate) use capture::{Effort, Limiter, Told};
+pub(crate) use capture::{Callers, Effort, Limiter, Told, type_name};
 pub(crate) use state::{Samples, calibrate};
 
 use loopscope_recorder::clock::coarse_nanos;
@@ -119,8 +120,11 @@ pub(crate) fn created(task: &Bound<'_, PyAny>, coroutine: &Bound<'_, PyAny>) {
 /// A step of a task is over; it may have been its last.
 #[inline]
 pub(crate) fn stepped(task: &Bound<'_, PyAny>) {
+    // The step may have taken another task's exception.
+    failures::look_again(task.py());
+    handlers::tell_waiting(task.py());
     match state::of(task) {
-        State::Pending => failures::look_again(task.py()),
+        State::Pending => {}
         State::Returned => ended(task, TaskOutcome::Done),
         State::Cancelled => ended(task, TaskOutcome::Cancelled),
         State::Failed => failures::failed(task),
@@ -216,7 +220,7 @@ impl Tasks {
         }
         if let Some(site) = self.sites.get(site as usize) {
             site.writer.spawned(1);
-            site.writer.set_oldest(oldest);
+            site.writer.set_oldest_at(oldest);
         }
     }
 
@@ -226,14 +230,17 @@ impl Tasks {
         let (index, oldest) = self.table.as_mut()?.remove(address)?;
         let site = self.sites.get(index as usize)?;
         site.writer.ended(outcome);
-        site.writer.set_oldest(oldest);
+        site.writer.set_oldest_at(oldest);
         Some(index)
     }
 
-    /// A new site; its key's addresses are kept.
+    /// A new site; its key's addresses are kept. A thread's first task is a site that it did not have before:
+    /// a loop runs on it, or is about to.
     fn add_site(&mut self, key: SiteKey, texts: &SiteTexts) -> Option<()> {
         let owner = LoopOwner::Thread(key.thread_id);
-        let writer = self.recording()?.task_site(&TaskSiteSpec {
+        let recording = self.recording()?;
+        process::expect_loop();
+        let writer = recording.task_site(&TaskSiteSpec {
             owner,
             file: &texts.file,
             line: texts.line,

@@ -23,6 +23,7 @@ pub(crate) struct Table {
 
 struct Entry {
     site: u32,
+    address: usize,
     created_nanos: u64,
     older: u32,
     younger: u32,
@@ -37,8 +38,8 @@ pub(crate) struct Failed {
     pub(crate) task: Option<Py<PyAny>>,
 }
 
-/// What a change did to a site's oldest task.
-pub(crate) type Oldest = Option<u64>;
+/// A site's oldest task alive: when it was created, and its address.
+pub(crate) type Oldest = Option<(u64, u64)>;
 
 impl Table {
     /// A task was created. Returns when its site's oldest was, and the site of a task that had this address
@@ -52,6 +53,7 @@ impl Table {
     ) -> (Oldest, Option<u32>) {
         let index = self.take_entry(Entry {
             site,
+            address,
             created_nanos: now_nanos,
             older: NONE,
             younger: NONE,
@@ -96,9 +98,15 @@ impl Table {
         self.failed.contains_key(&address)
     }
 
+    /// The one at this address.
+    pub(crate) fn failed_at(&self, address: usize) -> Option<&Failed> {
+        self.failed.get(&address)
+    }
+
     fn oldest(&self, site: u32) -> Oldest {
         let (oldest, _) = self.sites.get(site as usize)?;
-        Some(self.entries.get(*oldest as usize)?.created_nanos)
+        let entry = self.entries.get(*oldest as usize)?;
+        Some((entry.created_nanos, entry.address as u64))
     }
 
     /// Frees an entry. Returns its site.

@@ -131,8 +131,10 @@ pub struct TaskSiteSlot {
     pub line: AtomicU32,
     /// Zero.
     pub reserved: AtomicU32,
+    /// The address of the oldest of those alive, in its process; 0 while none is, or while it is not known.
+    pub oldest_address: AtomicU64,
     /// Keeps the texts on lines of their own.
-    pub reserved_words: [AtomicU64; 5],
+    pub reserved_words: [AtomicU64; 4],
     /// The source file, or its end.
     pub file: [AtomicU64; FILE_TEXT_BYTES / 8],
     /// The function that creates the tasks.

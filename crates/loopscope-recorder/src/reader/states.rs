@@ -87,6 +87,8 @@ pub struct TaskSiteState {
     pub unretrieved: u64,
     /// When the oldest of those alive was created; `None` where none is, or it is not known.
     pub oldest_started_nanos: Option<u64>,
+    /// The address of the oldest of those alive, in its process; `None` where none is, or it is not known.
+    pub oldest_address: Option<u64>,
     /// When the slot was taken.
     pub created_nanos: u64,
 }

@@ -63,6 +63,7 @@ pub(super) fn decode_task_site(
         retrieved: word(offset_of!(TaskSiteSlot, retrieved))?,
         unretrieved: word(offset_of!(TaskSiteSlot, unretrieved))?,
         oldest_started_nanos: some_at(bytes, offset_of!(TaskSiteSlot, oldest_started_nanos)),
+        oldest_address: some_at(bytes, offset_of!(TaskSiteSlot, oldest_address)),
         created_nanos: word(offset_of!(TaskSiteSlot, created_nanos))?,
     })
 }

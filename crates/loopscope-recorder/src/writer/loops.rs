@@ -77,6 +77,22 @@ impl Recording {
         })
     }
 
+    /// Ends every loop, for good reason: nobody stamps them any more. Any thread may call this.
+    pub fn end_loops(&self) {
+        let used = self.0.header.loops_used.load(Acquire) as usize;
+        for slot in self.0.loops.iter().take(used) {
+            let state = slot.state.load(Acquire);
+            if state as u32 != SlotState::Live as u32 {
+                continue;
+            }
+            slot.busy_since_nanos.store(0, Relaxed);
+            slot.ended_nanos.store(clock::monotonic_nanos(), Relaxed);
+            let ended = pack_state(generation_of(state), SlotState::Ended);
+            // Where its own thread was faster the slot may be another loop's by now.
+            let _ = slot.state.compare_exchange(state, ended, Release, Relaxed);
+        }
+    }
+
     fn push_event(&self, kind_and_slot: u64, generation_and_thread: u64, times: [u64; 3]) {
         let number = self.0.header.events_begun.fetch_add(1, Relaxed);
         let place = (number % u64::from(EVENT_CAPACITY)) as usize;

@@ -122,6 +122,11 @@ impl PoolWriter {
         slot.largest.store(largest, Relaxed);
     }
 
+    /// How many connections are taken from it, where the pool itself is asked for that.
+    pub fn set_in_use(&self, in_use: u64) {
+        self.slot.in_use.store(in_use, Relaxed);
+    }
+
     /// The whole state, for a pool that was asked.
     pub fn set_gauges(&self, gauges: &PoolGauges, now_nanos: u64) {
         let slot = self.slot;

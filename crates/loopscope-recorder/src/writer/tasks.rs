@@ -159,6 +159,15 @@ impl<S: Sharing> TaskSiteWriter<S> {
         self.slot.oldest_started_nanos.store(nanos, Relaxed);
     }
 
+    /// The same where tasks have addresses: when it was created, and where it is, so that an observer may look
+    /// what it waits for.
+    #[inline]
+    pub fn set_oldest_at(&self, oldest: Option<(u64, u64)>) {
+        self.set_oldest(oldest.map(|(started_nanos, _)| started_nanos));
+        let address = oldest.map_or(0, |(_, address)| address);
+        self.slot.oldest_address.store(address, Relaxed);
+    }
+
     /// Tasks alive by this site's counters.
     pub fn alive(&self) -> u64 {
         self.slot.alive()

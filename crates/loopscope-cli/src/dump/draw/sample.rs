@@ -71,6 +71,7 @@ pub(super) fn thread(
                 RunState::Runnable
             },
             syscall,
+            argument: None,
             cpu_nanos: None,
             runqueue_nanos: None,
         },

@@ -41,6 +41,7 @@ fn a_blocked_loop_is_shown_with_its_line_its_chain_and_its_fix() {
       critical loop stall, 6.21 s so far: time.sleep at /srv/shop/app.py:31 keeps the loop main from its other tasks
           at  /srv/shop/app.py:31 in charge
          via  serve → checkout  (task Task-7)
+         for  order-7 at /srv/shop/app.py:61 in order ← main at /srv/shop/app.py:99 in main
          fix  await asyncio.sleep(seconds)
     ");
 }
@@ -71,6 +72,8 @@ fn on_a_narrow_terminal_sentences_are_wrapped() {
       its other tasks
           at  /srv/shop/app.py:31 in charge
          via  serve → checkout  (task Task-7)
+         for  order-7 at /srv/shop/app.py:61 in order ←
+              main at /srv/shop/app.py:99 in main
          fix  await asyncio.sleep(seconds)
     ");
 }

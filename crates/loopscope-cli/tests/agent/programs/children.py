@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
+import warnings
 
 
 async def work():
@@ -38,10 +40,26 @@ async def forked_inside():
     await waiting
 
 
+def forked_in_a_thread():
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            child()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+
+
 def started(environment):
     program = "import asyncio\nasync def work(): await asyncio.sleep(0)\nasyncio.run(work())\n"
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
 
+
+# A fork in a process with threads, on which 3.12 and later remark.
+warnings.simplefilter("ignore", DeprecationWarning)
 
 if __name__ == "__main__":
     asyncio.run(parents())
@@ -50,6 +68,8 @@ if __name__ == "__main__":
         spawned(how)
     elif how == "inside":
         asyncio.run(forked_inside())
+    elif how == "in a thread":
+        forked_in_a_thread()
     elif how == "subprocess":
         started(None)
     elif how == "copied environment":

@@ -35,6 +35,17 @@ async def full():
     pool.shutdown()
 
 
+def shut_down_full():
+    may_end = threading.Event()
+    pool = EXECUTOR(1, thread_name_prefix="given up")
+    running = pool.submit(may_end.wait)
+    waiting = [pool.submit(print, "never") for _ in range(3)]
+    pool.shutdown(wait=False, cancel_futures=True)
+    print([future.cancelled() for future in waiting])
+    may_end.set()
+    running.result()
+
+
 def collect():
     garbage = [[] for _ in range(500_000)]
     for item in garbage:
@@ -43,4 +54,5 @@ def collect():
 
 
 asyncio.run(full())
+shut_down_full()
 collect()

@@ -1,6 +1,8 @@
 /* One thread and its sets. */
 #include "common.h"
 
+#include <dlfcn.h>
+
 #define WAIT_MILLIS 20
 
 /* Prints, for each turn, the instants right before and right after its poll: not the same in two runs. */
@@ -160,6 +162,79 @@ static void talkative_child(void)
     turns(outer, 6, 1);
 }
 
+/* What an agent says to the pulse, where there is one: a loop is about to run on this thread. */
+static void expect_loop(void)
+{
+    struct handed {
+        uint64_t version;
+        void *epoch;
+        const unsigned char *(*begin)(void);
+        void (*expect_loop)(void);
+    };
+    struct handed *(*hand_over)(void) = dlsym(RTLD_DEFAULT, "loopscope_pulse_hand_over");
+    if (!hand_over)
+        return;
+    hand_over()->begin();
+    hand_over()->expect_loop();
+}
+
+/* Polls the first of these pipes, and up to two more: a loop that has clients. */
+static __attribute__((noinline)) void poll_clients(const int *pipes, int clients, int timeout_millis)
+{
+    struct pollfd set[3] = {{pipes[0], POLLIN, 0}, {pipes[2], POLLIN, 0}, {pipes[4], POLLIN, 0}};
+    poll(set, 1 + clients, timeout_millis);
+}
+
+static __attribute__((noinline)) void select_clients(const int *pipes, int clients, int timeout_millis)
+{
+    struct timeval rest = {0, timeout_millis * 1000};
+    fd_set read;
+    FD_ZERO(&read);
+    for (int client = 0; client <= clients; client++)
+        FD_SET(pipes[4 - 2 * client], &read);
+    select(pipes[4] + 1, &read, NULL, NULL, &rest);
+}
+
+static void open_pipes(int *pipes)
+{
+    if (pipe(pipes) || pipe(pipes + 2) || pipe(pipes + 4))
+        abort();
+}
+
+/* A loop that an agent spoke of. Its clients come and go with each turn. */
+static void expected(const char *call)
+{
+    int pipes[6];
+    open_pipes(pipes);
+    expect_loop();
+    for (int turn = 0; turn < 40; turn++)
+        (is(call, "poll") ? poll_clients : select_clients)(pipes, turn % 3, 1);
+}
+
+static __attribute__((noinline)) void expected_handler(const int *pipes)
+{
+    volatile char frame[4096];
+    memset((void *)frame, 1, sizeof frame);
+    struct pollfd answer = {pipes[4], POLLIN, 0};
+    for (int step = 0; step < 100; step++)
+        poll(&answer, 1, 2);
+    if (frame[4095] != 1)
+        abort();
+}
+
+/* The same with a handler that waits for an answer. */
+static void expected_patient(void)
+{
+    int pipes[6];
+    open_pipes(pipes);
+    expect_loop();
+    for (int turn = 0; turn < 12; turn++) {
+        poll_clients(pipes, 0, 1);
+        if (turn == 6)
+            expected_handler(pipes);
+    }
+}
+
 static void takeover(void)
 {
     int first = epoll_create1(0), second = epoll_create1(0);
@@ -259,6 +334,10 @@ int main(int count, char **words)
         patient();
     if (is(what, "talkative child"))
         talkative_child();
+    if (is(what, "expected"))
+        expected(more);
+    if (is(what, "expected patient"))
+        expected_patient();
     if (is(what, "takeover"))
         takeover();
     if (is(what, "renewed"))

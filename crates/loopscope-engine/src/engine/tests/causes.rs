@@ -1,11 +1,13 @@
 //! Which cause, which line, which shares.
 
 use crate::{
-    observation::{Fact, Frame, Gil, LoopKey, LoopRuntime, RunState, Sample, ThreadState},
+    observation::{
+        Fact, Frame, Gil, LoopKey, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
+    },
     report::{Incident, StallCause},
     syscalls::FUTEX,
     testing::{
-        APP, Bench, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
+        APP, Bench, awaiting, coroutine, frame, frame_calling, in_asyncio, millis, running, sample,
         sleeping_in_handler, task,
     },
     time::Nanos,
@@ -242,6 +244,24 @@ fn the_task_and_its_await_chain_are_shown() {
 }
 
 #[test]
+fn the_tasks_that_wait_for_it_are_shown_and_do_not_tell_faults_apart() {
+    let look = Sample {
+        task: Some(TaskInfo {
+            awaited_by: vec![awaiting("order", 1, 61), awaiting("main", 2, 80)],
+            ..task("fetch-7", 1)
+        }),
+        ..sleeping_in_handler()
+    };
+    let awaited = stalled_with(vec![look; 3]);
+    let alone = stalled_with(vec![sleeping_in_handler(); 3]);
+    assert_eq!(awaited.fingerprint, alone.fingerprint);
+    let shown = awaited.task.unwrap().awaited_by;
+    let places = shown.iter().map(|task| (&*task.name, task.level));
+    assert_eq!(places.collect::<Vec<_>>(), [("order", 1), ("main", 2)]);
+    assert_eq!(shown[1].waits_at().unwrap().line, 80);
+}
+
+#[test]
 fn who_holds_the_interpreters_lock_is_told_by_most_looks() {
     let with = |gil| Sample {
         gil,
@@ -389,6 +409,99 @@ fn a_holder_that_moves_or_changes_is_not_to_blame() {
         place(&stalled_with(vec![waiting_for_lock(77, 60)])).1,
         "handler:8"
     );
+}
+
+const THREADING: &str = "/usr/lib/python3.11/threading.py";
+
+/// A thread that stands in these functions of `threading`, innermost first, called by a handler, while the
+/// holder of the interpreter's lock moves.
+fn in_threading(functions: &[&str], line: u32, awaits_gil: bool) -> Sample {
+    let mut frames: Vec<Frame> = functions
+        .iter()
+        .map(|function| frame(THREADING, 600, function))
+        .collect();
+    frames.push(frame_calling(APP, 8, "handler", &["thread.start"]));
+    let waiting = waiting_for_lock(77, line);
+    Sample {
+        gil: waiting.gil,
+        thread: ThreadState {
+            awaits_gil,
+            ..waiting.thread
+        },
+        ..sample(&frames, 1)
+    }
+}
+
+const STARTING: &[&str] = &["Condition.wait", "Event.wait", "Thread.start"];
+
+#[test]
+fn a_loop_that_starts_a_thread_waits_for_who_holds_the_interpreters_lock() {
+    let looks = (60..66).map(|line| in_threading(STARTING, line / 2, false));
+    let incident = stalled_with(looks.collect());
+    let (cause, place) = place(&incident);
+    assert_eq!(cause, StallCause::BlockingCall);
+    assert!(place.starts_with("crunch:"), "{place}");
+    assert_eq!(incident.gil_held, Some(true));
+    assert_eq!(incident.advice.replacement, None);
+    assert!(
+        incident.advice.steps[0].contains("the work that holds the lock"),
+        "{:?}",
+        incident.advice
+    );
+}
+
+#[test]
+fn a_thread_that_starts_slowly_while_the_lock_is_free_is_no_wait_for_it() {
+    let looks = (0..6).map(|_| Sample {
+        gil: Gil::Free,
+        ..in_threading(STARTING, 60, false)
+    });
+    assert_eq!(place(&stalled_with(looks.collect())).1, "handler:8");
+}
+
+#[test]
+fn one_look_at_a_thread_that_is_being_started_gets_no_advice_on_an_event() {
+    let mut bench = Bench::new();
+    bench.look(120, 0, in_threading(STARTING, 60, false));
+    let advice = bench.only(120).advice;
+    assert_eq!(advice.replacement, None);
+    assert!(
+        advice.steps[0].contains("turn of the interpreter"),
+        "{advice:?}"
+    );
+}
+
+#[test]
+fn an_event_of_the_program_is_waited_for_whoever_computes_meanwhile() {
+    let wait: &[&str] = &["Condition.wait", "Event.wait"];
+    let looks = (60..66).map(|line| in_threading(wait, line, false));
+    let incident = stalled_with(looks.collect());
+    assert_eq!(place(&incident).1, "handler:8");
+    let replacement = incident.advice.replacement.unwrap();
+    assert!(replacement.contains("asyncio.Event"), "{replacement}");
+}
+
+#[test]
+fn a_thread_that_the_kernel_holds_at_the_interpreters_lock_waits_for_its_holder() {
+    let wait: &[&str] = &["Condition.wait", "Event.wait"];
+    let looks = (60..66).map(|line| in_threading(wait, line / 2, true));
+    let incident = stalled_with(looks.collect());
+    assert!(place(&incident).1.starts_with("crunch:"), "{incident:?}");
+    assert_eq!(incident.origin, None);
+}
+
+#[test]
+fn a_callback_that_computes_long_enough_by_itself_is_to_blame_though_others_compute_too() {
+    // Two of three looks find it waiting for its turn of the interpreter.
+    let turns = |count: u32| {
+        let look = |n: u32| match n % 3 {
+            0 => sample(&[frame(APP, 8, "handler")], 1),
+            _ => in_threading(&[], 60 + n, true),
+        };
+        stalled_with((0..count).map(look).collect())
+    };
+    assert!(place(&turns(6)).1.starts_with("crunch:"));
+    assert_eq!(place(&turns(24)).1, "handler:8");
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn a_connection_that_nobody_closed_is_told_with_where_it_was_made() {
     assert_eq!(incident.kind, IncidentKind::ConnectionLeak);
     insta::assert_snapshot!(
         incident.summary,
-        @"pool db (asyncpg, 10.0.0.5:5432/bots): a connection was never closed and was collected after 30 s, made at app.py:60 in load; write async with pool.connection() as conn: ... instead"
+        @"pool db (asyncpg, 10.0.0.5:5432/bots): a connection was never closed and was collected after 30 s, made at app.py:60 in load; write async with pool.acquire() as conn: ... instead"
     );
 }
 

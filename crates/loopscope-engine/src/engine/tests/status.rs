@@ -137,6 +137,52 @@ fn the_figures_of_a_loop_include_the_running_period() {
     );
 }
 
+/// A loop's share of busy time at two times, after a reading at 1 s of a loop that was busy for half of it.
+fn utilization_at(busy_since: Option<u64>, times: [u64; 2]) -> [Option<f64>; 2] {
+    let mut bench = Bench::new();
+    let reading = LoopReading {
+        busy_since: busy_since.map(millis),
+        iterations: 17,
+        last_beat: millis(1_000),
+        busy_nanos: millis(500).0,
+        idle_nanos: millis(500).0,
+        ..LoopReading::default()
+    };
+    let key = bench.key;
+    bench.at(1_000, Fact::LoopReading { key, reading });
+    times.map(|at| bench.report(at).detailed_health.event_loops[0].utilization)
+}
+
+#[test]
+fn a_blocked_loop_becomes_busier_and_an_idle_one_less_busy() {
+    let blocked = utilization_at(Some(1_000), [2_000, 5_000]);
+    assert_eq!(blocked, [Some(0.75), Some(0.9)]);
+    let idle = utilization_at(None, [2_000, 61_000]);
+    assert_eq!(idle, [Some(0.25), Some(0.0082)]);
+}
+
+#[test]
+fn a_loop_that_has_ended_waits_no_more() {
+    let mut bench = Bench::new();
+    let reading = LoopReading {
+        iterations: 1,
+        last_beat: millis(1_000),
+        busy_nanos: millis(500).0,
+        idle_nanos: millis(500).0,
+        ..LoopReading::default()
+    };
+    let key = bench.key;
+    bench.at(1_000, Fact::LoopReading { key, reading });
+    bench.at(2_000, Fact::LoopGone { key });
+    for now in [2_000, 60_000] {
+        let shown = &bench.report(now).detailed_health.event_loops[0];
+        assert_eq!(
+            (shown.idle_total_seconds, shown.utilization),
+            (1.5, Some(0.25))
+        );
+    }
+}
+
 #[test]
 fn a_loop_that_was_never_read_has_no_utilization() {
     let bench = Bench::new();

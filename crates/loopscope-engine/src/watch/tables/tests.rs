@@ -10,6 +10,7 @@ use loopscope_recorder::writer::{
 };
 
 use super::*;
+use crate::observation::CallKind;
 use crate::testing::{millis, process_key};
 
 const MILLIS: u64 = 1_000_000;

@@ -33,7 +33,7 @@ impl<M: Memory + Clone> Walker<M> {
 
     fn add_links(&mut self, from: u64, links: &mut Vec<Link>, known: &mut Known) -> ReadResult<()> {
         let mut is_explained = false;
-        for callback in self.reader.callbacks(from)? {
+        for callback in self.reader.callbacks(from, usize::MAX)? {
             let listener = self.reader.listener(callback, &mut known.listeners)?;
             for link in listener.into_iter().flat_map(|known| joined(from, known)) {
                 is_explained |= link.through != Some(Through::Other);
@@ -45,7 +45,7 @@ impl<M: Memory + Clone> Walker<M> {
         if is_explained {
             return Ok(());
         }
-        for to in self.reader.awaiters(from)? {
+        for to in self.reader.awaiters(from, usize::MAX)? {
             let through = Some(Through::Stated);
             links.push(Link { from, to, through });
         }

@@ -211,7 +211,7 @@ impl<M: Memory + Clone> Walker<M> {
         future.event_loop = self.reader.future_loop(waiter)?;
         future.is_done = self.reader.future_state(waiter)? != FutureState::Pending;
         if is_unnamed {
-            for callback in self.reader.callbacks(waiter)? {
+            for callback in self.reader.callbacks(waiter, usize::MAX)? {
                 let listener = self.reader.listener(callback, &mut known.listeners)?;
                 if let Some(Listener::Source { source }) = listener {
                     future.source = source;

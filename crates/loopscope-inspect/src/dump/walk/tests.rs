@@ -1,8 +1,5 @@
 //! Walks through memory that is no process, and through a process whose memory lies.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -13,6 +10,7 @@ use crate::memory::lying::LyingMemory;
 use crate::object_model::properties::layouts;
 use crate::object_model::typed;
 use crate::pythons;
+use crate::running::Running;
 
 const PYTHON: PythonVersion = PythonVersion {
     major: 3,
@@ -60,38 +58,11 @@ proptest! {
     }
 }
 
-struct Running(Child);
-
-impl Running {
-    fn start(python: &pythons::Python) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/truth/waits.py");
-        let mut child = Command::new(&python.path)
-            .args([script, "asyncio"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the interpreter starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert!(line.starts_with("ready"), "{line}");
-        Self(child)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_process_that_lies_about_its_memory_is_dumped_as_far_as_it_can_be() {
     for python in pythons::all() {
-        let running = Running::start(python);
-        let pid = running.0.id();
+        let running = Running::start(python, "truth/waits.py", &["asyncio"]);
+        let pid = running.pid();
         let truth = ProcessMemory::new(pid);
         let found = locate::locate(pid, &truth).unwrap();
         let target = WalkTarget {

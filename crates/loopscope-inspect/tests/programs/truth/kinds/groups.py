@@ -84,8 +84,8 @@ def start_groups():
     make(gather_of_gathers(first, second), "gather of gathers", tasks=first + second, primitive="gather")
     tasks = children("gather of others")
     make(gather_of_others(*tasks), "gather of others", tasks=tasks, primitive="gather")
-    tasks = children("as_completed", is_open=True)
-    make(as_completed(tasks), "as_completed", primitive="as_completed")
+    tasks = children("as_completed")
+    make(as_completed(tasks), "as_completed", tasks=tasks, primitive="as_completed")
 
 
 async def ended():

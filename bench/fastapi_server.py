@@ -1,0 +1,21 @@
+"""uvicorn with FastAPI: `fastapi_server.py asyncio|uvloop`. Prints its pid and port, serves for ever."""
+
+import os
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+async def root():
+    return {"ok": True}
+
+
+listener = socket.create_server(("127.0.0.1", 0))
+print(os.getpid(), listener.getsockname()[1], flush=True)
+config = uvicorn.Config(app, loop=sys.argv[1], lifespan="off", access_log=False, log_level="warning")
+uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,12 @@
+//! Drivers of databases against a real PostgreSQL, which the tests start themselves, and SQLite.
+//!
+//! Each driver does everything that is to be found once, by a known number of times, and its healthy twin
+//! nothing of it; and a list of odd uses must come out the same with and without Loopscope. The interpreters
+//! are those of `LOOPSCOPE_TEST_PYTHONS`. Where there is no PostgreSQL the tests say that they are skipped.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod cluster;
+mod faults;
+mod harness;
+mod healthy;
+mod unchanged;
