@@ -203,7 +203,7 @@ fn listening(stderr: &mut impl BufRead) -> (SocketAddr, String) {
 impl Ended {
     pub(crate) fn database(&self) -> &DatabaseHealth {
         let database = &self.report.detailed_health.database;
-        database.as_ref().expect("databases are watched")
+        database.as_ref().unwrap()
     }
 
     /// The one call with this name.

@@ -138,14 +138,20 @@ fn is_without_lock(program: &str) -> bool {
     rest.is_some_and(|rest| rest.ends_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Where in a command line the interpreter's name stands: first, or behind the loader that was told to start it.
+/// Where in a command line the interpreter's name stands: first, or behind the loader that was told to start it
+/// and the loader's own options, each with a value.
 fn own_name(words: &[u8]) -> usize {
     let mut words = words.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let is_loader = words
-        .next()
-        .is_some_and(|first| program(&first).starts_with("ld-linux"));
-    let named = words.position(|word| program(&word).starts_with("python"));
-    named.filter(|_| is_loader).map_or(0, |place| place + 1)
+    let first = words.next().unwrap_or_default();
+    if !program(&first).starts_with("ld-linux") {
+        return 0;
+    }
+    let mut place = 1;
+    while words.next().is_some_and(|word| word.starts_with("--")) {
+        words.next();
+        place += 2;
+    }
+    place
 }
 
 /// The option among an interpreter's own that keeps the agent out.

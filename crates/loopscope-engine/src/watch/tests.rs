@@ -17,6 +17,7 @@ fn watcher() -> (tempfile::TempDir, RuntimeFolder, Watcher) {
     let folder = RuntimeFolder::open(&path).unwrap();
     let watcher = Watcher::new(WatchOptions {
         run_id: RUN,
+        scope: Scope::Run,
         folder: path,
         main_pid: std::process::id(),
         main_name: "test".to_owned(),

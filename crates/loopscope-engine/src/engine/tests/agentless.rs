@@ -61,6 +61,7 @@ fn an_old_task_is_shown_with_where_it_waits_until_it_is_another_one() {
         name: "Task-7".into(),
         address: 4_096,
         await_chain: Vec::new(),
+        awaited_by: Vec::new(),
     };
     let process = bench.process;
     bench.at(
