@@ -77,7 +77,8 @@ pub(crate) struct RunArgs {
     pub(crate) token: Option<String>,
 
     /// Libraries of a Python program that are not to be tracked, with commas between them: agno, aiohttp,
-    /// http.client, httpx, openai, requests, urllib; `all` for all
+    /// asyncpg, http.client, httpx, openai, psycopg, psycopg2, psycopg_pool, requests, sqlalchemy, sqlite3,
+    /// urllib; `all` for all
     #[arg(long, value_name = "NAMES")]
     pub(crate) untracked: Option<String>,
 

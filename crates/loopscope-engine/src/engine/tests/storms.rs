@@ -5,7 +5,7 @@ use crate::{
     observation::{CallKind, CallReading, EventKind, TaskSiteReading},
     report::{IncidentKind, Severity},
     testing::{
-        Bench,
+        Bench, sleeping_in_handler,
         work::{call, call_event, polls, task_failure, word_on},
     },
 };
@@ -131,6 +131,8 @@ fn a_call_that_waits_for_its_stall_is_counted_once() {
             ..reading
         },
     );
+    bench.look(3_060, 3_000, sleeping_in_handler());
+    bench.look(3_120, 3_000, sleeping_in_handler());
     // Its loop does not come back for longer than a counter may be ahead.
     for tick in 0..20 {
         let at = 3_200 + tick * 200;
