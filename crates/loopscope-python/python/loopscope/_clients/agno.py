@@ -97,7 +97,7 @@ async def _async_events(events: Any, running: Any, failure: Any) -> Any:
 
 def _is_failure(event: Any, failure: Any) -> bool:
     kind = type(event)
-    return (kind.__module__, kind.__name__) == failure
+    return bool((kind.__module__, kind.__name__) == failure)
 
 
 def _end_stream(running: Any, has_failed: bool) -> None:
