@@ -57,6 +57,15 @@ pub struct Config {
     pub pool_wait_after: Nanos,
     /// So many failures of one tracked call within a minute, and half of its calls, degrade the service.
     pub failed_calls_degraded: u64,
+    /// A call of a remote model, or of an agent that asks one, is slow from here on, and not from what is slow
+    /// for other calls: a healthy one takes many seconds. 30 s: whoever waits for it in front of the service
+    /// gives up then (gunicorn's worker time-out and Heroku's router 30 s, Amazon's API Gateway 29 s).
+    pub slow_model_call_threshold: Nanos,
+    /// Such a call is slow only where it also took so many times as long as half of the same calls do. Three: an
+    /// agent that works for a minute each time is as it is meant to be.
+    pub slow_model_call_ratio: u64,
+    /// So many calls must have ended before that half is believed.
+    pub slow_model_call_history: u64,
     /// Resident memory of one process from here on is worth a look. 1 GiB.
     pub memory_high_bytes: u64,
     /// The share of what a process may have from which it is about to be killed.
@@ -96,6 +105,9 @@ impl Default for Config {
             saturation_after: Nanos::from_millis(1_000),
             pool_wait_after: Nanos::from_millis(1_000),
             failed_calls_degraded: 5,
+            slow_model_call_threshold: Nanos::from_millis(30_000),
+            slow_model_call_ratio: 3,
+            slow_model_call_history: 10,
             memory_high_bytes: 1 << 30,
             memory_critical_share: 0.9,
             descriptors_high_share: 0.8,

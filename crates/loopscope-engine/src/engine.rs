@@ -3,6 +3,7 @@
 //! Only wiring: facts go to the model and to each loop's state machine, their steps go through `cause`
 //! into the book. Time comes in with each observation; nothing here reads a clock or does I/O.
 
+mod blocking;
 mod facts;
 mod failures;
 mod stalls;
@@ -22,6 +23,8 @@ use crate::{
     rules::FindingKey,
     time::{Nanos, WallAnchor},
 };
+
+use blocking::HeldCalls;
 
 /// Observations in, incidents and reports out.
 ///
@@ -58,6 +61,8 @@ pub struct Engine {
     findings: BTreeMap<FindingKey, OccurrenceId>,
     /// When such faults were last looked for.
     checked_at: Nanos,
+    /// Calls that held their loop, until the stalls that they made are known.
+    held_calls: HeldCalls,
 }
 
 impl Engine {
@@ -90,6 +95,7 @@ impl Engine {
             losses: BTreeMap::new(),
             findings: BTreeMap::new(),
             checked_at: started,
+            held_calls: HeldCalls::default(),
         }
     }
 

@@ -20,6 +20,7 @@ const FOREIGN_FOLDERS: &[&str] = &[
 /// Files of the Python agent that stand between a program and the libraries that it uses.
 const OWN_FILES: &[&str] = &[
     "/loopscope/_calls.py",
+    "/loopscope/_clients/",
     "/loopscope/_executors.py",
     "/loopscope/_databases/",
 ];
@@ -140,6 +141,7 @@ mod tests {
             "node:fs",
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
+            "/tmp/loopscope-0/agent-1f/package/loopscope/_clients/_tracking.py",
             "/usr/lib/libc.so.6",
             "/var/tmp/loopscope-lib-0/agent-1/package/loopscope/_databases/_shared.py",
             "",

@@ -79,6 +79,8 @@ impl Book {
         occurrence.tells_end = lasts && !is_stall;
         self.attach(id, &mut occurrence, subject, diagnosis, at);
         self.open.insert(id, occurrence);
+        // One that joins may be worse than all before it.
+        self.raise(id, severity, at);
         id
     }
 

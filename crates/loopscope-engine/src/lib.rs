@@ -26,6 +26,7 @@ mod in_app;
 mod incidents;
 mod looks;
 mod model;
+mod model_calls;
 mod probes;
 mod report_build;
 mod rules;

@@ -152,7 +152,7 @@ pub(crate) fn happening(case: &Case<'_>, event: &Event) -> Option<Happening> {
     match event.kind {
         EventKind::CallbackFailed => Some(callback_failure::describe(event)),
         EventKind::BlockingCall => Some(blocking_call::describe(event, call())),
-        EventKind::SlowCall => Some(slow_call::describe(event, call())),
+        EventKind::SlowCall => slow_call::describe(case, event, call()),
         EventKind::CallFailed => Some(call_failure::describe(event, call(), case.config)),
         EventKind::ConnectionFailed => Some(connection_failure::describe(event, pool())),
         EventKind::ConnectionLeaked => Some(connection_leak::describe(event, pool())),

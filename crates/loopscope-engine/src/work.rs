@@ -9,6 +9,7 @@ mod failures;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
+    model_calls::is_model_call,
     observation::{
         AdapterInfo, CallReading, Event, EventKind, ExecutorReading, Fact, GcReading, PoolReading,
         TaskInfo, TaskSiteReading,
@@ -147,10 +148,28 @@ impl Work {
 
     /// An event on a call was booked.
     pub(crate) fn book_call(&mut self, event: &Event, booked: Booked) {
-        let call = event.slot.and_then(|slot| self.calls.get_mut(&slot));
-        if let Some(counted) = call.and_then(|call| call.counted(event.kind)) {
+        if let Some(counted) = self.counted(event) {
             counted.book(event.count.into(), booked);
         }
+    }
+
+    /// An event on a call was heard that is booked later, with [`Self::book_held`], or not at all.
+    pub(crate) fn hold_call(&mut self, event: &Event) {
+        if let Some(counted) = self.counted(event) {
+            counted.hold(event.count.into());
+        }
+    }
+
+    /// An event on a call was booked that was held.
+    pub(crate) fn book_held(&mut self, event: &Event, booked: Booked) {
+        if let Some(counted) = self.counted(event) {
+            counted.book(0, booked);
+        }
+    }
+
+    fn counted(&mut self, event: &Event) -> Option<&mut Counted> {
+        let call = self.calls.get_mut(&event.slot?)?;
+        call.counted(event.kind)
     }
 
     /// What the counters know of and nobody told.
@@ -307,13 +326,15 @@ impl Call {
         }
     }
 
-    /// Its counters, each with what was booked.
+    /// Its counters, each with what was booked. What counts as slow of a model is no fault for that alone.
     fn counters(&mut self) -> [(u64, &mut Counted); 3] {
         let reading = &self.reading;
+        let is_slow_fault = !is_model_call(&reading.call);
+        let slow = if is_slow_fault { reading.slow } else { 0 };
         [
             (reading.failed, &mut self.failed),
             (reading.blocking, &mut self.blocking),
-            (reading.slow, &mut self.slow),
+            (slow, &mut self.slow),
         ]
     }
 

@@ -45,6 +45,8 @@ mod _native {
         watch_handler, watch_tasks,
     };
     #[pymodule_export]
+    use crate::calls::library::track_library;
+    #[pymodule_export]
     use crate::calls::running::{CallSite, RunningCall};
     #[pymodule_export]
     use crate::collector::collector_callback;

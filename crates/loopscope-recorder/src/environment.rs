@@ -25,6 +25,9 @@ pub const DEFAULT_STALL_THRESHOLD_NANOS: u64 = 100_000_000;
 /// line. Set by `loopscope run`.
 pub const INTRODUCE: &str = "LOOPSCOPE_INTRODUCE";
 
+/// Libraries that are not to be tracked, with commas between them; `all` for all of them.
+pub const UNTRACKED: &str = "LOOPSCOPE_UNTRACKED";
+
 /// Tracked calls from this many milliseconds on are slow. Default 2000.
 pub const SLOW_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_CALL_THRESHOLD_MS";
 

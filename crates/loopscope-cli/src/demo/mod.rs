@@ -75,6 +75,8 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         token: None,
         stall_threshold_ms: None,
         blocked_threshold_ms: None,
+        slow_model_call_threshold_ms: None,
+        untracked: None,
         command: vec![python.into(), shop.into()],
     };
     let watching = match Watching::prepare(&run_args, Box::new(Screen)) {

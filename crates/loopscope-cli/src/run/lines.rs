@@ -42,6 +42,10 @@ fn line(change: &Change) -> Option<String> {
     let incident = &change.incident;
     let seconds = change.occurrence.as_secs_f64();
     let severity = severity(incident.severity);
+    if incident.severity == Severity::Info && incident.origin.is_some() {
+        // It only says more about the fault that it came from, which has a line of its own.
+        return None;
+    }
     match change.kind {
         ChangeKind::Opened | ChangeKind::Escalated => {
             Some(format!("{severity}: {}", incident.summary))

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use loopscope_engine::config::Config;
 use loopscope_engine::time::Nanos;
 use loopscope_recorder::environment::{SERVICE, STALL_THRESHOLD_MS};
 use loopscope_server::{Token, parse_address};
@@ -25,12 +26,16 @@ pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:14159";
 const LISTEN: &str = "LOOPSCOPE_LISTEN";
 const TOKEN: &str = "LOOPSCOPE_TOKEN";
 const BLOCKED_THRESHOLD_MS: &str = "LOOPSCOPE_BLOCKED_THRESHOLD_MS";
+const SLOW_MODEL_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS";
 
 /// Stall thresholds that make sense, in milliseconds; up to an hour.
 const STALL_THRESHOLDS_MS: RangeInclusive<u64> = 1..=3_600_000;
 
 /// Blocked thresholds that make sense, in milliseconds; up to a day.
 const BLOCKED_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
+
+/// Thresholds for calls of models that make sense, in milliseconds; up to a day.
+const SLOW_MODEL_CALL_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
 
 /// Run a program and watch its event loops.
 ///
@@ -43,6 +48,11 @@ const BLOCKED_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
     LOOPSCOPE_TOKEN                 as --token\n  \
     LOOPSCOPE_STALL_THRESHOLD_MS    a busy period this long is a stall (default 100)\n  \
     LOOPSCOPE_BLOCKED_THRESHOLD_MS  a stall this long is a blocked loop (default 5000)\n  \
+    LOOPSCOPE_UNTRACKED             as --untracked\n  \
+    LOOPSCOPE_SLOW_CALL_THRESHOLD_MS\n                                  \
+    a tracked call this long is slow (default 2000)\n  \
+    LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS\n                                  \
+    the same for calls of models and agents (default 30000)\n  \
     LOOPSCOPE_RUNTIME_DIR           where recordings are kept\n\n\
     Exit codes: the target's own; 128+N when signal N killed it; 126 and 127 when it could not be started.")]
 pub(crate) struct RunArgs {
@@ -66,6 +76,12 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) token: Option<String>,
 
+    /// Libraries of a Python program that are not to be tracked, with commas between them: agno, aiohttp,
+    /// asyncpg, http.client, httpx, openai, psycopg, psycopg2, psycopg_pool, requests, sqlalchemy, sqlite3,
+    /// urllib; `all` for all
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) untracked: Option<String>,
+
     /// A busy period this long is a stall
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub(crate) stall_threshold_ms: Option<u64>,
@@ -73,6 +89,10 @@ pub(crate) struct RunArgs {
     /// A stall this long is a blocked loop
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub(crate) blocked_threshold_ms: Option<u64>,
+
+    /// A call of a model this long is slow
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(crate) slow_model_call_threshold_ms: Option<u64>,
 
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
@@ -105,6 +125,11 @@ impl RunArgs {
                 milliseconds(text, BLOCKED_THRESHOLDS_MS)
             })
         });
+        self.slow_model_call_threshold_ms = self.slow_model_call_threshold_ms.or_else(|| {
+            usable(variable, SLOW_MODEL_CALL_THRESHOLD_MS, |text| {
+                milliseconds(text, SLOW_MODEL_CALL_THRESHOLDS_MS)
+            })
+        });
         let is_set = variable(TOKEN).is_some_and(|text| !text.is_empty());
         if self.token.is_none() && is_set {
             self.token = usable(variable, TOKEN, token);
@@ -124,6 +149,12 @@ impl RunArgs {
     /// A stall this long is a blocked loop.
     pub(crate) fn blocked_threshold(&self) -> Nanos {
         Nanos::from_millis(self.blocked_threshold_ms.unwrap_or(5_000))
+    }
+
+    /// A call of a model this long is slow.
+    pub(crate) fn slow_model_call_threshold(&self) -> Nanos {
+        let given = self.slow_model_call_threshold_ms.map(Nanos::from_millis);
+        given.unwrap_or(Config::default().slow_model_call_threshold)
     }
 }
 

@@ -188,6 +188,7 @@ impl Watching {
             config: Config {
                 stall_threshold,
                 blocked_threshold: args.blocked_threshold(),
+                slow_model_call_threshold: args.slow_model_call_threshold(),
                 ..Config::default()
             },
             service: service(args),
@@ -225,6 +226,9 @@ impl Watching {
                     environment::STALL_THRESHOLD_MS,
                     (args.stall_threshold().0 / 1_000_000).to_string(),
                 );
+            if let Some(untracked) = &args.untracked {
+                command.env(environment::UNTRACKED, untracked);
+            }
             if let Some(endpoint) = endpoint {
                 command.env(environment::ENDPOINT, endpoint.to_string());
             }

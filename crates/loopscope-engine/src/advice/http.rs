@@ -50,7 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "httpx.options",
             "httpx.request",
         ],
-        frames: &[("httpx/_api.py", &[])],
+        frames: &[("httpx/_api.py", &[]), ("httpx2/_api.py", &[])],
         replacement: Some("await client.get(...)  # client = httpx.AsyncClient()"),
         steps: &[
             "stop the bleeding: run the call in a thread, `await asyncio.to_thread({call}, ...)`",
@@ -69,7 +69,14 @@ pub(super) const ENTRIES: &[Entry] = &[
                     "request", "send", "stream", "get", "post", "put", "patch", "delete",
                 ],
             ),
+            (
+                "httpx2/_client.py",
+                &[
+                    "request", "send", "stream", "get", "post", "put", "patch", "delete",
+                ],
+            ),
             ("httpcore/_sync/", &[]),
+            ("httpcore2/_sync/", &[]),
         ],
         replacement: Some("await client.get(...)  # client = httpx.AsyncClient()"),
         steps: &[

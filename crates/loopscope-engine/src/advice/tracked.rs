@@ -7,7 +7,7 @@ use crate::{
     report::Advice,
 };
 
-/// Libraries whose tracked calls have an asynchronous sister of a known name.
+/// Libraries whose tracked calls have an asynchronous sister of a known name. `{call}` becomes the call.
 const SISTERS: &[(&str, &str, &str)] = &[
     (
         "agno",
@@ -16,7 +16,7 @@ const SISTERS: &[(&str, &str, &str)] = &[
     ),
     (
         "openai",
-        "await client.responses.create(...)  # client = openai.AsyncOpenAI()",
+        "await client.{call}(...)  # client = openai.AsyncOpenAI()",
         "fix: `openai.AsyncOpenAI`, whose methods are the same and awaited",
     ),
     (
@@ -29,6 +29,25 @@ const SISTERS: &[(&str, &str, &str)] = &[
         "await client.get(...)  # client = httpx.AsyncClient()",
         "fix: one `httpx.AsyncClient()` for the service, and await its calls",
     ),
+    ("requests", FOR_REQUESTS.0, FOR_REQUESTS.1),
+    ("urllib", FOR_REQUESTS.0, FOR_REQUESTS.1),
+    ("http.client", FOR_REQUESTS.0, FOR_REQUESTS.1),
+];
+
+/// For libraries that have none of their own.
+const FOR_REQUESTS: (&str, &str) = (
+    "await client.get(...)  # client = httpx.AsyncClient()",
+    "fix: one `httpx.AsyncClient()` or `aiohttp.ClientSession()` for the service, and await its calls",
+);
+
+/// What is written in source for a call that counts under another name: under a host, or an agent's name.
+const SPOKEN: &[(&str, &str)] = &[
+    ("agno", "agent.run"),
+    ("http.client", "connection.getresponse"),
+    ("httpx", "client.get"),
+    ("openai", "client.responses.create"),
+    ("requests", "requests.get"),
+    ("urllib", "urllib.request.urlopen"),
 ];
 
 /// A tracked call.
@@ -46,7 +65,7 @@ impl Tracked<'_> {
             CallKind::Query => "conn.execute".to_owned(),
             CallKind::Connect => format!("{}.connect", self.group),
             CallKind::Acquire => "pool.acquire".to_owned(),
-            CallKind::Call | CallKind::Request => self.name.to_owned(),
+            CallKind::Call | CallKind::Request => spoken(self.group, self.name).to_owned(),
         }
     }
 }
@@ -71,6 +90,18 @@ pub(crate) fn for_tracked_call(asked: Tracked<'_>, frames: &[Frame]) -> Advice {
         || advice(Some("await asyncio.to_thread({call}, ...)"), &call, &[]),
         |entry| entry.advice(Some(&call)),
     )
+}
+
+/// The call as source has it.
+fn spoken<'a>(group: &str, call: &'a str) -> &'a str {
+    let is_path = call
+        .chars()
+        .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    let stands_for = SPOKEN.iter().find(|(name, _)| *name == group);
+    match stands_for {
+        Some((_, spoken)) if !is_path || !call.contains('.') => spoken,
+        _ => call,
+    }
 }
 
 /// What the program uses that uses the driver: it is that which the program has to call in another way.
@@ -121,6 +152,33 @@ mod tests {
         assert!(query("psycopg").contains("psycopg.AsyncConnection"));
         assert!(query("psycopg2").contains("asyncpg"));
         assert!(query("sqlite3").contains("aiosqlite"));
+        let asked = call("openai", "chat.completions.create");
+        assert!(asked.starts_with("await client.chat.completions.create("));
+    }
+
+    #[test]
+    fn a_call_that_counts_under_a_host_or_a_name_is_called_as_in_source() {
+        let advice = |group, call| for_tracked_call(asked(CallKind::Request, group, call), &[]);
+        for (group, call, spoken) in [
+            ("requests", "GET api.example.com", "requests.get"),
+            ("urllib", "GET api.example.com:81", "urllib.request.urlopen"),
+            (
+                "http.client",
+                "GET api.example.com",
+                "connection.getresponse",
+            ),
+            ("httpx", "POST api.example.com", "client.get"),
+            ("agno", "Support", "agent.run"),
+            ("agno", "Agent.run", "Agent.run"),
+        ] {
+            let step = advice(group, call).steps.remove(0);
+            assert!(
+                step.contains(&format!("to_thread({spoken}, ...)")),
+                "{step}"
+            );
+        }
+        let fix = advice("http.client", "GET api.example.com");
+        assert!(fix.replacement.unwrap().contains("httpx.AsyncClient()"));
     }
 
     #[test]

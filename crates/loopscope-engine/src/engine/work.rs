@@ -28,6 +28,7 @@ impl Engine {
             return;
         }
         self.checked_at = now;
+        self.release_calls(now);
         let alive = self.model.processes.iter();
         let running: Vec<ProcessKey> = alive
             .filter(|(_, process)| process.is_alive() && process.stopped_since.is_none())
@@ -99,6 +100,7 @@ impl Engine {
     /// The process is gone, and with it everything that lasted in it.
     pub(super) fn end_work(&mut self, key: ProcessKey, was_killed: bool, at: Nanos) {
         self.end_failures(key, was_killed, at);
+        self.release_calls_of(key, at);
         let work = self.work_of(key);
         let untold = work.map(|work| work.untold_at_last(was_killed));
         for (booked, times) in untold.unwrap_or_default() {
@@ -122,6 +124,7 @@ impl Engine {
                 }
             }
             EventKind::AcquireTimedOut => self.note_timeout(key, event.slot, at),
+            EventKind::BlockingCall => self.hold_call(key, event, at),
             _ => self.book_happening(key, event, at),
         }
     }
@@ -134,7 +137,7 @@ impl Engine {
         }
     }
 
-    fn book_happening(&mut self, key: ProcessKey, event: &Event, at: Nanos) {
+    pub(super) fn book_happening(&mut self, key: ProcessKey, event: &Event, at: Nanos) {
         let case = self.case(key, at);
         let Some(happening) = case.and_then(|case| rules::happening(&case, event)) else {
             return;
@@ -147,6 +150,9 @@ impl Engine {
         }
         if happening.kind == IncidentKind::BlockingCall {
             diagnosis.origin = on.and_then(|on| self.stall_during(on, event));
+            if diagnosis.origin.is_some() {
+                severity = Severity::Info;
+            }
         }
         let booked = Booked {
             kind: happening.kind,
@@ -155,7 +161,11 @@ impl Engine {
             diagnosis: diagnosis.clone(),
         };
         if let Some(work) = self.work_of(key) {
-            work.book_call(event, booked);
+            if happening.kind == IncidentKind::BlockingCall {
+                work.book_held(event, booked);
+            } else {
+                work.book_call(event, booked);
+            }
         }
         let subject = self.subject_of(happening.kind, key, on.map_or(Owner::Nobody, Owner::Loop));
         let until = event.until().min(at);

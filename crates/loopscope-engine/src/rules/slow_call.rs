@@ -1,10 +1,16 @@
 //! A tracked call, or a statement, that took longer than the slow threshold.
+//!
+//! The target tells of all that took longer than its own threshold. Of calls of remote models, which are long by
+//! their nature, only those are slow that are so for such a call too.
 
-use super::{Happening, words};
+use super::{Case, Happening, words};
 use crate::{
+    config::Config,
+    model_calls::is_model_call,
     observation::{CallKind, Event},
     report::{IncidentKind, Severity},
     summary::duration,
+    time::Nanos,
     work::Call,
 };
 
@@ -12,6 +18,13 @@ const CALL_STEPS: &[&str] = &[
     "give the call a limit, `async with asyncio.timeout(...)`, and decide what to answer when it is reached",
     "look whether several of these run one after the other that could run together: `asyncio.gather`",
     "set `LOOPSCOPE_SLOW_CALL_THRESHOLD_MS` to what is long for this service",
+];
+
+const MODEL_STEPS: &[&str] = &[
+    "give the call a limit, `async with asyncio.timeout(...)`, and decide what to answer when it is reached; a \
+     client has one of its own, `timeout=...`",
+    "stream the answer, and hand on what there is of it",
+    "set `LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS` to what is long for this service's models",
 ];
 
 const QUERY_STEPS: &[&str] = &[
@@ -23,11 +36,16 @@ const QUERY_STEPS: &[&str] = &[
 
 const VERIFY: &str = "`loopscope health --json`: `slow` of this call stays where it is";
 
-pub(super) fn describe(event: &Event, call: Option<&Call>) -> Happening {
+pub(super) fn describe(case: &Case<'_>, event: &Event, call: Option<&Call>) -> Option<Happening> {
+    let of_model = call.filter(|call| is_model_call(&call.reading.call));
+    let took = event.ended.unwrap_or(case.now).since(event.started);
+    if of_model.is_some_and(|call| took < slow_from(call, case.config)) {
+        return None;
+    }
     let name = call.map(|call| &*call.reading.call);
     let is_query = name.is_some_and(|name| name.kind == CallKind::Query);
     let (group, called) = name.map_or(("", &*event.name), |name| (&*name.group, &*name.name));
-    let lasted = duration(event.until().since(event.started));
+    let lasted = duration(took);
     let verb = if event.ended.is_some() {
         "took"
     } else {
@@ -36,12 +54,23 @@ pub(super) fn describe(event: &Event, call: Option<&Call>) -> Happening {
     let what = format!("{} {verb} {lasted}", words::call_name(name, event));
     let (kind, steps) = if is_query {
         (IncidentKind::SlowQuery, QUERY_STEPS)
+    } else if of_model.is_some() {
+        (IncidentKind::SlowCall, MODEL_STEPS)
     } else {
         (IncidentKind::SlowCall, CALL_STEPS)
     };
-    Happening {
+    Some(Happening {
         kind,
         severity: Severity::Degraded,
         diagnosis: words::of_event(event, &what, &[group, called], words::advice(steps, VERIFY)),
-    }
+    })
+}
+
+/// From when on a call of a model is slow.
+fn slow_from(call: &Call, config: &Config) -> Nanos {
+    let reading = &call.reading;
+    let is_known = reading.finished >= config.slow_model_call_history;
+    let usual = reading.p50_nanos.filter(|_| is_known).unwrap_or(0);
+    let unusual = Nanos(usual.saturating_mul(config.slow_model_call_ratio));
+    config.slow_model_call_threshold.max(unusual)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     cause::{chain_of, report_frames},
     diagnosis::Diagnosis,
-    in_app::is_in_app,
+    in_app::{inside_loop, is_in_app},
     observation::{CallName, Event, Frame, PoolName, TaskInfo, TaskSite},
     report::{Advice, Culprit},
     summary::place,
@@ -15,13 +15,15 @@ use crate::{
 /// happened with the line to blame behind it.
 pub(super) fn of_event(event: &Event, what: &str, group: &[&str], advice: Advice) -> Diagnosis {
     let frames = frames_of(event);
-    let culprit = frames.iter().find(|frame| is_in_app(frame));
+    // The line that started the loop is none to blame for what happened on it.
+    let inside = inside_loop(&frames);
+    let culprit = inside.iter().find(|frame| is_in_app(frame));
     let culprit = culprit.map(|frame| Culprit {
         file: frame.file.to_string(),
         line: frame.line,
         function: frame.function.to_string(),
     });
-    let innermost = frames
+    let innermost = inside
         .first()
         .map(|frame| (&*frame.file, frame.line, &*frame.function));
     let blamed = culprit

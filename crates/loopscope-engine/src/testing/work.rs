@@ -184,6 +184,11 @@ impl Bench {
         self.at(at, Fact::Happened { process, event });
     }
 
+    /// Time has passed, and the loop has been busy for some of it.
+    pub(crate) fn tick_busy(&mut self, at: u64, busy_since: u64) {
+        self.read(at, Some(busy_since), busy_since);
+    }
+
     /// Nothing happens at this time, but time has passed.
     pub(crate) fn tick(&mut self, at: u64) {
         self.read(at, None, at);

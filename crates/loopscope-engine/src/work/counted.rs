@@ -38,6 +38,11 @@ impl Counted {
         self.last = Some(booked);
     }
 
+    /// So many of them were told that are booked later, or not at all.
+    pub(crate) fn hold(&mut self, times: u64) {
+        self.booked = self.booked.saturating_add(times);
+    }
+
     /// One that was booked counts no more.
     pub(crate) fn take_back(&mut self) {
         self.booked = self.booked.saturating_sub(1);

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
 # Libraries that are tracked of themselves: the module after whose import that is done, what it has once the
 # import has ended, the name by which a user switches it off, and the module of this package that does it.
 LIBRARIES: "Dict[str, Tuple[str, str, str]]" = {
+    "agno.agent.agent": ("Agent", "agno", "_clients.agno"),
+    "agno.team.team": ("Team", "agno", "_clients.agno"),
+    "agno.workflow.workflow": ("Workflow", "agno", "_clients.agno"),
+    "aiohttp.client": ("request", "aiohttp", "_clients.aiohttp"),
     "asyncpg": ("__all__", "asyncpg", "_databases.asyncpg"),
+    "http.client": ("error", "http.client", "_clients.http_client"),
+    "httpx._client": ("AsyncClient", "httpx", "_clients.httpx"),
+    "httpx2._client": ("AsyncClient", "httpx", "_clients.httpx"),
+    "openai._base_client": ("AsyncAPIClient", "openai", "_clients.openai"),
     "psycopg": ("__all__", "psycopg", "_databases.psycopg"),
     "psycopg2": ("connect", "psycopg2", "_databases.psycopg2"),
     "psycopg_pool": ("__all__", "psycopg_pool", "_databases.psycopg_pool"),
+    "requests.sessions": ("session", "requests", "_clients.requests"),
     "sqlalchemy.engine.base": ("OptionEngine", "sqlalchemy", "_databases.sqlalchemy_engines"),
     "sqlalchemy.pool.impl": ("AssertionPool", "sqlalchemy", "_databases.sqlalchemy"),
     "sqlite3": ("connect", "sqlite3", "_databases.sqlite3"),
+    "urllib.request": ("getproxies", "urllib", "_clients.urllib"),
 }
 
 # Modules after whose import something is watched.

@@ -24,7 +24,7 @@ use super::raw::{
     assume_attached, has_raised, is_one_of, new_reference, none, stop_async_iteration,
     stop_iteration,
 };
-use super::{Begun, Call, Ended};
+use super::{Begun, Call, Failure};
 use crate::errors::ErrorKept;
 use crate::quietly;
 
@@ -234,15 +234,7 @@ impl Followed {
             self.cancelled(py);
         } else if let Some((call, begun)) = self.take() {
             let traceback = error.traceback(py);
-            quietly(|| {
-                call.failed(
-                    begun,
-                    &Ended {
-                        exception,
-                        traceback,
-                    },
-                )
-            });
+            quietly(|| call.failed(py, begun, &Failure::Raised(exception, traceback)));
         }
         error.restore(py);
     }

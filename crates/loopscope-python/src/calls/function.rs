@@ -102,7 +102,7 @@ unsafe extern "C" fn call_tracked(
 /// # Safety
 /// As the interpreter's `PyObject_Vectorcall`.
 #[inline]
-unsafe fn call_real(
+pub(super) unsafe fn call_real(
     function: *mut PyObject,
     args: *const *mut PyObject,
     count: usize,

@@ -1,9 +1,15 @@
 //! What a function was called with, however the interpreter hands it over.
 #![expect(unsafe_code, reason = "reads the arguments of a call where they are")]
 
+use std::ptr::null_mut;
+
 use pyo3::ffi::PyObject;
-use pyo3::types::{PyDict, PyDictMethods, PyString, PyStringMethods, PyTuple, PyTupleMethods};
+use pyo3::types::{
+    PyAnyMethods, PyDict, PyDictMethods, PyString, PyStringMethods, PyTuple, PyTupleMethods,
+};
 use pyo3::{Borrowed, Bound, PyAny, PyResult, Python};
+
+use super::function::call_real;
 
 /// The arguments of a call under way. The caller holds all of them until it is over.
 #[derive(Clone, Copy)]
@@ -131,6 +137,26 @@ impl<'a> Given<'a> {
     fn living(&self, object: *mut PyObject) -> Option<Bound<'a, PyAny>> {
         // SAFETY: by contract the caller holds it.
         unsafe { Bound::from_borrowed_ptr_or_opt(self.py, object) }
+    }
+
+    /// Calls something else with the same.
+    pub(super) fn hand_to(self, function: &Bound<'a, PyAny>) -> PyResult<Bound<'a, PyAny>> {
+        let (args, names, plain) = match (self.plain, self.named) {
+            (Plain::Slice(plain), Named::Nothing) if self.object.is_null() => {
+                (plain.as_ptr(), null_mut(), plain)
+            }
+            (Plain::Slice(plain), Named::Names(names, values)) if self.object.is_null() => {
+                (values.wrapping_sub(plain.len()), names.as_ptr(), plain)
+            }
+            _ => {
+                let (plain, named) = self.to_python()?;
+                return function.call(plain, Some(&named));
+            }
+        };
+        // SAFETY: the arguments as they were given: plain ones, then one for each name.
+        let result = unsafe { call_real(function.as_ptr(), args, plain.len(), names) };
+        // SAFETY: a new reference, or null with an error set.
+        unsafe { Bound::from_owned_ptr_or_err(self.py, result) }
     }
 
     /// All of them as Python's own tuple and dictionary, the object first.

@@ -1,14 +1,17 @@
 //! Tracked calls: how often, how long, with what end, and whether they kept a loop to themselves.
 //!
 //! [`function`] stands in front of a function, [`followed`] in front of the coroutine or generator that it makes.
-//! [`running`] is one run of a block of code.
+//! [`running`] is one run of a block of code, [`library`] tracks functions of known libraries under names that
+//! their arguments choose.
 
 mod followed;
 mod followed_types;
 pub(crate) mod function;
 pub(crate) mod given;
+pub(crate) mod library;
 pub(crate) mod onlooker;
 mod raw;
+mod redaction;
 mod resumed;
 pub(crate) mod running;
 mod shape;
@@ -40,9 +43,18 @@ pub(crate) struct Call {
     kind: CallKind,
     group: String,
     name: String,
-    /// What says of an error only what may be written down; without it, the error's own text is.
-    describe: Option<Py<PyAny>>,
+    telling: Telling,
     bound: GilCell<CallBound>,
+}
+
+/// What is told of an error beside its type.
+enum Telling {
+    /// Its own text, and where it came from.
+    Plain,
+    /// What this Python function says may be written down, and who called.
+    By(Py<PyAny>),
+    /// Its own text without what may be a secret, where it came from, and who called.
+    WithoutSecrets,
 }
 
 struct CallBound {
@@ -77,10 +89,21 @@ pub(crate) struct Begun {
     moment: Moment,
 }
 
-/// The error that a call ended with.
-pub(crate) struct Ended<'a, 'py> {
-    pub(crate) exception: &'a Bound<'py, PyAny>,
-    pub(crate) traceback: Option<Bound<'py, PyTraceback>>,
+/// How a call that failed did so.
+pub(crate) enum Failure<'a, 'py> {
+    /// It ended with this exception, which came this way.
+    Raised(&'a Bound<'py, PyAny>, Option<Bound<'py, PyTraceback>>),
+    /// It returned an answer that says so.
+    Answered(&'a str),
+}
+
+impl Failure<'_, '_> {
+    fn error_type(&self) -> String {
+        match self {
+            Self::Raised(exception, _) => type_name(exception),
+            Self::Answered(error_type) => (*error_type).to_owned(),
+        }
+    }
 }
 
 impl Call {
@@ -93,14 +116,21 @@ impl Call {
             kind,
             group,
             name,
-            describe: None,
+            telling: Telling::Plain,
             bound: GilCell::new(bound),
         }
     }
 
     /// Has errors described by this Python function, and told with who called.
     pub(crate) fn described_by(mut self, describe: Py<PyAny>) -> Self {
-        self.describe = Some(describe);
+        self.telling = Telling::By(describe);
+        self
+    }
+
+    /// The same for a call of a known library: its failures are told with the line of the program that made it,
+    /// and with nothing in their messages that may be a secret.
+    pub(crate) fn of_library(mut self) -> Self {
+        self.telling = Telling::WithoutSecrets;
         self
     }
 
@@ -132,11 +162,10 @@ impl Call {
         self.end(py, begun, CallOutcome::Cancelled, None);
     }
 
-    /// A call that began ended with an error.
+    /// A call that began failed.
     #[cold]
-    pub(crate) fn failed(&self, begun: Begun, ended: &Ended<'_, '_>) {
-        let py = ended.exception.py();
-        self.end(py, begun, CallOutcome::Failed, Some(ended));
+    pub(crate) fn failed(&self, py: Python<'_>, begun: Begun, failure: &Failure<'_, '_>) {
+        self.end(py, begun, CallOutcome::Failed, Some(failure));
     }
 
     #[inline]
@@ -145,7 +174,7 @@ impl Call {
         py: Python<'_>,
         begun: Begun,
         outcome: CallOutcome,
-        ended: Option<&Ended<'_, '_>>,
+        failure: Option<&Failure<'_, '_>>,
     ) {
         let Some((epoch, writer)) = self.writer(py) else {
             return;
@@ -172,7 +201,7 @@ impl Call {
             held_loop,
         });
         if let Some(kind) = noteworthy {
-            self.tell(py, kind, &writer, (started_nanos, now), ended);
+            self.tell(py, kind, &writer, (started_nanos, now), failure);
         }
     }
 
@@ -217,19 +246,24 @@ impl Call {
         kind: FactKind,
         writer: &CallWriter<Exclusive>,
         (started, ended_at): (u64, u64),
-        ended: Option<&Ended<'_, '_>>,
+        failure: Option<&Failure<'_, '_>>,
     ) {
-        if let Some(ended) = ended {
-            writer.set_last_error(&type_name(ended.exception));
+        if let Some(failure) = failure {
+            writer.set_last_error(&failure.error_type());
         }
         // Of a connection that fails, whoever counts connections tells more.
         let is_told_elsewhere = kind == FactKind::CallFailed && self.kind == CallKind::Connect;
-        let what = (writer.index() << 4 | kind as u32, 0);
+        let length = match kind {
+            // Who reads it may find only the longest ones slow: many shorter ones must not crowd these out.
+            FactKind::SlowCall => ended_at.saturating_sub(started).ilog2() as usize,
+            _ => 0,
+        };
+        let what = (writer.index() << 4 | kind as u32, length);
         let allows = |limiter: &mut Limiter| limiter.allows(what, ended_at);
         if is_told_elsewhere || LIMITER.with(py, allows) != Some(true) {
             return;
         }
-        let told = ended.map_or_else(|| Told::of_callers(py), |ended| self.told(ended));
+        let told = failure.map_or_else(|| Told::of_callers(py), |failure| self.told(py, failure));
         let Some(process) = self.bound.with(py, |bound| bound.process) else {
             return;
         };
@@ -251,19 +285,36 @@ impl Call {
         }
     }
 
-    fn told(&self, ended: &Ended<'_, '_>) -> Told {
-        let exception = ended.exception;
-        let Some(describe) = &self.describe else {
-            return Told::of(exception, ended.traceback.as_ref(), Effort::Safe);
+    fn told(&self, py: Python<'_>, failure: &Failure<'_, '_>) -> Told {
+        let mut told = match (failure, &self.telling) {
+            (Failure::Raised(exception, _), Telling::By(describe)) => {
+                return described(exception, describe);
+            }
+            (Failure::Raised(exception, traceback), _) => {
+                Told::of(exception, traceback.as_ref(), Effort::Safe)
+            }
+            (Failure::Answered(error_type), _) => Told {
+                error_type: (*error_type).to_owned(),
+                ..Told::default()
+            },
         };
-        let described = describe.bind(exception.py()).call1((exception,));
-        Told {
-            error_type: type_name(exception),
-            message: described
-                .and_then(|text| text.extract())
-                .unwrap_or_default(),
-            ..Told::of_callers(exception.py())
+        if matches!(self.telling, Telling::WithoutSecrets) {
+            told.message = redaction::without_secrets(&told.message);
+            told.add_callers(py);
         }
+        told
+    }
+}
+
+/// An error as a Python function describes it, and who called.
+fn described(exception: &Bound<'_, PyAny>, describe: &Py<PyAny>) -> Told {
+    let described = describe.bind(exception.py()).call1((exception,));
+    Told {
+        error_type: type_name(exception),
+        message: described
+            .and_then(|text| text.extract())
+            .unwrap_or_default(),
+        ..Told::of_callers(exception.py())
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
-use pyo3::types::PyTraceback;
 
 use super::followed::follow;
 use super::followed_types::Kind;
 use super::given::Given;
-use super::{Begun, Call, Ended, Moment};
+use super::library::Library;
+use super::{Begun, Call, Failure, Moment};
 use crate::calls::function::is_cancellation;
 use crate::databases::{Driver, Watcher};
 use crate::errors::ErrorKept;
@@ -20,6 +20,8 @@ pub(crate) enum Onlooker {
     Call(Arc<Call>),
     /// Follows what the call makes to its end, and counts that.
     Following(Kind, Arc<Call>),
+    /// Counts the call under a name that its arguments choose.
+    Library(Library),
     /// Is shown the call's arguments first.
     Arguments(fn(&Given<'_>)),
     /// Counts the statement that is among the arguments.
@@ -79,7 +81,7 @@ impl Onlooker {
                 driver.going(py, given.object());
                 Kept::Nothing
             }
-            Self::Following(..) | Self::Closing => Kept::Nothing,
+            Self::Following(..) | Self::Library(_) | Self::Closing => Kept::Nothing,
         }
     }
 
@@ -122,25 +124,20 @@ fn end_call(call: &Call, begun: Begun, outcome: &Outcome<'_>) {
 
 /// A call ended with the error that the interpreter now carries. It carries it on.
 #[cold]
-fn raised(py: Python<'_>, call: &Call, begun: Begun) {
+pub(super) fn raised(py: Python<'_>, call: &Call, begun: Begun) {
     let Some(error) = PyErr::take(py) else { return };
     let exception = error.value(py).as_any();
     if is_cancellation(exception) {
         call.cancelled(py, begun);
     } else {
-        let traceback: Option<Bound<'_, PyTraceback>> = error.traceback(py);
-        call.failed(
-            begun,
-            &Ended {
-                exception,
-                traceback,
-            },
-        );
+        let traceback = error.traceback(py);
+        call.failed(py, begun, &Failure::Raised(exception, traceback));
     }
     error.restore(py);
 }
 
-/// Runs a function in front of which an onlooker stands. Nothing of the onlooker's gets out.
+/// Runs a function in front of which an onlooker stands. Nothing of the onlooker's gets out, unless that is what
+/// a person interrupts the program with.
 ///
 /// `call` is the function with the caller's arguments, and `given` these arguments.
 #[inline]
@@ -150,6 +147,9 @@ pub(crate) fn around(
     given: &Given<'_>,
     call: impl FnOnce() -> *mut PyObject,
 ) -> *mut PyObject {
+    if let Onlooker::Library(library) = onlooker {
+        return library.around(py, given, call);
+    }
     let mut kept = Kept::Nothing;
     crate::quietly(|| kept = onlooker.begins(py, given));
     let result = call();

@@ -12,7 +12,7 @@ use pyo3::types::PyTraceback;
 use super::followed_types::{Kind, prepare};
 use super::function::{is_cancellation, new_tracked};
 use super::onlooker::Onlooker;
-use super::{Begun, Call, Ended};
+use super::{Begun, Call, Failure};
 use crate::gil::GilCell;
 
 /// What a code object says of its function, as the `inspect` module knows it.
@@ -28,9 +28,15 @@ pub(crate) struct CallSite(Arc<Call>);
 #[pymethods]
 impl CallSite {
     #[new]
-    fn new(group: String, name: String, kind: u32) -> PyResult<Self> {
+    #[pyo3(signature = (group, name, kind, is_library=false))]
+    fn new(group: String, name: String, kind: u32, is_library: bool) -> PyResult<Self> {
         let kind = kind_of(kind).ok_or_else(|| PyValueError::new_err("no such kind of call"))?;
-        Ok(Self(Arc::new(Call::new(kind, group, name))))
+        let call = Call::new(kind, group, name);
+        Ok(Self(Arc::new(if is_library {
+            call.of_library()
+        } else {
+            call
+        })))
     }
 
     /// A call begins.
@@ -51,6 +57,12 @@ impl CallSite {
             None => Onlooker::Call(call),
         };
         new_tracked(function, onlooker)
+    }
+}
+
+impl CallSite {
+    pub(super) fn call(&self) -> &Arc<Call> {
+        &self.0
     }
 }
 
@@ -80,13 +92,25 @@ impl RunningCall {
         }
         let traceback = exception.getattr("__traceback__").ok();
         let traceback = traceback.and_then(|found| found.cast_into::<PyTraceback>().ok());
-        self.call.failed(
-            begun,
-            &Ended {
-                exception,
-                traceback,
-            },
-        );
+        let failure = Failure::Raised(exception, traceback);
+        self.call.failed(py, begun, &failure);
+    }
+
+    /// It ended with an answer that says that it failed, and how.
+    fn failed(&self, py: Python<'_>, error_type: &str) {
+        if let Some(begun) = self.take(py) {
+            self.call.failed(py, begun, &Failure::Answered(error_type));
+        }
+    }
+
+    /// It goes on after the function that began it has returned: its time is no longer one of the thread alone.
+    fn lasts(&self, py: Python<'_>) {
+        let outlive = |begun: &mut Option<Begun>| {
+            if let Some(begun) = begun {
+                begun.moment.is_sync = false;
+            }
+        };
+        self.begun.with(py, outlive);
     }
 }
 

@@ -26,7 +26,7 @@ use pyo3::types::PyType;
 use crate::calls::function::new_tracked;
 use crate::calls::onlooker::{Onlooker, Query};
 use crate::calls::running::RunningCall;
-use crate::calls::{Begun, Call, Ended, Moment};
+use crate::calls::{Begun, Call, Failure, Moment};
 use crate::coverage;
 use crate::gil::GilCell;
 use crate::process;
@@ -148,12 +148,8 @@ impl Driver {
             }
             return;
         }
-        let ended = Ended {
-            exception: error,
-            traceback: None,
-        };
         if let Some(begun) = begun {
-            connecting.failed(begun, &ended);
+            connecting.failed(py, begun, &Failure::Raised(error, None));
         }
         pool.open_failed(error, &self.0.describe, moment.0.started_nanos);
     }

@@ -43,7 +43,14 @@ pub(crate) struct Frame {
 }
 
 /// The files of this package that stand between a tracked call and its caller.
-const OWN_FILES: [&str; 2] = ["/loopscope/_calls.py", "/loopscope/_databases/"];
+const OWN_FILES: [&str; 3] = [
+    "/loopscope/_calls.py",
+    "/loopscope/_clients/",
+    "/loopscope/_databases/",
+];
+
+/// Frames of an exception that are kept where those of its callers are told too.
+const FRAMES_BEFORE_CALLERS: usize = 6;
 
 /// Frames of installed packages that are told, where there are so many that the program's own might find no
 /// room behind them.
@@ -88,6 +95,13 @@ impl Told {
     /// No exception, but who is calling.
     pub(crate) fn of_callers(py: Python<'_>) -> Self {
         Callers::now(py, INNER_FRAMES).told(py)
+    }
+
+    /// Adds who is calling, as far as an exception that is still on its way has not got there.
+    pub(crate) fn add_callers(&mut self, py: Python<'_>) {
+        self.frames.truncate(FRAMES_BEFORE_CALLERS);
+        self.frames.extend(Self::of_callers(py).frames);
+        self.frames.truncate(INNER_FRAMES);
     }
 
     /// The frames as the recording takes them.

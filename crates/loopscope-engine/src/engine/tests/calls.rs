@@ -1,7 +1,7 @@
 //! Tracked calls: those that hold a loop, take long or fail.
 
 use crate::{
-    observation::{CallKind, CallReading, Event, EventKind},
+    observation::{CallKind, CallReading, Ending, Event, EventKind},
     report::{Figure, IncidentKind, Severity, Status},
     testing::{
         Bench, sleeping_in_handler,
@@ -25,14 +25,17 @@ fn a_call_that_holds_its_loop_is_told_with_what_to_write_instead() {
     let mut bench = Bench::adapted();
     bench.call(1_300, asked());
     bench.happened(1_300, call_event(EventKind::BlockingCall, 1_000, 1_250));
-    let incident = bench.only(1_300);
+    assert_eq!(bench.incidents(1_300), [], "its stall may be told of yet");
+    bench.tick(1_700);
+    let incident = bench.only(1_700);
     assert_eq!(incident.kind, IncidentKind::BlockingCall);
+    assert_eq!(incident.severity, Severity::Degraded);
     assert_eq!(incident.opened_at.to_string(), "2023-11-14T22:13:21Z");
     insta::assert_snapshot!(
         incident.summary,
         @"agno call Agent.run held the thread of its loop for 0.25 s at app.py:42 in handler, on loop main (pid 41, asyncio); write await agent.arun(...) instead"
     );
-    let report = bench.report(1_300);
+    let report = bench.report(1_700);
     assert_eq!(report.components["calls"], Status::Degraded);
     assert_eq!(
         report.monitoring.call_groups["agno_blocking_calls"],
@@ -41,17 +44,89 @@ fn a_call_that_holds_its_loop_is_told_with_what_to_write_instead() {
 }
 
 #[test]
-fn a_blocking_call_names_the_stall_that_it_made_as_its_origin() {
+fn a_blocking_call_names_the_stall_that_it_made_as_its_origin_and_is_no_second_fault() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.stall(1_000, 1_300, &sleeping_in_handler());
+    bench.happened(1_310, call_event(EventKind::BlockingCall, 1_010, 1_290));
+    bench.tick(1_800);
+    let incidents = bench.incidents(1_800);
+    assert_eq!(incidents[0].kind, IncidentKind::LoopStall);
+    assert_eq!(incidents[1].origin.as_ref(), Some(&incidents[0].id));
+    assert_eq!(incidents[1].severity, Severity::Info);
+    let report = bench.report(1_800);
+    assert_eq!(report.components["event_loops"], Status::Degraded);
+    assert_eq!(report.components["calls"], Status::Healthy);
+}
+
+#[test]
+fn a_blocking_call_whose_stall_is_told_later_is_no_second_fault_either() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.happened(1_290, call_event(EventKind::BlockingCall, 1_010, 1_150));
+    bench.ended(1_300, 1_000, 1_160);
+    bench.tick(1_800);
+    let incidents = bench.incidents(1_800);
+    let found: Vec<_> = incidents
+        .iter()
+        .map(|one| (one.kind, one.severity))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (IncidentKind::LoopStall, Severity::Degraded),
+            (IncidentKind::BlockingCall, Severity::Info)
+        ]
+    );
+}
+
+#[test]
+fn a_blocking_call_without_a_stall_is_a_fault_though_earlier_ones_were_not() {
     let mut bench = Bench::adapted();
     bench.call(900, asked());
     bench.stall(1_000, 1_300, &sleeping_in_handler());
     bench.happened(1_310, call_event(EventKind::BlockingCall, 1_010, 1_290));
     bench.happened(9_000, call_event(EventKind::BlockingCall, 8_000, 8_200));
-    let incidents = bench.incidents(9_000);
-    assert_eq!(incidents[0].kind, IncidentKind::LoopStall);
+    bench.tick(9_500);
+    let incidents = bench.incidents(9_500);
     assert_eq!(incidents.len(), 2, "both calls are one incident");
-    assert_eq!(incidents[1].count, 2);
-    assert_eq!(incidents[1].origin.as_ref(), Some(&incidents[0].id));
+    assert_eq!(
+        (incidents[1].count, incidents[1].severity),
+        (2, Severity::Degraded)
+    );
+}
+
+#[test]
+fn of_blocking_calls_within_one_another_the_outermost_is_told() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    let request = Event {
+        slot: Some(1),
+        ..call_event(EventKind::BlockingCall, 1_050, 1_280)
+    };
+    bench.look(1_060, 1_000, sleeping_in_handler());
+    bench.look(1_120, 1_000, sleeping_in_handler());
+    bench.happened(1_300, request);
+    // Longer than a call waits, but its stall is not over.
+    bench.tick_busy(1_900, 1_000);
+    bench.happened(2_900, call_event(EventKind::BlockingCall, 1_010, 2_890));
+    bench.ended(2_900, 1_000, 2_895);
+    bench.tick(3_400);
+    let incidents = bench.incidents(3_400);
+    assert_eq!(incidents.len(), 2, "{incidents:#?}");
+    assert_eq!(
+        (incidents[1].duration_seconds, incidents[1].count),
+        (1.88, 1)
+    );
+}
+
+#[test]
+fn a_blocking_call_of_a_process_that_ends_is_told_at_once() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.happened(1_300, call_event(EventKind::BlockingCall, 1_000, 1_250));
+    bench.gone(1_310, bench.process, Ending::Exited(0));
+    assert_eq!(bench.only(1_310).kind, IncidentKind::BlockingCall);
 }
 
 #[test]
@@ -65,6 +140,7 @@ fn repetitions_are_one_incident_that_counts() {
             call_event(EventKind::BlockingCall, from, from + 150),
         );
     }
+    bench.tick(19_000);
     let incident = bench.only(20_000);
     assert_eq!((incident.count, bench.changes().len()), (30, 3));
     assert!(
@@ -77,7 +153,7 @@ fn repetitions_are_one_incident_that_counts() {
 #[test]
 fn a_slow_call_and_a_slow_query_are_told_apart() {
     let mut bench = Bench::adapted();
-    bench.call(900, asked());
+    bench.call(900, call(CallKind::Call, "billing", "charge"));
     bench.happened(4_000, call_event(EventKind::SlowCall, 1_000, 3_500));
     let query = call(
         CallKind::Query,
@@ -101,13 +177,57 @@ fn a_slow_call_and_a_slow_query_are_told_apart() {
 #[test]
 fn a_slow_call_can_be_told_while_it_lasts() {
     let mut bench = Bench::adapted();
-    bench.call(900, asked());
+    bench.call(900, call(CallKind::Call, "billing", "charge"));
     let lasting = Event {
         ended: None,
         ..call_event(EventKind::SlowCall, 1_000, 0)
     };
     bench.happened(4_000, lasting);
     assert_eq!(bench.only(4_000).kind, IncidentKind::SlowCall);
+}
+
+fn slow(call: CallReading, seconds: u64) -> Vec<(Severity, String)> {
+    let mut bench = Bench::adapted();
+    bench.call(900, call);
+    let until = 1_000 + seconds * 1_000;
+    bench.happened(until, call_event(EventKind::SlowCall, 1_000, until));
+    let incidents = bench.incidents(until).into_iter();
+    incidents.map(|one| (one.severity, one.summary)).collect()
+}
+
+#[test]
+fn a_call_of_a_model_that_takes_as_long_as_models_do_is_healthy() {
+    assert_eq!(slow(asked(), 29), []);
+    let request = call(CallKind::Request, "httpx", "POST api.anthropic.com");
+    assert_eq!(slow(request, 12), []);
+}
+
+#[test]
+fn a_call_of_a_model_that_nobody_waits_for_any_more_is_slow() {
+    let told = slow(asked(), 31);
+    assert_eq!(told[0].0, Severity::Degraded);
+    assert!(
+        told[0].1.starts_with("agno call Agent.run took 31 s"),
+        "{told:?}"
+    );
+    let other = call(CallKind::Request, "httpx", "POST api.example.com");
+    assert_eq!(slow(other, 3).len(), 1, "no model, so no patience");
+}
+
+#[test]
+fn an_agent_that_works_for_minutes_by_its_nature_is_slow_when_it_takes_longer_still() {
+    let usual = |finished| CallReading {
+        finished,
+        p50_nanos: Some(60_000_000_000),
+        ..asked()
+    };
+    assert_eq!(slow(usual(10), 170), []);
+    assert_eq!(slow(usual(10), 181).len(), 1);
+    assert_eq!(
+        slow(usual(9), 170).len(),
+        1,
+        "too few to know what is usual"
+    );
 }
 
 fn failed(at: u64) -> Event {
@@ -156,6 +276,24 @@ fn a_call_that_fails_most_of_the_time_degrades_the_service() {
             .summary
             .contains("(6 of the last 8 failed)")
     );
+}
+
+#[test]
+fn a_call_that_begins_to_fail_most_of_the_time_makes_its_incident_worse() {
+    let mut bench = Bench::adapted();
+    bench.call(900, asked());
+    bench.tick(1_200);
+    bench.happened(2_000, failed(2_000));
+    assert_eq!(bench.only(2_000).severity, Severity::Info);
+    let failing = CallReading {
+        finished: 20,
+        failed: 6,
+        ..asked()
+    };
+    bench.call(6_000, failing);
+    bench.happened(6_100, failed(6_000));
+    assert_eq!(bench.only(6_100).severity, Severity::Degraded);
+    assert_eq!(bench.report(6_100).status, Status::Degraded);
 }
 
 #[test]

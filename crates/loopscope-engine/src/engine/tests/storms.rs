@@ -5,7 +5,7 @@ use crate::{
     observation::{CallKind, CallReading, EventKind, TaskSiteReading},
     report::{IncidentKind, Severity},
     testing::{
-        Bench,
+        Bench, sleeping_in_handler,
         work::{call, call_event, polls, task_failure, word_on},
     },
 };
@@ -96,4 +96,72 @@ fn calls_that_were_only_counted_count() {
         bench.tick(second * 1_000);
     }
     assert_eq!(bench.only(6_000).count, 40);
+}
+
+#[test]
+fn calls_within_a_call_that_was_told_are_not_counted_besides() {
+    let mut bench = Bench::adapted();
+    let reading = CallReading {
+        blocking: 2,
+        ..call(CallKind::Call, "agno", "Agent.run")
+    };
+    bench.call(1_000, reading);
+    bench.happened(1_300, call_event(EventKind::BlockingCall, 1_050, 1_200));
+    bench.happened(1_300, call_event(EventKind::BlockingCall, 1_000, 1_250));
+    for second in 2..6 {
+        bench.tick(second * 1_000);
+    }
+    assert_eq!(bench.only(6_000).count, 1);
+}
+
+#[test]
+fn a_call_that_waits_for_its_stall_is_counted_once() {
+    let mut bench = Bench::adapted();
+    let reading = CallReading {
+        blocking: 1,
+        ..call(CallKind::Call, "agno", "Agent.run")
+    };
+    bench.call(900, reading.clone());
+    bench.happened(1_200, call_event(EventKind::BlockingCall, 1_000, 1_190));
+    bench.tick(2_500);
+    bench.call(
+        3_000,
+        CallReading {
+            blocking: 2,
+            ..reading
+        },
+    );
+    bench.look(3_060, 3_000, sleeping_in_handler());
+    bench.look(3_120, 3_000, sleeping_in_handler());
+    // Its loop does not come back for longer than a counter may be ahead.
+    for tick in 0..20 {
+        let at = 3_200 + tick * 200;
+        if tick == 1 {
+            bench.happened(at, call_event(EventKind::BlockingCall, 3_050, 3_250));
+        }
+        bench.tick_busy(at, 3_000);
+    }
+    bench.ended(7_300, 3_000, 7_290);
+    bench.tick(7_900);
+    bench.tick(9_500);
+    let incidents = bench.incidents(9_500);
+    let calls = incidents
+        .iter()
+        .filter(|one| one.kind == IncidentKind::BlockingCall);
+    assert_eq!(calls.map(|one| one.count).sum::<u64>(), 2);
+}
+
+#[test]
+fn calls_of_models_that_are_no_fault_are_not_counted_as_slow_ones_that_are() {
+    let mut bench = Bench::adapted();
+    let reading = CallReading {
+        slow: 12,
+        ..call(CallKind::Call, "agno", "Agent.run")
+    };
+    bench.call(1_000, reading);
+    bench.happened(33_000, call_event(EventKind::SlowCall, 1_000, 32_500));
+    for second in 34..40 {
+        bench.tick(second * 1_000);
+    }
+    assert_eq!(bench.only(40_000).count, 1);
 }
