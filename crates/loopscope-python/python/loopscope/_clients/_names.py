@@ -66,5 +66,3 @@ def host_of(address: object) -> str:
 def plain_host(host: str) -> str:
     """The host, if it is nothing but one."""
     return host if len(host) <= _LONGEST_HOST and _HOST.fullmatch(host) else OTHER
-
-

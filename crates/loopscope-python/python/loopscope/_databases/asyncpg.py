@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import sys
 from contextvars import ContextVar
 from typing import Any, Dict, Tuple
 
@@ -46,7 +47,7 @@ def watch(library: Any) -> None:
         replace(
             connection,
             name,
-            lambda function, argument=argument: tracked_coroutine(function, driver, 1, argument),
+            functools.partial(tracked_coroutine, driver=driver, place=1, name=argument),
         )
     _watch_prepared(library, driver)
     _watch_connections(library, driver)
@@ -229,8 +230,7 @@ def _site_of(pool: Any) -> "_native.PoolSite":
 
 
 def _server_of_pool(pool: Any) -> str:
-    from asyncpg import connect_utils
-
+    connect_utils = sys.modules["asyncpg.connect_utils"]
     arguments = dict(pool._connect_kwargs)
     if pool._connect_args:
         arguments["dsn"] = pool._connect_args[0]

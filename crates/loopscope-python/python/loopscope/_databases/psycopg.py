@@ -35,7 +35,7 @@ def watch(library: Any) -> None:
             replace(cursor, name, lambda function: tracked_coroutine(function, driver, 1, "query"))
     base = library.Cursor.__mro__[1]
     for name, argument in _GENERATORS:
-        replace(base, name, lambda function, argument=argument: tracked_generator(function, driver, 1, argument))
+        replace(base, name, functools.partial(tracked_generator, driver=driver, place=1, name=argument))
     _watch_connections(library, driver)
 
 
@@ -57,8 +57,8 @@ def _watch_connections(library: Any, driver: "_native.Driver") -> None:
     replace(sync, "close", _native.watch_closing)
     replace(asynchronous, "close", lambda function: _closing(function, driver))
     for name in ("commit", "rollback"):
-        replace(sync, name, lambda function, name=name: driver.track_call(function, name))
-        replace(asynchronous, name, lambda function, name=name: tracked_call(function, driver, name))
+        replace(sync, name, functools.partial(driver.track_call, name=name))
+        replace(asynchronous, name, functools.partial(tracked_call, driver=driver, name=name))
     replace(library.BaseConnection, "__del__", driver.track_going)
 
 

@@ -1,5 +1,6 @@
 """psycopg2, whose connections and cursors are written in C."""
 
+import importlib
 from typing import Any
 
 from .. import _native
@@ -56,7 +57,7 @@ def _always(connection: Any) -> bool:
 
 
 def _render(statement: Any) -> str:
-    from psycopg2 import sql
+    sql = importlib.import_module("psycopg2.sql")
 
     if isinstance(statement, sql.Composed):
         return "".join(_render(part) for part in statement.seq)

@@ -1,5 +1,6 @@
 """The pools of psycopg 3."""
 
+import importlib
 import re
 import weakref
 from typing import Any, Dict, Tuple
@@ -56,8 +57,7 @@ def _site_of(pool: Any) -> "_native.PoolSite":
 
 
 def _server_of(pool: Any) -> str:
-    from psycopg.conninfo import conninfo_to_dict
-
+    conninfo_to_dict = importlib.import_module("psycopg.conninfo").conninfo_to_dict
     return server_of_conninfo(conninfo_to_dict, pool.conninfo, pool.kwargs if isinstance(pool.kwargs, dict) else {})
 
 
