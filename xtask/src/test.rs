@@ -78,7 +78,7 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;
-    for tests in ["library", "databases"] {
+    for tests in ["library", "databases", "clients"] {
         cmd!(
             shell,
             "cargo test -p loopscope-cli --test {tests} -- --test-threads=1"
