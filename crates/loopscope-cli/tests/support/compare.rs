@@ -181,11 +181,24 @@ impl<'a> Compared<'a> {
             seen.push(&incident.id);
             let excused = self.slipped(incident) || self.starved(incident);
             let excused = excused || says_more_of(incident, explained);
+            let excused = excused || self.failed_there(incident, explained);
             if !explained.contains(&incident.id) && !excused {
                 problems.push(format!("found what was not declared: {incident:#?}"));
             }
         }
         problems
+    }
+
+    /// Whether it is the failure of a call that made one of these stalls: what keeps a loop waiting for long
+    /// enough gives up at its end, and that is told too.
+    fn failed_there(&self, incident: &Incident, explained: &[String]) -> bool {
+        let is_failure = matches!(
+            incident.kind,
+            IncidentKind::CallFailure | IncidentKind::ConnectionFailure
+        );
+        let made_it =
+            |other: &Incident| explained.contains(&other.id) && other.culprit == incident.culprit;
+        is_failure && incident.culprit.is_some() && self.report.incidents.iter().any(made_it)
     }
 
     /// Whether the program itself says that the machine made this turn long.
