@@ -34,10 +34,10 @@ pub(crate) fn check(shell: &Shell, python: &Path) -> Result<()> {
         shell,
         "{python} -m mypy.stubtest loopscope --allowlist {allowed}"
     )
-        .env("MYPYPATH", &package)
-        .env("PYTHONPATH", &package)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .run()?;
+    .env("MYPYPATH", &package)
+    .env("PYTHONPATH", &package)
+    .env("PYTHONDONTWRITEBYTECODE", "1")
+    .run()?;
     Ok(())
 }
 
