@@ -90,14 +90,18 @@ fn read(pid: u32, users: Users, mode: DumpMode) -> Option<(Option<DumpReport>, O
     }
 }
 
-/// Whether a look is worth while. Where the kernel hides what is mapped, the name must do.
+/// Whether a look is worth while. A thread of the kernel has nothing mapped. Where the kernel hides what is
+/// mapped, the name must do; a program that the loader was told to run stands behind the loader.
 fn may_be_python(pid: u32) -> bool {
-    if std::fs::read(format!("/proc/{pid}/maps")).is_ok() {
-        return true;
+    if let Ok(maps) = std::fs::read(format!("/proc/{pid}/maps")) {
+        return !maps.is_empty();
     }
     let words = command_line(pid);
-    let program = words.first().map(String::as_str).unwrap_or_default();
-    program.contains("python") || program.contains("pypy")
+    let is_python = |word: &String| word.contains("python") || word.contains("pypy");
+    match words.first() {
+        Some(loader) if loader.contains("/ld-") => words.iter().any(is_python),
+        program => program.is_some_and(is_python),
+    }
 }
 
 /// Shows one; `false` where nobody reads any more. Of a process that could not be read the complaint says
