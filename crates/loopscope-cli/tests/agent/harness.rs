@@ -1,5 +1,8 @@
 //! Runs programs with the agent, and reads what they left behind.
 
+#[path = "../support/listed.rs"]
+mod listed;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -18,6 +21,8 @@ use loopscope_recorder::reader::{
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
+
+use listed::listed_pythons;
 
 /// What `loopscope run` gives a target.
 static GIVEN: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
@@ -188,12 +193,7 @@ pub(crate) fn programs() -> PathBuf {
 
 /// Every interpreter to test with. None, and said, where there is none.
 pub(crate) fn pythons() -> Vec<PathBuf> {
-    let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
-    let listed: Vec<_> = listed
-        .split(':')
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let listed = listed_pythons();
     if !listed.is_empty() {
         return listed;
     }

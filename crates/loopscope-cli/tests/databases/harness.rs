@@ -1,5 +1,8 @@
 //! Runs programs under the real `loopscope`, and asks it how they are doing.
 
+#[path = "../support/listed.rs"]
+mod listed;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,18 +17,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::cluster::Cluster;
+use listed::listed_pythons;
 
 /// What no statement's literal, parameter or password may do: get out.
 pub(crate) const SECRET: &str = "SECRET";
 
 /// Every interpreter to test with, with the packages that the tests need.
 pub(crate) fn pythons() -> Vec<PathBuf> {
-    let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
-    let listed: Vec<_> = listed
-        .split(':')
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let listed = listed_pythons();
     if listed.is_empty() {
         let _ = writeln!(
             std::io::stderr(),

@@ -1,5 +1,8 @@
 //! Runs programs that import the package.
 
+#[path = "../support/listed.rs"]
+mod listed;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -12,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use crate::package;
+use listed::listed_pythons;
 
 /// A file of `library/programs`.
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -33,12 +37,7 @@ pub(crate) fn on_every_python(test: impl Fn(&Path)) {
 
 /// Every interpreter to test with. None, and said, where there is none.
 fn pythons() -> Vec<PathBuf> {
-    let listed = std::env::var("LOOPSCOPE_TEST_PYTHONS").unwrap_or_default();
-    let listed: Vec<_> = listed
-        .split(':')
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
-        .collect();
+    let listed = listed_pythons();
     if !listed.is_empty() {
         return listed;
     }
