@@ -138,13 +138,12 @@ def render_nothing(statement: Any) -> Optional[str]:
     return None
 
 
-def tracked_coroutine(original: Any, driver: "_native.Driver", place: int, name: str) -> Any:
-    """A coroutine function whose argument at this place is a statement."""
-    begin = driver.begin
+def followed(original: Any, begin: Callable[[Any, Any], Optional["_native.RunningCall"]]) -> Any:
+    """A coroutine function whose calls `begin` with their arguments, plain and named; nothing is no call."""
 
     @functools.wraps(original)
     async def tracked(*args: Any, **kwargs: Any) -> Any:
-        running = begin(args[place] if len(args) > place else kwargs.get(name))
+        running = begin(args, kwargs)
         if running is None:
             return await original(*args, **kwargs)
         try:
@@ -156,6 +155,14 @@ def tracked_coroutine(original: Any, driver: "_native.Driver", place: int, name:
         return result
 
     return tracked
+
+
+def tracked_coroutine(original: Any, driver: "_native.Driver", place: int, name: str) -> Any:
+    """A coroutine function whose argument at this place is a statement."""
+    begin = driver.begin
+    return followed(
+        original, lambda args, kwargs: begin(args[place] if len(args) > place else kwargs.get(name))
+    )
 
 
 def tracked_generator(original: Any, driver: "_native.Driver", place: int, name: str) -> Any:
@@ -181,19 +188,7 @@ def tracked_generator(original: Any, driver: "_native.Driver", place: int, name:
 def tracked_call(original: Any, driver: "_native.Driver", name: str) -> Any:
     """A coroutine function that is counted by its name."""
     begin = driver.call
-
-    @functools.wraps(original)
-    async def tracked(*args: Any, **kwargs: Any) -> Any:
-        running = begin(name)
-        try:
-            result = await original(*args, **kwargs)
-        except BaseException as error:
-            running.raised(error)
-            raise
-        running.returned()
-        return result
-
-    return tracked
+    return followed(original, lambda args, kwargs: begin(name))
 
 
 def connecting(original: Any, opened: Callable[..., None], failed: Callable[..., None]) -> Any:

@@ -13,6 +13,7 @@ from ._shared import (
     acquiring,
     connecting,
     describe,
+    followed,
     for_pool,
     free_name,
     name_of_pool,
@@ -106,21 +107,7 @@ def _tracked_preparation(original: Any, driver: "_native.Driver") -> Any:
 
 def _tracked_prepared(original: Any, driver: "_native.Driver") -> Any:
     begin = driver.begin
-
-    @functools.wraps(original)
-    async def tracked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        running = begin(self._query)
-        if running is None:
-            return await original(self, *args, **kwargs)
-        try:
-            result = await original(self, *args, **kwargs)
-        except BaseException as error:
-            running.raised(error)
-            raise
-        running.returned()
-        return result
-
-    return tracked
+    return followed(original, lambda args, kwargs: begin(args[0]._query))
 
 
 def _watch_connections(library: Any, driver: "_native.Driver") -> None:
