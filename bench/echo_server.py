@@ -18,6 +18,11 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
+# asyncio asks for 256 KiB each time it reads, which glibc takes from the kernel and gives back every time until
+# something larger was once freed. Any program of some size has freed something larger.
+large = bytearray(1 << 20)
+del large
+
 loop = loops.new_event_loop()
 server = loop.run_until_complete(loop.create_server(Echo, "127.0.0.1", 0))
 print(os.getpid(), server.sockets[0].getsockname()[1], flush=True)

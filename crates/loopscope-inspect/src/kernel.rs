@@ -105,11 +105,18 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
         threads: stat.number(20)?,
         cpu_nanos: ticks.saturating_mul(1_000_000_000 / TICKS_PER_SECOND),
         rss_bytes: resident_bytes(&read(&format!("/proc/{pid}/status"))),
-        open_fds: fs::read_dir(format!("/proc/{pid}/fd"))
-            .ok()
-            .map(|entries| entries.count() as u64),
+        open_fds: open_fds(pid),
         executable: fs::read_link(format!("/proc/{pid}/exe")).ok(),
     })
+}
+
+/// How many descriptors a process has open. Linux says so from 6.2 on; before, they are counted.
+fn open_fds(pid: u32) -> Option<u64> {
+    let path = format!("/proc/{pid}/fd");
+    match fs::metadata(&path).ok()?.len() {
+        0 => Some(fs::read_dir(path).ok()?.count() as u64),
+        told => Some(told),
+    }
 }
 
 /// When a process started, in clock ticks since boot; with the pid, its identity.

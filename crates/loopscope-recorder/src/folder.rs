@@ -3,6 +3,7 @@
 //! It lies on a memory file system where there is one: dirty pages of a file on disk are locked while
 //! they are written back, and the loop that touches one then would wait for the disk.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -185,21 +186,25 @@ pub fn users_folders(place: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(place) else {
         return Vec::new();
     };
-    let paths = entries.flatten().map(|entry| entry.path());
-    paths.filter(|path| is_users(path)).collect()
+    let named = entries.flatten().filter_map(|entry| {
+        let uid = uid_of(&entry.file_name())?;
+        Some((entry.path(), uid))
+    });
+    named
+        .filter(|(path, uid)| is_users(path, *uid))
+        .map(|(path, _)| path)
+        .collect()
 }
 
-/// Whether this is `loopscope-UID` and belongs to that very user.
-fn is_users(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let uid = name
-        .strip_prefix("loopscope-")
-        .and_then(|uid| uid.parse::<u32>().ok());
+/// The user in a name like `loopscope-1000`.
+fn uid_of(name: &OsStr) -> Option<u32> {
+    name.to_str()?.strip_prefix("loopscope-")?.parse().ok()
+}
+
+/// Whether this is a folder of that very user.
+fn is_users(path: &Path, uid: u32) -> bool {
     let found = fs::symlink_metadata(path).ok();
-    found.is_some_and(|found| found.is_dir() && Some(found.uid()) == uid)
+    found.is_some_and(|found| found.is_dir() && found.uid() == uid)
 }
 
 /// The recordings in a folder, as paths. A folder that is gone has none.

@@ -8,7 +8,7 @@ mod agentless;
 mod arrivals;
 mod attach_desk;
 mod drivers;
-mod elsewhere;
+mod folders;
 mod glance;
 mod kin;
 mod limits;
@@ -41,14 +41,18 @@ pub use unwatched::PulseObject;
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
 use crate::time::Nanos;
 use attach_desk::AttachDesk;
-use elsewhere::Elsewhere;
+use folders::Folders;
 use limits::Limits;
 use out_of_reach::OutOfReach;
 use schedule::Schedule;
 use unwatched::Unwatched;
 use watched_process::{ASKED_TO_END, Pace, WatchedProcess};
 
-/// The folder is searched for new recordings this often.
+/// What is not due at an exact instant is done so much earlier where the observer is awake anyhow. So the
+/// processes of a service come to be looked at together, at one waking instead of one for each.
+const EARLY: Nanos = Nanos::from_millis(20);
+
+/// The folders are asked for new recordings this often.
 const DISCOVERY: Nanos = Nanos::from_millis(100);
 
 /// All folders that may hold recordings of this run are searched this often, whatever their stamps say.
@@ -109,7 +113,7 @@ pub struct Watcher {
     left_behind: Vec<PathBuf>,
     unwatched: Option<Unwatched>,
     told_out_of_reach: BTreeSet<String>,
-    elsewhere: Elsewhere,
+    folders: Folders,
     /// When something last appeared in the folder.
     arrived: Option<Nanos>,
     /// A recording was found that is just being made.
@@ -139,12 +143,12 @@ impl Watcher {
                 .pulse
                 .as_ref()
                 .and_then(|pulse| Unwatched::new(pulse, options.main_pid)),
+            folders: Folders::new(&options.folder),
             options,
             processes: BTreeMap::new(),
             passed_over: BTreeSet::new(),
             left_behind: Vec::new(),
             told_out_of_reach: BTreeSet::new(),
-            elsewhere: Elsewhere::new(),
             arrived: None,
             met_unfinished: false,
             searched: Nanos(0),
@@ -168,7 +172,7 @@ impl Watcher {
         let pace = self.pace();
         let mut gone = Vec::new();
         for (path, process) in &mut self.processes {
-            if process.due() <= now
+            if process.due_at_hand() <= now
                 && let Some(ending) = process.look(pace, now, &mut facts)
             {
                 gone.push((path.clone(), ending));
@@ -259,11 +263,10 @@ impl Watcher {
     }
 
     fn discover(&mut self, now: Nanos, facts: &mut Vec<Fact>) {
-        if now >= self.discovery_due {
+        if now.plus(EARLY) >= self.discovery_due {
             self.searched = now;
             self.met_unfinished = false;
-            self.search(&self.options.folder.clone(), now, facts);
-            for folder in self.elsewhere.changed() {
+            for folder in self.folders.changed() {
                 self.search(&folder, now, facts);
             }
             let is_making = self.met_unfinished
@@ -274,6 +277,7 @@ impl Watcher {
         }
         if now >= self.elsewhere_due {
             self.elsewhere_due = now.plus(DISCOVERY_ELSEWHERE);
+            self.search(&self.options.folder.clone(), now, facts);
             for folder in self.folders_elsewhere() {
                 self.search(&folder, now, facts);
             }
@@ -406,6 +410,7 @@ impl Watcher {
         Pace {
             glance: Nanos::from_millis(40 + 6 * count),
             resources: Nanos::from_millis(1_000 + 25 * count),
+            waits: Nanos::from_millis(2_000 + 100 * count),
         }
     }
 

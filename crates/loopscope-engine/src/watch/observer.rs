@@ -11,7 +11,7 @@ use std::time::Duration;
 use loopscope_recorder::clock::{monotonic_nanos, unix_nanos};
 
 use super::arrivals::Arrivals;
-use super::{WatchOptions, Watcher};
+use super::{EARLY, WatchOptions, Watcher};
 use crate::change::{Change, Probes};
 use crate::config::Config;
 use crate::engine::Engine;
@@ -247,7 +247,7 @@ impl Observing {
     }
 
     fn publish_if_due(&mut self, now: Nanos) {
-        if now.since(self.published) >= PUBLISH {
+        if now.plus(EARLY) >= self.published.plus(PUBLISH) {
             self.publish_snapshot(now);
         }
     }

@@ -71,7 +71,7 @@ impl Sampler {
         Some(TaskInfo {
             name: found.name.unwrap_or_default().into(),
             address,
-            await_chain: self.frames(found.await_chain),
+            await_chain: found.await_chain.into_iter().map(waiting).collect(),
             awaited_by: Vec::new(),
         })
     }
@@ -150,19 +150,22 @@ impl Sampler {
     }
 }
 
-/// What a task calls that waits is no matter: it blocks nothing.
 fn awaiting(task: loopscope_inspect::AwaitingTask) -> AwaitingTask {
-    let frame = |found: PythonFrame| Frame {
+    AwaitingTask {
+        name: task.name.unwrap_or_default().into(),
+        level: task.level,
+        await_chain: task.await_chain.into_iter().map(waiting).collect(),
+    }
+}
+
+/// A frame of a task that waits: what it calls is no matter, since it blocks nothing.
+fn waiting(found: PythonFrame) -> Frame {
+    Frame {
         file: found.file,
         line: found.line,
         function: found.function,
         is_coroutine: found.is_coroutine,
         calls: Vec::new(),
-    };
-    AwaitingTask {
-        name: task.name.unwrap_or_default().into(),
-        level: task.level,
-        await_chain: task.await_chain.into_iter().map(frame).collect(),
     }
 }
 

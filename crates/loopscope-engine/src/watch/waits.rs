@@ -9,8 +9,7 @@ use crate::time::Nanos;
 /// A task is old enough to be looked at from here on.
 const OLD: Nanos = Nanos::from_millis(5_000);
 
-/// Old tasks are looked at this often, and so many at once: some tens of microseconds each.
-const LOOK: Nanos = Nanos::from_millis(2_000);
+/// Old tasks are looked at so many at once: some tens of microseconds each.
 const MOST_LOOKS: usize = 16;
 
 /// The oldest task of one site.
@@ -29,19 +28,19 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Looks where that is due, the longest wait first, and tells what is new.
+    /// Looks where that is due, the longest wait first, and tells what is new. It is due next `again` after now.
     pub(super) fn look(
         &mut self,
         process: ProcessKey,
         oldest: impl Iterator<Item = Oldest>,
         sampler: &mut Sampler,
-        now: Nanos,
+        (now, again): (Nanos, Nanos),
         out: &mut Vec<Fact>,
     ) {
         if now < self.due {
             return;
         }
-        self.due = now.plus(LOOK);
+        self.due = now.plus(again);
         let mut old: Vec<Oldest> = oldest.filter(|one| now.since(one.started) >= OLD).collect();
         old.sort_by_key(|one| one.started);
         old.truncate(MOST_LOOKS);

@@ -34,6 +34,8 @@ pub(super) struct WatchedLoop {
     /// What was last said of it; `None` before it was announced.
     info: Option<LoopInfo>,
     due: Nanos,
+    /// The last reading found it idle.
+    was_idle: bool,
     nature_due: Nanos,
     nature_distance: Nanos,
     told: Nanos,
@@ -106,6 +108,7 @@ impl WatchedLoop {
             kind: state.kind,
             info: None,
             due: now,
+            was_idle: false,
             nature_due: now,
             nature_distance: FIRST_NATURE,
             told: Nanos(0),
@@ -204,6 +207,16 @@ impl WatchedLoop {
         self.due
     }
 
+    /// From when on it may be looked at, where the observer is awake anyhow: a reading of an idle loop may be
+    /// early, a look at a busy one tells what it is meant to tell at its instant.
+    pub(super) fn due_at_hand(&self, early: Nanos) -> Nanos {
+        if self.was_idle {
+            Nanos(self.due.0.saturating_sub(early.0))
+        } else {
+            self.due
+        }
+    }
+
     /// Finds out what kind of loop it is, and announces it when that is clear or changed.
     ///
     /// A thread that polls descriptors without epoll is mostly no loop at all (a driver that waits for
@@ -290,6 +303,7 @@ impl WatchedLoop {
         }
         let busy_since = state.busy_since_nanos.map(Nanos);
         self.tell(state, now, out);
+        self.was_idle = busy_since.is_none() && state.is_live;
         self.due = match busy_since {
             _ if !state.is_live => {
                 self.finish(out);

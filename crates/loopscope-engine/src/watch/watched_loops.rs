@@ -35,6 +35,13 @@ impl WatchedLoops {
         due.unwrap_or(Nanos(u64::MAX))
     }
 
+    /// From when on one of them may be looked at, where the observer is awake anyhow.
+    pub(super) fn due_at_hand(&self, early: Nanos) -> Nanos {
+        let loops = self.by_place.values();
+        let due = loops.map(|watched| watched.due_at_hand(early)).min();
+        due.unwrap_or(Nanos(u64::MAX))
+    }
+
     /// The thread of the loop at a place, where there is one.
     pub(super) fn thread_id(&self, place: Place) -> Option<u32> {
         self.by_place.get(&place).map(WatchedLoop::thread_id)

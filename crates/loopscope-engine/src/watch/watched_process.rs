@@ -10,6 +10,7 @@ use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
+use super::EARLY;
 use super::agentless::{Agentless, Suspect};
 use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
@@ -25,6 +26,9 @@ use crate::time::Nanos;
 
 /// A stopped process is looked at so often, so that the end of the pause is told when it comes.
 const GLANCE_WHEN_STOPPED: Nanos = Nanos::from_millis(10);
+
+/// A glance may come so much late, where a reading of a loop that is due until then takes it along.
+const GLANCE_LATE: Nanos = Nanos::from_millis(80);
 
 /// How a process ended is asked for so often and so long, until its parent has collected it. Most say it at
 /// once.
@@ -80,6 +84,7 @@ enum Attach {
 pub(super) struct Pace {
     pub(super) glance: Nanos,
     pub(super) resources: Nanos,
+    pub(super) waits: Nanos,
 }
 
 impl WatchedProcess {
@@ -143,6 +148,15 @@ impl WatchedProcess {
 
     /// When the process is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
+        self.due_with(self.loops.due())
+    }
+
+    /// From when on it may be looked at, where the observer is awake anyhow.
+    pub(super) fn due_at_hand(&self) -> Nanos {
+        self.due_with(self.loops.due_at_hand(EARLY))
+    }
+
+    fn due_with(&self, loops: Nanos) -> Nanos {
         if self.gone_since.is_some() {
             return self.glance_due;
         }
@@ -151,9 +165,12 @@ impl WatchedProcess {
             Attach::Waiting(due) => *due,
             Attach::Done { .. } => Nanos(u64::MAX),
         };
-        self.glance_due
-            .min(attach.max(Nanos(1)))
-            .min(self.loops.due())
+        let glance = if self.stopped {
+            self.glance_due
+        } else {
+            self.glance_due.plus(GLANCE_LATE)
+        };
+        glance.min(attach.max(Nanos(1))).min(loops)
     }
 
     /// Looks at what is due. An ending when the process, or the program in it, is gone.
@@ -173,7 +190,7 @@ impl WatchedProcess {
             return Some(Ending::Vanished);
         }
         let ending = self.glance(pace, now, out);
-        self.look_at_waits(now, out);
+        self.look_at_waits(pace, now, out);
         if ending.is_none() && now >= self.resources_due {
             self.resources_due = now.plus(pace.resources);
             if let Attach::Done { sampler, .. } = &mut self.attach {
@@ -186,10 +203,11 @@ impl WatchedProcess {
         ending
     }
 
-    fn look_at_waits(&mut self, now: Nanos, out: &mut Vec<Fact>) {
+    fn look_at_waits(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) {
         if let Attach::Done { sampler, .. } = &mut self.attach {
             let oldest = self.tables.oldest_tasks();
-            self.waits.look(self.key, oldest, sampler, now, out);
+            let times = (now, pace.waits);
+            self.waits.look(self.key, oldest, sampler, times, out);
         }
     }
 
@@ -266,7 +284,7 @@ impl WatchedProcess {
     }
 
     fn glance(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) -> Option<Ending> {
-        if now < self.glance_due {
+        if now.plus(EARLY) < self.glance_due {
             return None;
         }
         self.glance_due = now.plus(if self.stopped {

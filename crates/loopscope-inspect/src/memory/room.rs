@@ -1,7 +1,8 @@
 //! Room for the pages that a reading fetches.
 //!
 //! It grows by the chunk and never moves. A reading of a whole process fills some ten megabytes at once, where
-//! the faults of small pages would take longer than the copying: chunks are asked to be made of large ones.
+//! the faults of small pages would take longer than the copying: its chunks are large, and asked to be made of
+//! large pages. A look at one thread needs some dozen pages, and the allocator clears a chunk that it had before.
 #![expect(
     unsafe_code,
     reason = "tells the kernel of what kind of pages memory should be made"
@@ -11,49 +12,58 @@ use rustix::mm::{Advice, madvise};
 
 use super::PAGE_BYTES;
 
-/// Pages of a chunk: 16 MiB. Memory of a chunk that was never written to takes none.
-const CHUNK_PAGES: usize = 4096;
+/// Pages of a large chunk, as a power of two: 16 MiB. Memory of it that was never written to takes none.
+const LARGE_CHUNK: u32 = 12;
+
+/// Pages of a small one: 256 KiB.
+const SMALL_CHUNK: u32 = 6;
 
 /// A row of numbered pages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Room {
     chunks: Vec<Box<[u8]>>,
-    of_large_pages: bool,
+    /// Pages of a chunk, as a power of two.
+    chunk: u32,
 }
 
 impl Room {
-    /// Empty room; `of_large_pages` where most of a chunk will be used.
-    pub(super) fn new(of_large_pages: bool) -> Self {
+    /// Empty room; `is_large` where thousands of pages will be used.
+    pub(super) fn new(is_large: bool) -> Self {
         Self {
             chunks: Vec::new(),
-            of_large_pages,
+            chunk: if is_large { LARGE_CHUNK } else { SMALL_CHUNK },
         }
+    }
+
+    /// The chunk of the page with this number, and its number there.
+    #[inline]
+    fn place(&self, number: usize) -> (usize, usize) {
+        (number >> self.chunk, number & ((1 << self.chunk) - 1))
     }
 
     /// The page with this number, if there is room for it.
     #[inline]
     pub(super) fn page(&self, number: usize) -> Option<&[u8; PAGE_BYTES]> {
-        let chunk = self.chunks.get(number / CHUNK_PAGES)?;
-        chunk
-            .get(number % CHUNK_PAGES * PAGE_BYTES..)?
-            .first_chunk()
+        let (chunk, page) = self.place(number);
+        let bytes = self.chunks.get(chunk)?.get(page * PAGE_BYTES..)?;
+        bytes.first_chunk()
     }
 
     /// The bytes from page `first` on, up to `count` pages of them: as many as lie in one piece. Makes room.
     pub(super) fn piece(&mut self, first: usize, count: usize) -> &mut [u8] {
-        let (chunk, from) = (first / CHUNK_PAGES, first % CHUNK_PAGES);
+        let (chunk, from) = self.place(first);
         while self.chunks.len() <= chunk {
             self.chunks.push(self.chunk());
         }
-        let to = CHUNK_PAGES.min(from.saturating_add(count));
+        let to = from.saturating_add(count).min(1 << self.chunk);
         let chunk = self.chunks.get_mut(chunk);
         let bytes = chunk.and_then(|chunk| chunk.get_mut(from * PAGE_BYTES..to * PAGE_BYTES));
         bytes.unwrap_or_default()
     }
 
     fn chunk(&self) -> Box<[u8]> {
-        let mut chunk = vec![0; CHUNK_PAGES * PAGE_BYTES].into_boxed_slice();
-        if self.of_large_pages {
+        let mut chunk = vec![0; PAGE_BYTES << self.chunk].into_boxed_slice();
+        if self.chunk == LARGE_CHUNK {
             ask_for_large_pages(&mut chunk);
         }
         chunk
@@ -78,17 +88,17 @@ mod tests {
 
     #[test]
     fn a_piece_ends_where_its_chunk_ends() {
-        for of_large_pages in [false, true] {
-            let mut room = Room::new(of_large_pages);
+        for (is_large, pages) in [(false, 64), (true, 4096)] {
+            let mut room = Room::new(is_large);
             assert!(room.page(0).is_none());
             assert_eq!(room.piece(0, 3).len(), 3 * PAGE_BYTES);
-            let last = room.piece(CHUNK_PAGES - 1, 3);
+            let last = room.piece(pages - 1, 3);
             assert_eq!(last.len(), PAGE_BYTES);
             last.fill(7);
-            room.piece(CHUNK_PAGES, 2).fill(8);
-            assert_eq!(room.page(CHUNK_PAGES - 1), Some(&[7; PAGE_BYTES]));
-            assert_eq!(room.page(CHUNK_PAGES + 1), Some(&[8; PAGE_BYTES]));
-            assert_eq!(room.page(CHUNK_PAGES + 2), Some(&[0; PAGE_BYTES]));
+            room.piece(pages, 2).fill(8);
+            assert_eq!(room.page(pages - 1), Some(&[7; PAGE_BYTES]));
+            assert_eq!(room.page(pages + 1), Some(&[8; PAGE_BYTES]));
+            assert_eq!(room.page(pages + 2), Some(&[0; PAGE_BYTES]));
         }
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn text_at(bytes: &[u8], offset: usize, length: usize) -> Option<Stri
 /// end up on the terminal of a person who may be root. Breaks of lines become blanks.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return text.into_owned();
+    }
     let one_line = text.replace(['\n', '\r', '\t'], " ");
     one_line.replace(char::is_control, "\u{fffd}")
 }
