@@ -2,15 +2,15 @@
 //!
 //! Written as it is made: that of a hundred thousand tasks has a hundred megabytes.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use loopscope_engine::dump::DumpReport;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use crate::screen::escape_json;
 
-/// Bytes that are written at once.
-const BUFFER_BYTES: usize = 1 << 16;
+/// About as many bytes are written at once.
+const GATHERED_BYTES: usize = 1 << 16;
 
 /// Over many lines, with a newline at the end.
 pub(super) fn write_pretty(report: &DumpReport, to: impl Write) -> io::Result<()> {
@@ -23,28 +23,57 @@ pub(super) fn write_line(report: &DumpReport, to: impl Write) -> io::Result<()> 
 }
 
 fn write(report: &DumpReport, formatter: impl Formatter, to: impl Write) -> io::Result<()> {
-    let mut to = Harmless(BufWriter::with_capacity(BUFFER_BYTES, to));
+    let mut to = Harmless {
+        gathered: Vec::with_capacity(GATHERED_BYTES),
+        to,
+    };
     serde::Serialize::serialize(report, &mut Serializer::with_formatter(&mut to, formatter))?;
     to.write_all(b"\n")?;
     to.flush()
 }
 
 /// Writes what a terminal would act on as escapes. What is given at once is whole characters.
-struct Harmless<W>(W);
+struct Harmless<W> {
+    /// The writer of JSON gives a few bytes at a time; they are looked through by the thousand.
+    gathered: Vec<u8>,
+    to: W,
+}
+
+impl<W: Write> Harmless<W> {
+    fn write_gathered(&mut self) -> io::Result<()> {
+        if self.gathered.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+            self.to.write_all(&self.gathered)?;
+        } else {
+            let json = std::str::from_utf8(&self.gathered).map_err(io::Error::other)?;
+            self.to.write_all(escape_json(json).as_bytes())?;
+        }
+        self.gathered.clear();
+        Ok(())
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte == b'\n' || (b' '..=b'~').contains(&byte)
+}
 
 impl<W: Write> Write for Harmless<W> {
+    #[inline]
     fn write(&mut self, json: &[u8]) -> io::Result<usize> {
-        let is_plain = |byte: &u8| *byte == b'\n' || (b' '..=b'~').contains(byte);
-        if json.iter().all(is_plain) {
-            self.0.write_all(json)?;
-        } else {
-            let json = std::str::from_utf8(json).map_err(io::Error::other)?;
-            self.0.write_all(escape_json(json).as_bytes())?;
-        }
+        self.write_all(json)?;
         Ok(json.len())
     }
 
+    #[inline]
+    fn write_all(&mut self, json: &[u8]) -> io::Result<()> {
+        if self.gathered.len() + json.len() > GATHERED_BYTES {
+            self.write_gathered()?;
+        }
+        self.gathered.extend_from_slice(json);
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.write_gathered()?;
+        self.to.flush()
     }
 }

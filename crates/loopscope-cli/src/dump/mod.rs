@@ -104,6 +104,8 @@ fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
         if shown.json {
             // As with `print`: a reader that leaves early is no error.
             let _ = json::write_pretty(&report, stdout().lock());
+            // The process ends next: its millions of pieces need not be given back one by one.
+            std::mem::forget(report);
         } else {
             print(&drawn(report, shown));
         }
