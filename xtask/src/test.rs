@@ -27,12 +27,15 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     } else {
         venv::prepare(shell)?
     };
-    // The real programs come by themselves below, one after another.
-    cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
     if quick {
+        cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
         println!("left out: the real programs, since this is --quick");
         return Ok(());
     }
+    // The real programs come by themselves below, one after another.
+    cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?;
+    let own = ["--bins", "--test=pulse", "--test=commands", "--test=health"];
+    cmd!(shell, "cargo test -p loopscope-cli {own...}").run()?;
     if let Some(newest) = pythons.last() {
         typing::check(shell, newest)?;
     }
@@ -78,7 +81,7 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     cmd!(shell, "cargo test -p loopscope-cli --test dump")
         .env("LOOPSCOPE_TEST_PYTHONS", all)
         .run()?;
-    for tests in ["library", "databases", "clients"] {
+    for tests in ["library", "databases", "clients", "factory"] {
         cmd!(
             shell,
             "cargo test -p loopscope-cli --test {tests} -- --test-threads=1"

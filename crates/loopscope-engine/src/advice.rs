@@ -112,10 +112,19 @@ fn find<'a>(evidence: &Evidence<'a>) -> Found<'a> {
     }
 }
 
-/// Frames below the culprit prove what its line was doing, the one next to it most of all.
+/// Frames below the culprit prove what its line was doing, the one next to it most of all. A library that was
+/// entered by a coroutine is awaited already: what its own helpers compute is no use of its blocking side.
 fn by_frames(evidence: &Evidence) -> Option<&'static Entry> {
-    let mut inward = evidence.deeper().iter().rev();
-    inward.find_map(|frame| entries().find(|entry| entry.matches_frame(frame, evidence)))
+    let deeper = evidence.deeper();
+    let mut inward = deeper.iter().enumerate().rev();
+    inward.find_map(|(place, frame)| {
+        let around = deeper.get(place..).unwrap_or_default();
+        let is_awaited = |entry: &Entry| {
+            let mut coroutines = around.iter().filter(|frame| frame.is_coroutine);
+            coroutines.any(|frame| entry.has_frame(frame))
+        };
+        entries().find(|entry| entry.matches_frame(frame, evidence) && !is_awaited(entry))
+    })
 }
 
 /// A whole name says more than a method of anything, so it goes first.
@@ -177,12 +186,16 @@ fn entries() -> impl Iterator<Item = &'static Entry> {
 
 impl Entry {
     fn matches_frame(&self, frame: &Frame, evidence: &Evidence) -> bool {
+        let may_block = !frame.is_coroutine && !is_in_app(frame);
+        may_block && self.fits(evidence) && self.has_frame(frame)
+    }
+
+    fn has_frame(&self, frame: &Frame) -> bool {
         let function = last_segment(&frame.function);
         let is_there = |(file, functions): &(&str, &[&str])| {
             is_file(&frame.file, file) && (functions.is_empty() || functions.contains(&function))
         };
-        let may_block = !frame.is_coroutine && !is_in_app(frame);
-        may_block && self.fits(evidence) && self.frames.iter().any(is_there)
+        self.frames.iter().any(is_there)
     }
 
     fn names_call(&self, call: &str) -> bool {

@@ -80,6 +80,10 @@ pub struct Config {
     /// Growth of a process's memory within half an hour. Ten minutes of samples at least, since warming up
     /// takes minutes, and 64 MiB: caches that fill grow by less.
     pub memory_growth: TrendRule,
+    /// Growth of the connections that a process has open outside of any pool, within ten minutes. A minute of
+    /// samples at least, and ten connections: PostgreSQL allows a hundred of all its clients together, so what
+    /// grows like that leaves minutes.
+    pub connection_growth: TrendRule,
     /// Growth of a process's descriptors within half an hour.
     pub descriptor_growth: TrendRule,
 }
@@ -121,6 +125,11 @@ impl Default for Config {
                 min_span: Nanos::from_millis(600_000),
                 min_growth: 64.0 * 1_048_576.0,
                 min_share: 0.1,
+            },
+            connection_growth: TrendRule {
+                min_span: Nanos::from_millis(60_000),
+                min_growth: 10.0,
+                min_share: 0.5,
             },
             descriptor_growth: TrendRule {
                 min_span: Nanos::from_millis(300_000),

@@ -42,6 +42,7 @@ fn kind_word(kind: IncidentKind) -> &'static str {
         IncidentKind::SlowQuery => "slow_query",
         IncidentKind::ConnectionFailure => "connection_failure",
         IncidentKind::ConnectionLeak => "connection_leak",
+        IncidentKind::ConnectionGrowth => "connection_growth",
         IncidentKind::PoolExhaustion => "pool_exhaustion",
         IncidentKind::ExecutorSaturation => "executor_saturation",
         IncidentKind::MemoryHigh => "memory_high",

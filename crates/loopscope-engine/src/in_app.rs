@@ -19,10 +19,9 @@ const FOREIGN_FOLDERS: &[&str] = &[
 
 /// Files of the Python agent that stand between a program and the libraries that it uses.
 const OWN_FILES: &[&str] = &[
-    "/loopscope/_calls.py",
-    "/loopscope/_clients/",
-    "/loopscope/_executors.py",
-    "/loopscope/_databases/",
+    "/loopscope/_",
+    "/loopscope/aiohttp.py",
+    "/loopscope/asgi.py",
 ];
 
 /// Names in angle brackets that stand for code which somebody typed.

@@ -328,6 +328,8 @@ pub enum IncidentKind {
     ConnectionFailure,
     /// A connection was never closed.
     ConnectionLeak,
+    /// Connections outside of any pool become ever more.
+    ConnectionGrowth,
     /// Callers wait for a connection because all of them are taken.
     PoolExhaustion,
     /// Work waits because all threads of an executor are at work.
@@ -354,6 +356,7 @@ impl IncidentKind {
             Self::LoopStall
                 | Self::TaskLeak
                 | Self::TaskStuck
+                | Self::ConnectionGrowth
                 | Self::PoolExhaustion
                 | Self::ExecutorSaturation
                 | Self::MemoryHigh

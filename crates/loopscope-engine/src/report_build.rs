@@ -86,6 +86,7 @@ const PARTS: &[Part] = &[
             IncidentKind::ConnectionFailure,
             IncidentKind::ConnectionLeak,
             IncidentKind::PoolExhaustion,
+            IncidentKind::ConnectionGrowth,
         ],
         |engine| work::is_watched(engine, |adapter| adapter.databases),
     ),

@@ -8,6 +8,7 @@ mod blocking_call;
 mod call_failure;
 mod callback_failure;
 mod connection_failure;
+mod connection_growth;
 mod connection_leak;
 mod descriptors;
 mod executor_saturation;
@@ -132,6 +133,8 @@ pub(crate) fn lasting(case: &Case<'_>) -> Vec<(FindingKey, Finding)> {
     for (slot, pool) in &work.pools {
         let exhausted = pool_exhaustion::check(case, pool);
         note(IncidentKind::PoolExhaustion, *slot, exhausted);
+        let growth = connection_growth::check(case, *slot, pool);
+        note(IncidentKind::ConnectionGrowth, *slot, growth);
     }
     for (slot, executor) in &work.executors {
         let saturated = executor_saturation::check(case, executor);

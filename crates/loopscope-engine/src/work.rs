@@ -29,6 +29,8 @@ const MAX_PAUSES: usize = 16;
 const TASK_SAMPLES: (Nanos, Nanos) = (Nanos::from_millis(5_000), Nanos::from_millis(600_000));
 /// Calls are sampled this often; a share of failures is told over the last dozen samples, a minute.
 const CALL_SAMPLES: (Nanos, usize) = (Nanos::from_millis(5_000), 12);
+/// Connections are sampled this often, for this long.
+const CONNECTION_SAMPLES: (Nanos, Nanos) = (Nanos::from_millis(2_500), Nanos::from_millis(600_000));
 /// Memory and descriptors are sampled this often, for this long.
 const RESOURCE_SAMPLES: (Nanos, Nanos) =
     (Nanos::from_millis(10_000), Nanos::from_millis(1_800_000));
@@ -74,9 +76,10 @@ pub(crate) struct Call {
 }
 
 /// A pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) reading: PoolReading,
+    pub(crate) open: Trend,
     /// When a wait was last seen to be given up.
     pub(crate) timed_out: Option<Nanos>,
 }
@@ -137,7 +140,7 @@ impl Work {
 
     fn read_pool(&mut self, slot: u32, reading: &PoolReading, at: Nanos) {
         let is_known = self.pools.contains_key(&slot);
-        let Some(pool) = slot_of(&mut self.pools, slot, Pool::default) else {
+        let Some(pool) = slot_of(&mut self.pools, slot, Pool::new) else {
             return;
         };
         if is_known && reading.timeouts > pool.reading.timeouts {
@@ -210,6 +213,9 @@ impl Work {
         }
         for call in self.calls.values_mut() {
             call.sample(at);
+        }
+        for pool in self.pools.values_mut() {
+            pool.open.push(at, pool.reading.open() as f64);
         }
     }
 }
@@ -359,6 +365,16 @@ impl Call {
             reading.finished.saturating_sub(finished),
             reading.failed.saturating_sub(failed),
         )
+    }
+}
+
+impl Pool {
+    fn new() -> Self {
+        Self {
+            reading: PoolReading::default(),
+            open: Trend::new(CONNECTION_SAMPLES.0, CONNECTION_SAMPLES.1),
+            timed_out: None,
+        }
     }
 }
 

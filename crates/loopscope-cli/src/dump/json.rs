@@ -41,7 +41,11 @@ struct Harmless<W> {
 
 impl<W: Write> Harmless<W> {
     fn write_gathered(&mut self) -> io::Result<()> {
-        if self.gathered.iter().fold(true, |all, byte| all & is_plain(*byte)) {
+        if self
+            .gathered
+            .iter()
+            .fold(true, |all, byte| all & is_plain(*byte))
+        {
             self.to.write_all(&self.gathered)?;
         } else {
             let json = std::str::from_utf8(&self.gathered).map_err(io::Error::other)?;

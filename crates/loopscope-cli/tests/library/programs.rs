@@ -87,3 +87,38 @@ fn the_examples_of_the_documentation_hold() {
 fn the_routes_answer_without_a_framework() {
     check("routes.py", &[]);
 }
+
+#[test]
+fn what_is_offloaded_keeps_its_results_its_context_and_its_bounds() {
+    for way in ["results", "refused", "context", "bounded", "seen"] {
+        check("offloaded.py", &[way]);
+    }
+}
+
+#[test]
+fn what_is_offloaded_ends_as_its_caller_its_loop_or_its_process_does() {
+    for way in ["cancelled", "closing", "forked"] {
+        check("offloaded.py", &[way]);
+    }
+}
+
+#[test]
+fn a_supervised_task_is_started_again_until_it_gives_up() {
+    for way in ["restarts", "gives_up", "essential", "seen"] {
+        check("supervisor.py", &[way]);
+    }
+}
+
+#[test]
+fn a_supervised_task_is_awaited_until_it_is_ready() {
+    for way in ["readiness", "ready_again"] {
+        check("supervisor.py", &[way]);
+    }
+}
+
+#[test]
+fn supervised_tasks_are_stopped_in_order_whatever_ends_them() {
+    for way in ["order", "stubborn", "wrong", "abandoned"] {
+        check("supervisor.py", &[way]);
+    }
+}

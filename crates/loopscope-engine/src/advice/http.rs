@@ -217,6 +217,30 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..PYTHON
     },
     Entry {
+        name: "making an SSL context",
+        calls: &[
+            "ssl.create_default_context",
+            ".load_default_certs",
+            ".load_verify_locations",
+        ],
+        frames: &[(
+            "ssl.py",
+            &[
+                "create_default_context",
+                "load_default_certs",
+                "_create_unverified_context",
+            ],
+        )],
+        steps: &[
+            "fix: a context reads every certificate authority that the host trusts, some 20 to 300 ms: make it, or \
+             the client that makes it, once, before the loop serves anybody, and share it: \
+             `httpx.AsyncClient(verify=CONTEXT)`",
+            "where each object of a library makes its own: make those objects in a thread, \
+             `await asyncio.to_thread({call}, ...)`",
+        ],
+        ..PYTHON
+    },
+    Entry {
         name: "ssl",
         calls: &[".do_handshake", ".wrap_socket"],
         frames: &[("ssl.py", &[])],

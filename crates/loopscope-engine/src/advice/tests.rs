@@ -197,6 +197,42 @@ fn the_asynchronous_side_of_a_library_is_not_blamed() {
 }
 
 #[test]
+fn what_an_awaited_library_computes_is_no_use_of_its_blocking_side() {
+    let openai = |file: &str| format!("/venv/lib/python3.12/site-packages/openai/{file}");
+    let stack = [
+        frame("/usr/lib/python3.12/typing.py", 2399, "get_type_hints"),
+        frame(&openai("_utils/_transform.py"), 461, "get_type_hints"),
+        coroutine(
+            &openai("resources/chat.py"),
+            3416,
+            "AsyncCompletions.create",
+        ),
+        frame(APP, 4, "handler"),
+    ];
+    let named = |stack: &[Frame]| {
+        let found = found(stack, stack.len() - 1, state_for(Wait::Computing));
+        found.entry.map(|entry| entry.name)
+    };
+    assert_eq!(named(&stack), Some("computing"));
+    let [typing, helper, _, handler] = stack;
+    assert_eq!(named(&[typing, helper, handler]), Some("openai"));
+}
+
+#[test]
+fn making_a_client_is_told_from_what_it_does_later() {
+    let client = "/venv/lib/python3.12/site-packages/httpx/_client.py";
+    let stack = [
+        frame("/usr/lib/python3.12/ssl.py", 731, "create_default_context"),
+        frame(client, 1402, "AsyncClient.__init__"),
+        frame_calling(APP, 4, "handler", &["httpx.AsyncClient"]),
+    ];
+    let found = found(&stack, 2, state_for(Wait::Computing));
+    let name = found.entry.map(|entry| entry.name);
+    assert_eq!(name, Some("making an SSL context"));
+    assert_eq!(found.call, Some("httpx.AsyncClient"));
+}
+
+#[test]
 fn a_folder_of_the_application_that_is_named_like_a_library_is_not_that_library() {
     let stack = [
         frame("/srv/shop/redis/prices.py", 9, "total"),

@@ -1,4 +1,5 @@
-//! A pool whose connections are all taken while callers wait.
+//! A pool that callers wait for: mostly because all its connections are taken, now and then because it cannot make
+//! the ones that it may still have.
 
 use super::{Case, Finding, words};
 use crate::{
@@ -18,6 +19,14 @@ const STEPS: &[&str] = &[
      connection that is never given back",
     "look for slow statements: a connection is held for as long as its statement takes",
     "only then make the pool larger, and no larger than the server's share for this process",
+];
+
+/// There is room in the pool, and yet somebody waits.
+const STEPS_WITH_ROOM: &[&str] = &[
+    "the pool has room, so making a connection is what takes long or fails: look whether the server answers this \
+     host, `psql`, and whether it has connections left, `max_connections`",
+    "look at the way there: resolving the name, TLS, a proxy such as pgbouncer",
+    "where only bursts wait: keep more connections ready, `min_size=`",
 ];
 
 const VERIFY: &str = "`loopscope health --json`: `waiting` of this pool goes back to 0";
@@ -45,16 +54,31 @@ pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
                 reading.pool.driver.clone(),
                 reading.pool.server.clone(),
             ],
-            advice: words::advice(STEPS, VERIFY),
+            advice: words::advice(
+                if is_full(reading) {
+                    STEPS
+                } else {
+                    STEPS_WITH_ROOM
+                },
+                VERIFY,
+            ),
             ..Diagnosis::default()
         },
     })
 }
 
+fn most(reading: &PoolReading) -> u64 {
+    reading.largest.max(reading.size)
+}
+
+fn is_full(reading: &PoolReading) -> bool {
+    reading.in_use >= most(reading)
+}
+
 fn note(reading: &PoolReading, gave_up: bool) -> String {
     let name = words::pool_name(&reading.pool);
-    let all = reading.largest.max(reading.size);
-    let taken = if reading.in_use >= all {
+    let all = most(reading);
+    let taken = if is_full(reading) {
         format!("all {} are taken", words::count(all, "connection"))
     } else {
         format!("{} of {} connections are taken", reading.in_use, all)

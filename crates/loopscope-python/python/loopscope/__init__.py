@@ -29,15 +29,22 @@ if TYPE_CHECKING:
     from ._health import report
     from ._install import Installed, LoopscopeError, install, uninstall
     from ._monitoring import get_health_report, start_monitoring, stop_monitoring
+    from ._offload import offload
+    from ._supervisor import ChildStatus, Supervisor, SupervisorError, TaskStatus
 
 __all__ = [
     "CallTracker",
+    "ChildStatus",
     "Installed",
     "LoopscopeError",
+    "Supervisor",
+    "SupervisorError",
+    "TaskStatus",
     "aiohttp",
     "asgi",
     "get_health_report",
     "install",
+    "offload",
     "report",
     "start_monitoring",
     "stop_monitoring",
@@ -52,12 +59,17 @@ __version__ = _native.VERSION
 # What is imported once it is asked for, by the module that has it: a program under ``loopscope run`` that
 # never asks does not pay for it.
 _LATER = {
+    "ChildStatus": "_supervisor",
     "Installed": "_install",
     "LoopscopeError": "_install",
+    "Supervisor": "_supervisor",
+    "SupervisorError": "_supervisor",
+    "TaskStatus": "_supervisor",
     "aiohttp": "",
     "asgi": "",
     "get_health_report": "_monitoring",
     "install": "_install",
+    "offload": "_offload",
     "report": "_health",
     "start_monitoring": "_monitoring",
     "stop_monitoring": "_monitoring",

@@ -118,6 +118,83 @@ fn a_pool_that_callers_wait_for_is_exhausted_and_critical_once_they_give_up() {
 }
 
 #[test]
+fn a_pool_with_room_that_callers_wait_for_is_told_to_look_at_its_server() {
+    let mut bench = Bench::adapted();
+    let reading = PoolReading {
+        in_use: 1,
+        size: 1,
+        ..waiting(1_000, 0)
+    };
+    bench.pool(1_000, reading);
+    bench.tick(2_100);
+    let incident = bench.only(2_100);
+    assert!(
+        incident
+            .summary
+            .contains("1 of 10 connections are taken and 3 callers wait"),
+        "{}",
+        incident.summary
+    );
+    let first = &incident.advice.steps[0];
+    assert!(first.contains("the pool has room"), "{first}");
+}
+
+/// Connections outside of any pool, of which so many are open.
+fn outside(open: u64) -> PoolReading {
+    PoolReading {
+        largest: 0,
+        opened: 500 + open,
+        closed: 500,
+        ..pool()
+    }
+}
+
+#[test]
+fn connections_outside_of_any_pool_that_become_ever_more_are_told_within_two_minutes() {
+    let mut bench = Bench::adapted();
+    for second in 0..90 {
+        bench.pool(1_000 * second, outside(second));
+        bench.tick(1_000 * second + 100);
+    }
+    let incident = bench.only(90_000);
+    assert_eq!(
+        (incident.kind, incident.severity),
+        (IncidentKind::ConnectionGrowth, Severity::Degraded)
+    );
+    let told = &incident.summary;
+    assert!(
+        told.contains("outside of any pool") && told.contains("60 more a minute"),
+        "{told}"
+    );
+    for second in 90..900 {
+        bench.pool(1_000 * second, outside(90));
+        bench.tick(1_000 * second + 100);
+    }
+    assert_eq!(bench.changes().last(), Some(&Closed));
+}
+
+#[test]
+fn connections_that_come_and_go_level_off_or_are_a_pools_do_not_grow() {
+    let come_and_go = |second: u64| outside(5 + second * 7 % 30);
+    let level_off = |second: u64| outside(second.min(20));
+    let of_a_pool = |second: u64| PoolReading {
+        largest: 200,
+        opened: second,
+        closed: 0,
+        ..pool()
+    };
+    let ways: [&dyn Fn(u64) -> PoolReading; 3] = [&come_and_go, &level_off, &of_a_pool];
+    for reading in ways {
+        let mut bench = Bench::adapted();
+        for second in 0..180 {
+            bench.pool(1_000 * second, reading(second));
+            bench.tick(1_000 * second + 100);
+        }
+        assert_eq!(bench.incidents(180_000), []);
+    }
+}
+
+#[test]
 fn callers_that_wait_for_a_moment_each_are_no_exhaustion() {
     let mut bench = Bench::adapted();
     for turn in 0..50 {
