@@ -114,7 +114,7 @@ fn before_every_disease_is_named_with_its_line_and_nothing_else() {
     let created = line_of("before", "asyncio.create_task(bot.start())");
     assert!(
         dead.to_string()
-            .contains(&format!("before/main.py:{created}")),
+            .contains(&format!("created at main.py:{created}")),
         "{dead:#}"
     );
     // One connection a second from the statistics alone, and none of them closed.

@@ -141,7 +141,7 @@ class Supervisor:
 
     def children(self) -> List[ChildStatus]:
         """What each child is doing, in the order of their start; those of groups as ``group/child``."""
-        found = []
+        found: List[ChildStatus] = []
         for member in self._members:
             if isinstance(member, Supervisor):
                 found.extend(one._replace(name=f"{member.name}/{one.name}") for one in member.children())
