@@ -36,7 +36,7 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?;
     let own = ["--bins", "--test=pulse", "--test=commands", "--test=health"];
     cmd!(shell, "cargo test -p loopscope-cli {own...}").run()?;
-    if let Some(newest) = pythons.last() {
+    if let Some(newest) = pythons.iter().rfind(|one| venv::is_program(one)) {
         typing::check(shell, newest)?;
     }
     real_programs(shell, &pythons)

@@ -2,7 +2,8 @@
 //!
 //! A stamp inside holds everything the environment was made from; it is made anew when that changes.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -103,6 +104,14 @@ fn folder_name(one: &Interpreter, all: &[Interpreter]) -> String {
     } else {
         format!("{version}-{}", earlier + 1)
     }
+}
+
+/// Whether what runs is the interpreter's own program. One that was unpacked is mapped by a loader: py-spy does not
+/// look for it there, and it makes no environments by itself.
+pub(crate) fn is_program(python: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = File::open(python).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start != *b"#!"
 }
 
 fn made_from(interpreter: &Interpreter) -> Result<String> {

@@ -53,8 +53,10 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
 fn findings_open(address: SocketAddr, over: &AtomicBool) -> Vec<f64> {
     let mut times = Vec::new();
     while !over.load(Ordering::Relaxed) {
-        if ask(address).is_ok_and(|body| has_explained_stall(&body)) {
-            times.push(monotonic_seconds());
+        let answer = ask(address);
+        let came = monotonic_seconds();
+        if answer.is_ok_and(|body| has_explained_stall(&body)) {
+            times.push(came);
         }
         thread::sleep(Duration::from_millis(1));
     }

@@ -15,9 +15,7 @@ mod observer;
 mod overhead;
 mod stats;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -96,7 +94,7 @@ fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
     let mut dump_pythons = vec![python.clone()];
-    dump_pythons.extend(pythons.iter().rfind(|one| is_program(one)).cloned());
+    dump_pythons.extend(pythons.iter().rfind(|one| venv::is_program(one)).cloned());
     dump_pythons.dedup();
     Ok(Setting {
         python,
@@ -105,12 +103,4 @@ fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
         loopscope: crate::target().join("release/loopscope"),
         quick,
     })
-}
-
-/// Whether what runs is the interpreter's own program. One that was unpacked is mapped by a loader, where
-/// py-spy does not look for it.
-fn is_program(python: &Path) -> bool {
-    let mut start = [0; 2];
-    let read = File::open(python).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start != *b"#!"
 }

@@ -309,6 +309,7 @@ fn a_call_that_returns_at_once_is_not_what_the_line_is_at_work_on() {
         "{replacement}"
     );
     assert_eq!(named(&["rows.items"]).0, None);
+    assert_eq!(named(&["loop.call_soon"]).0, None);
     assert_eq!(named(&["crunch"]).0.as_deref(), Some("crunch"));
     assert_eq!(named(&["range", "crunch"]).0.as_deref(), Some("crunch"));
 }
