@@ -57,8 +57,8 @@ pub struct Config {
     pub pool_wait_after: Nanos,
     /// So many failures of one tracked call within a minute, and half of its calls, degrade the service.
     pub failed_calls_degraded: u64,
-    /// A call of a remote model, or of an agent that asks one, is slow from here on, and not from what is slow
-    /// for other calls: a healthy one takes many seconds. 30 s: whoever waits for it in front of the service
+    /// A call of a remote model, or of an agent that asks one, and an HTTP request are slow from here on, and not
+    /// from what is slow for other calls: a healthy one may take many seconds. 30 s: whoever waits for it in front of the service
     /// gives up then (gunicorn's worker time-out and Heroku's router 30 s, Amazon's API Gateway 29 s).
     pub slow_model_call_threshold: Nanos,
     /// Such a call is slow only where it also took so many times as long as half of the same calls do. Three: an

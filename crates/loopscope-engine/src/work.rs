@@ -9,7 +9,7 @@ mod failures;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    model_calls::is_model_call,
+    long_calls::is_long_by_nature,
     observation::{
         AdapterInfo, CallReading, Event, EventKind, ExecutorReading, Fact, GcReading, PoolReading,
         TaskInfo, TaskSiteReading,
@@ -332,10 +332,10 @@ impl Call {
         }
     }
 
-    /// Its counters, each with what was booked. What counts as slow of a model is no fault for that alone.
+    /// Its counters, each with what was booked. What counts as slow of a call that is long by its nature is no fault for that alone.
     fn counters(&mut self) -> [(u64, &mut Counted); 3] {
         let reading = &self.reading;
-        let is_slow_fault = !is_model_call(&reading.call);
+        let is_slow_fault = !is_long_by_nature(&reading.call);
         let slow = if is_slow_fault { reading.slow } else { 0 };
         [
             (reading.failed, &mut self.failed),

@@ -52,7 +52,7 @@ const SLOW_MODEL_CALL_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
     LOOPSCOPE_SLOW_CALL_THRESHOLD_MS\n                                  \
     a tracked call this long is slow (default 2000)\n  \
     LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS\n                                  \
-    the same for calls of models and agents (default 30000)\n  \
+    the same for models, agents and HTTP requests (default 30000)\n  \
     LOOPSCOPE_RUNTIME_DIR           where recordings are kept\n\n\
     Exit codes: the target's own; 128+N when signal N killed it; 126 and 127 when it could not be started.")]
 pub(crate) struct RunArgs {

@@ -1,12 +1,12 @@
 //! A tracked call, or a statement, that took longer than the slow threshold.
 //!
-//! The target tells of all that took longer than its own threshold. Of calls of remote models, which are long by
-//! their nature, only those are slow that are so for such a call too.
+//! The target tells of all that took longer than its own threshold. Of calls that are long by their nature, those of
+//! remote models and HTTP requests, only those are slow that are so for such a call too.
 
 use super::{Case, Happening, words};
 use crate::{
     config::Config,
-    model_calls::is_model_call,
+    long_calls::{is_long_by_nature, is_long_poll, is_model_call},
     observation::{CallKind, Event},
     report::{IncidentKind, Severity},
     summary::duration,
@@ -27,6 +27,12 @@ const MODEL_STEPS: &[&str] = &[
     "set `LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS` to what is long for this service's models",
 ];
 
+const REQUEST_STEPS: &[&str] = &[
+    "give the request a limit, `timeout=...` of the client, and decide what to answer when it is reached",
+    "look at what answers so late, and whether this host's name is resolved at once",
+    "set `LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS` to what is long for this service's requests",
+];
+
 const QUERY_STEPS: &[&str] = &[
     "stop the bleeding: a `statement_timeout` for this role",
     "look at the plan: `EXPLAIN (ANALYZE, BUFFERS)` with real parameters; a sequential scan over many rows \
@@ -37,9 +43,11 @@ const QUERY_STEPS: &[&str] = &[
 const VERIFY: &str = "`loopscope health --json`: `slow` of this call stays where it is";
 
 pub(super) fn describe(case: &Case<'_>, event: &Event, call: Option<&Call>) -> Option<Happening> {
-    let of_model = call.filter(|call| is_model_call(&call.reading.call));
+    let long = call.filter(|call| is_long_by_nature(&call.reading.call));
     let took = event.ended.unwrap_or(case.now).since(event.started);
-    if of_model.is_some_and(|call| took < slow_from(call, case.config)) {
+    let is_usual =
+        |call: &Call| is_long_poll(&call.reading.call) || took < slow_from(call, case.config);
+    if long.is_some_and(is_usual) {
         return None;
     }
     let name = call.map(|call| &*call.reading.call);
@@ -54,8 +62,10 @@ pub(super) fn describe(case: &Case<'_>, event: &Event, call: Option<&Call>) -> O
     let what = format!("{} {verb} {lasted}", words::call_name(name, event));
     let (kind, steps) = if is_query {
         (IncidentKind::SlowQuery, QUERY_STEPS)
-    } else if of_model.is_some() {
+    } else if name.is_some_and(is_model_call) {
         (IncidentKind::SlowCall, MODEL_STEPS)
+    } else if long.is_some() {
+        (IncidentKind::SlowCall, REQUEST_STEPS)
     } else {
         (IncidentKind::SlowCall, CALL_STEPS)
     };
@@ -66,7 +76,7 @@ pub(super) fn describe(case: &Case<'_>, event: &Event, call: Option<&Call>) -> O
     })
 }
 
-/// From when on a call of a model is slow.
+/// From when on a call that is long by its nature is slow.
 fn slow_from(call: &Call, config: &Config) -> Nanos {
     let reading = &call.reading;
     let is_known = reading.finished >= config.slow_model_call_history;

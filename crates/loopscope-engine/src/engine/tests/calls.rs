@@ -210,8 +210,16 @@ fn a_call_of_a_model_that_nobody_waits_for_any_more_is_slow() {
         told[0].1.starts_with("agno call Agent.run took 31 s"),
         "{told:?}"
     );
-    let other = call(CallKind::Request, "httpx", "POST api.example.com");
-    assert_eq!(slow(other, 3).len(), 1, "no model, so no patience");
+    let declared = call(CallKind::Call, "billing", "charge");
+    assert_eq!(slow(declared, 3).len(), 1, "no model, so no patience");
+}
+
+#[test]
+fn a_request_that_its_host_keeps_open_is_healthy() {
+    let request = |name| call(CallKind::Request, "httpx", name);
+    assert_eq!(slow(request("POST api.example.com"), 29), []);
+    assert_eq!(slow(request("POST api.example.com"), 31).len(), 1);
+    assert_eq!(slow(request("POST api.telegram.org"), 50), []);
 }
 
 #[test]

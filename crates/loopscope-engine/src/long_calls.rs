@@ -1,7 +1,8 @@
-//! Which tracked calls ask a remote model.
+//! Which tracked calls are long by their nature.
 //!
-//! Told from the group, which the libraries for models have to themselves, and for requests of any HTTP client from
-//! the host. A host that is not listed is any other service.
+//! Those that ask a remote model, told from the group, which the libraries for models have to themselves, or from the
+//! host. And requests of HTTP clients in general: who polls long, downloads, or waits for a partner that takes its
+//! time is well, and nobody has said what is long for it.
 
 use crate::observation::{CallKind, CallName};
 
@@ -47,6 +48,21 @@ const REGIONAL: &[(&str, &str)] = &[("bedrock-runtime", ".amazonaws.com")];
 
 /// The port that Ollama listens on.
 const OLLAMA_PORT: &str = ":11434";
+
+/// Hosts that keep a request open until they have something to say: Telegram up to 50 s.
+const LONG_POLLED: &[&str] = &["api.telegram.org"];
+
+/// Whether a call may well take many seconds.
+pub(crate) fn is_long_by_nature(call: &CallName) -> bool {
+    call.kind == CallKind::Request || is_model_call(call)
+}
+
+/// Whether a call's length says nothing at all.
+pub(crate) fn is_long_poll(call: &CallName) -> bool {
+    let is_request = call.kind == CallKind::Request;
+    let host = call.name.split_once(' ').filter(|_| is_request);
+    host.is_some_and(|(_, host)| LONG_POLLED.contains(&host))
+}
 
 /// Whether a call asks a model.
 pub(crate) fn is_model_call(call: &CallName) -> bool {
@@ -101,6 +117,26 @@ mod tests {
         ] {
             assert!(asks_model(group, name), "{group} {name}");
         }
+    }
+
+    #[test]
+    fn requests_are_long_by_nature_and_calls_that_a_program_declares_are_not() {
+        let named = |kind, name: &str| CallName {
+            kind,
+            group: "httpx".into(),
+            name: name.into(),
+        };
+        assert!(is_long_by_nature(&named(
+            CallKind::Request,
+            "GET example.com"
+        )));
+        assert!(!is_long_by_nature(&named(CallKind::Call, "charge")));
+        assert!(!is_long_by_nature(&named(CallKind::Query, "SELECT")));
+        assert!(is_long_poll(&named(
+            CallKind::Request,
+            "POST api.telegram.org"
+        )));
+        assert!(!is_long_poll(&named(CallKind::Request, "POST example.com")));
     }
 
     #[test]
