@@ -37,7 +37,7 @@ def offload(
 
 
 @overload
-def offload(*, workers: int = ..., name: Optional[str] = ...) -> "_Decorator": ...
+def offload(function: None = None, *, workers: int = ..., name: Optional[str] = ...) -> "_Decorator": ...
 
 
 def offload(function: Any = None, *, workers: int = _WORKERS, name: Optional[str] = None) -> Any:
