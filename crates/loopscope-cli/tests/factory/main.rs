@@ -128,7 +128,9 @@ fn before_every_disease_is_named_with_its_line_and_nothing_else() {
             || [run, builds, database]
                 .iter()
                 .any(|line| is_at(one, "before", *line))
-            || one["cause"] == "cpu_starved";
+            || one["cause"] == "cpu_starved"
+            // One that was over before it was looked at blames nobody.
+            || one["cause"] == "unknown";
         assert!(is_known, "{one:#}");
     }
 }
