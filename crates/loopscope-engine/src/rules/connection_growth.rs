@@ -25,8 +25,8 @@ const VERIFY: &str = "`loopscope health --json`: `connections_open` stays where 
 
 pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> {
     let reading = &pool.reading;
-    let is_pool = reading.largest > 0;
-    if is_pool {
+    // A pool has a size; connections that are opened one by one have none.
+    if reading.largest > 0 {
         return None;
     }
     let rule = &case.config.connection_growth;

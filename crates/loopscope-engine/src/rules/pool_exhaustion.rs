@@ -39,6 +39,11 @@ pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
         .timed_out
         .filter(|at| case.now.since(*at) < TIMEOUT_IS_NEWS);
     let since = waited.or(gave_up)?;
+    let steps = if is_full(reading) {
+        STEPS
+    } else {
+        STEPS_WITH_ROOM
+    };
     Some(Finding {
         severity: if gave_up.is_some() {
             Severity::Critical
@@ -54,14 +59,7 @@ pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
                 reading.pool.driver.clone(),
                 reading.pool.server.clone(),
             ],
-            advice: words::advice(
-                if is_full(reading) {
-                    STEPS
-                } else {
-                    STEPS_WITH_ROOM
-                },
-                VERIFY,
-            ),
+            advice: words::advice(steps, VERIFY),
             ..Diagnosis::default()
         },
     })

@@ -67,7 +67,8 @@ def offload(function: Any = None, *, workers: int = _WORKERS, name: Optional[str
     *Fork*: a child has threads of its own from its first call on. *Exit*: the interpreter waits for functions
     that still run, as for any thread pool.
 
-    A call costs some 50 to 100 microseconds; what takes less than a millisecond had better stay on the loop.
+    A call costs some 100 to 150 microseconds under ``loopscope run``; what takes less than a millisecond had better
+    stay on the loop.
     """
     if function is None:
         return functools.partial(offload, workers=workers, name=name)

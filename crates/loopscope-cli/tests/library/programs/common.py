@@ -1,5 +1,6 @@
 """What the programs share."""
 
+import logging
 import sys
 import time
 
@@ -26,6 +27,24 @@ def check(what, holds, *shown):
     """Ends the program where this does not hold."""
     if not holds:
         sys.exit("does not hold: %s %r" % (what, shown))
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+
+def kept_of(logger):
+    """What is logged there from now on."""
+    kept = Kept()
+    logging.getLogger(logger).addHandler(kept)
+    return kept
 
 
 def ways(functions):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import socket
@@ -11,22 +10,9 @@ import threading
 import urllib.request
 
 import loopscope
-from common import check, same, until, ways
+from common import check, kept_of, same, until, ways
 
-
-class Kept(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
-KEPT = Kept()
-logging.getLogger("loopscope").addHandler(KEPT)
+KEPT = kept_of("loopscope")
 
 
 def fetch(address, path="/health"):

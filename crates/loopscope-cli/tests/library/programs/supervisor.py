@@ -2,28 +2,14 @@
 
 import asyncio
 import logging
-import os
 import sys
 
 import loopscope
-from common import check, same, until, ways
+from common import check, kept_of, same, ways
 
 SOON = (0.01, 0.05)
 
-
-class Kept(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-
-KEPT = Kept()
-logging.getLogger("loopscope.supervisor").addHandler(KEPT)
+KEPT = kept_of("loopscope.supervisor")
 
 
 async def forever():
