@@ -1,45 +1,62 @@
 //! `cargo xtask test`: everything that must hold before a change goes in, cheapest first.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
 use crate::{preflight, schema, typing, venv};
 
+/// What the agent does inside of an interpreter's own structures: the tests of it that run on every minor version.
+const INSIDE: &[&str] = &["tasks::", "failures::", "calls::", "executors::"];
+
 /// Runs it all; `quick` leaves out the real programs.
 pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
+    let began = Instant::now();
     if !quick {
         preflight::check()?;
         preflight::say_what_is_left_out();
     }
     cmd!(shell, "cargo fmt --all --check").run()?;
-    cmd!(
-        shell,
-        "cargo clippy --workspace --all-targets -- -D warnings"
-    )
-    .run()?;
+    timed("clippy", || {
+        let run = cmd!(
+            shell,
+            "cargo clippy --workspace --all-targets -- -D warnings"
+        );
+        Ok(run.run()?)
+    })?;
     schema::run(true)?;
     licences_and_advisories(shell)?;
-    // Before the tests that read interpreters, which then find more of them.
-    let pythons = if quick {
-        Vec::new()
-    } else {
-        venv::prepare(shell)?
-    };
     if quick {
         cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
         println!("left out: the real programs, since this is --quick");
         return Ok(());
     }
-    // The real programs come by themselves below, one after another.
-    cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?;
+    // Before the tests that read interpreters, which then find more of them.
+    let pythons = timed("interpreters", || venv::prepare(shell))?;
+    timed("workspace", || {
+        // The real programs come by themselves below, one after another.
+        Ok(cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?)
+    })?;
     let own = ["--bins", "--test=pulse", "--test=commands", "--test=health"];
-    cmd!(shell, "cargo test -p loopscope-cli {own...}").run()?;
+    timed("command line", || {
+        of_the_command_line(shell, &own, &[], &[])
+    })?;
     if let Some(newest) = pythons.iter().rfind(|one| venv::is_program(one)) {
-        typing::check(shell, newest)?;
+        timed("types", || typing::check(shell, newest))?;
     }
-    real_programs(shell, &pythons)
+    real_programs(shell, &pythons)?;
+    println!("all of it passed in {:.0?}", began.elapsed());
+    Ok(())
+}
+
+/// Says how long a part took: a run of everything is the sum of them.
+fn timed<T>(name: &str, part: impl FnOnce() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    let done = part().with_context(|| format!("in the part `{name}` of the tests"))?;
+    println!("{name}: {:.0?}", began.elapsed());
+    Ok(done)
 }
 
 fn licences_and_advisories(shell: &Shell) -> Result<()> {
@@ -65,51 +82,45 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
-    cmd!(shell, "cargo test -p loopscope-cli --test agent")
-        .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
-        .run()?;
-    let ends = match pythons {
-        [oldest, .., newest] => vec![oldest.clone(), newest.clone()],
-        few => few.to_vec(),
+    let (ends, between) = match pythons {
+        [oldest, between @ .., newest] => (vec![oldest.clone(), newest.clone()], between),
+        few => (few.to_vec(), [].as_slice()),
     };
-    let between: Vec<_> = pythons
-        .iter()
-        .filter(|one| !ends.contains(one))
-        .cloned()
-        .collect();
-    let all = joined(pythons);
-    cmd!(shell, "cargo test -p loopscope-cli --test dump")
-        .env("LOOPSCOPE_TEST_PYTHONS", all)
-        .run()?;
-    for tests in ["library", "databases", "clients", "factory"] {
-        cmd!(
-            shell,
-            "cargo test -p loopscope-cli --test {tests} -- --test-threads=1"
-        )
-        .env("LOOPSCOPE_TEST_PYTHONS", joined(&ends))
-        .run()?;
+    let part = |test: &str, pythons: &[PathBuf], options: &[&str]| {
+        let name = format!("{test} on {} interpreters", pythons.len());
+        timed(&name, || {
+            of_the_command_line(shell, &[&format!("--test={test}")], options, pythons)
+        })
+    };
+    let alone = "--test-threads=1";
+    part("agent", &ends, &[])?;
+    part("dump", pythons, &[])?;
+    for test in ["library", "databases", "clients", "factory", "truth"] {
+        part(test, &ends, &[alone])?;
     }
-    truth(shell, &ends, "")?;
     if between.is_empty() {
         return Ok(());
     }
-    truth(shell, &between, "truth_stalls")
+    part("agent", between, INSIDE)?;
+    part("truth", between, &[alone, "truth_stalls"])
 }
 
-fn truth(shell: &Shell, pythons: &[PathBuf], only: &str) -> Result<()> {
-    cmd!(
-        shell,
-        "cargo test -p loopscope-cli --test truth -- --test-threads=1 {only}"
-    )
-    .env("LOOPSCOPE_TEST_PYTHONS", joined(pythons))
-    .run()?;
-    Ok(())
-}
-
-fn joined(pythons: &[PathBuf]) -> String {
+/// Some tests of the program itself, on some interpreters.
+fn of_the_command_line(
+    shell: &Shell,
+    tests: &[&str],
+    options: &[&str],
+    pythons: &[PathBuf],
+) -> Result<()> {
     let texts: Vec<_> = pythons
         .iter()
         .map(|python| python.display().to_string())
         .collect();
-    texts.join(":")
+    cmd!(
+        shell,
+        "cargo test -p loopscope-cli {tests...} -- {options...}"
+    )
+    .env("LOOPSCOPE_TEST_PYTHONS", texts.join(":"))
+    .run()?;
+    Ok(())
 }

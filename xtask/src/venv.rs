@@ -1,10 +1,14 @@
 //! A virtual environment with pinned packages for each interpreter, made once and kept in `.venv/`.
 //!
-//! A stamp inside holds everything the environment was made from; it is made anew when that changes.
+//! A stamp inside holds everything the environment was made from; it is made anew when that changes. Only the
+//! oldest interpreter and one of each minor version get all packages: that is most of the time it takes, and what
+//! differs between builds of one minor version, the layout, is asked for by the tests of the reader.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -17,6 +21,9 @@ const REQUIREMENTS: &str = "crates/loopscope-cli/tests/fixtures/requirements.txt
 /// What the tests of the reader alone need. An interpreter that is too new for the rest has at least these.
 const READER_PACKAGES: &[&str] = &["anyio", "idna", "py-spy", "typing_extensions", "uvloop"];
 
+/// How many environments are made at a time: pip keeps a core busy and waits for the network in between.
+const AT_A_TIME: usize = 2;
+
 /// What pip says of a package that has no wheel for the interpreter at hand.
 const NO_WHEEL: &str = "No matching distribution found for ";
 
@@ -27,11 +34,11 @@ struct Environment {
 }
 
 /// What an environment has.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Packages {
-    All,
     /// Only [`READER_PACKAGES`].
     Reader,
+    All,
 }
 
 impl Packages {
@@ -51,13 +58,10 @@ pub(crate) fn prepare(shell: &Shell) -> Result<Vec<PathBuf>> {
     let interpreters = discover();
     println!("interpreters:");
     let mut whole = Vec::new();
-    for interpreter in &interpreters {
-        print!(
-            "  CPython {} {}",
-            interpreter.version_text(),
-            interpreter.path.display()
-        );
-        match prepare_one(shell, interpreter, &interpreters) {
+    for (interpreter, prepared) in interpreters.iter().zip(prepare_all(shell, &interpreters)) {
+        let version = interpreter.version_text();
+        print!("  CPython {version} {}", interpreter.path.display());
+        match prepared {
             Ok(environment) if environment.packages == Packages::All => {
                 println!();
                 whole.push(environment.python);
@@ -72,24 +76,73 @@ pub(crate) fn prepare(shell: &Shell) -> Result<Vec<PathBuf>> {
     Ok(whole)
 }
 
+/// What came of each interpreter, in their order.
+fn prepare_all(shell: &Shell, interpreters: &[Interpreter]) -> Vec<Result<Environment>> {
+    let next = AtomicUsize::new(0);
+    let work = |shell: Shell| {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = interpreters.get(index) else {
+                return done;
+            };
+            done.push((index, prepare_one(&shell, one, interpreters)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_A_TIME)
+            .map(|_| {
+                let shell = shell.clone();
+                scope.spawn(|| work(shell))
+            })
+            .collect();
+        let joined = workers.into_iter().flat_map(thread::ScopedJoinHandle::join);
+        joined.flatten().collect::<Vec<_>>()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, prepared)| prepared).collect()
+}
+
 fn prepare_one(shell: &Shell, one: &Interpreter, all: &[Interpreter]) -> Result<Environment> {
     let folder = crate::root().join(".venv").join(folder_name(one, all));
     let python = folder.join("bin/python");
     let stamp = folder.join("made-from");
     let made_from = made_from(one)?;
     let text = |packages: Packages| format!("{made_from}{}\n", packages.word());
+    let wanted = wanted(one, all);
     if let Ok(made) = fs::read_to_string(&stamp)
         && python.exists()
         && let Some(packages) = [Packages::All, Packages::Reader]
             .into_iter()
             .find(|packages| text(*packages) == made)
     {
+        // One that has more than is wanted serves the same tests as on any other machine.
+        let packages = packages.min(wanted);
         return Ok(Environment { python, packages });
     }
     create(shell, one, &folder)?;
-    let packages = install(shell, one, &python)?;
+    let packages = install(shell, one, &python, wanted)?;
     fs::write(&stamp, text(packages))?;
     Ok(Environment { python, packages })
+}
+
+/// All for the oldest, and for one of every other minor version: the newest of those that are programs of their
+/// own, or else the newest.
+fn wanted(one: &Interpreter, all: &[Interpreter]) -> Packages {
+    let is_own = |other: &&Interpreter| is_program(&other.path);
+    let minor = |other: &&Interpreter| other.version.1 == one.version.1;
+    let oldest = all.first();
+    let chosen = if oldest.is_some_and(|oldest| minor(&oldest)) {
+        oldest
+    } else {
+        let of_minor = || all.iter().rev().filter(minor);
+        of_minor().find(is_own).or_else(|| of_minor().next())
+    };
+    if chosen == Some(one) {
+        Packages::All
+    } else {
+        Packages::Reader
+    }
 }
 
 /// The version; where two interpreters share one, the later of them by path carries a number.
@@ -142,7 +195,8 @@ fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()>
     )
 }
 
-fn install(shell: &Shell, one: &Interpreter, python: &Path) -> Result<Packages> {
+/// What was installed: `wanted`, or less where there is no wheel of something.
+fn install(shell: &Shell, one: &Interpreter, python: &Path, wanted: Packages) -> Result<Packages> {
     // A wheel is a folder that Python can run a package from.
     let wheel = match suites::is_unpacked(&one.path) {
         true => suites::pip_wheel(&one.path),
@@ -153,14 +207,14 @@ fn install(shell: &Shell, one: &Interpreter, python: &Path) -> Result<Packages> 
         None => vec!["-m".to_owned(), "pip".to_owned()],
     };
     let all = ["-r".to_owned(), REQUIREMENTS.to_owned()];
-    match run_pip(shell, python, &pip, &all) {
-        Ok(()) => Ok(Packages::All),
-        Err(error) if error.to_string().contains(NO_WHEEL) => {
-            run_pip(shell, python, &pip, &reader_packages()?)?;
-            Ok(Packages::Reader)
+    if wanted == Packages::All {
+        match run_pip(shell, python, &pip, &all) {
+            Err(error) if error.to_string().contains(NO_WHEEL) => {}
+            other => return other.map(|()| Packages::All),
         }
-        Err(error) => Err(error),
     }
+    run_pip(shell, python, &pip, &reader_packages()?)?;
+    Ok(Packages::Reader)
 }
 
 /// The pinned versions of [`READER_PACKAGES`].

@@ -1,12 +1,17 @@
 //! What a program of `tests/programs/truth` tells of itself.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use loopscope_inspect::Frame;
 use serde::Deserialize;
 
 use crate::pythons::Python;
 use crate::support::{Program, source};
+
+/// How long a program may take to stand still after it told, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One telling: all tasks, loops and threads.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -144,8 +149,24 @@ pub(crate) fn start(python: &Python, options: &[&str], name: &str, arguments: &[
     Program::spawn(python, &name, &mut command)
 }
 
-/// Lets a program tell.
+/// Lets a program tell, and waits until the thread that tells stands still again: until then it has the
+/// interpreter's lock.
 pub(crate) fn tell(program: &mut Program) -> Told {
     let text = program.go_on();
+    wait_until_it_reads(program.pid());
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in what it told: {text}"))
+}
+
+/// Waits until the main thread is in a `read`, as one that waits for a line is.
+fn wait_until_it_reads(pid: u32) {
+    let began = Instant::now();
+    loop {
+        let text = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+        let number = text.split_ascii_whitespace().next();
+        if number.is_some_and(|number| number.parse() == Ok(libc::SYS_read)) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "no read, but {text}");
+        thread::yield_now();
+    }
 }
