@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::ops::Range;
 
-use object::read::elf::ElfFile64;
+use object::elf::{self, FileHeader64, Sym64};
+use object::read::elf::{ElfFile64, SectionHeader, Sym, SymbolTable};
 use object::{
     Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection, ObjectSegment,
-    ObjectSymbol, ReadCache, ReadRef, SegmentFlags, elf,
+    ReadCache, ReadRef, SegmentFlags,
 };
 
 use crate::memory::PAGE_BYTES;
@@ -78,8 +79,8 @@ fn parse<'data, R: ReadRef<'data>>(data: R) -> Result<Elf<'data, R>, ImageError>
 
 fn image_of<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, start: u64) -> Option<Image> {
     let bias = bias(file, start)?;
-    let (runtime, version) = find_symbols(file.dynamic_symbols())
-        .or_else(|| find_symbols(file.symbols()))
+    let (runtime, version) = find_symbols(file, file.elf_dynamic_symbol_table())
+        .or_else(|| find_symbols(file, file.elf_symbol_table()))
         .or_else(|| Some((file.section_by_name(RUNTIME_SECTION)?.address(), None)))?;
     Some(Image {
         runtime: runtime.wrapping_add(bias),
@@ -102,20 +103,25 @@ fn first_page<'data, R: ReadRef<'data>>(file: &Elf<'data, R>) -> Option<u64> {
     Some(lowest & !(PAGE_BYTES as u64 - 1))
 }
 
-/// The addresses of the interpreter's state and version; `None` where the state is not among them.
-fn find_symbols<'data>(
-    symbols: impl Iterator<Item = impl ObjectSymbol<'data>>,
+/// The addresses of the interpreter's state and version; `None` where the state is not among them. The names are
+/// read at once: one by one they are thousands of system calls.
+fn find_symbols<'data, R: ReadRef<'data>>(
+    file: &Elf<'data, R>,
+    table: &SymbolTable<'data, FileHeader64<Endianness>, R>,
 ) -> Option<(u64, Option<u64>)> {
-    let mut runtime = None;
-    let mut version = None;
-    for symbol in symbols.filter(|symbol| symbol.address() != 0) {
-        match symbol.name_bytes() {
-            Ok(RUNTIME_SYMBOL) => runtime = Some(symbol.address()),
-            Ok(VERSION_SYMBOL) => version = Some(symbol.address()),
-            _ => {}
-        }
-    }
-    runtime.map(|runtime| (runtime, version))
+    let endian = file.endian();
+    let names = file.elf_section_table().section(table.string_section());
+    let names = names.ok()?.data(endian, file.data()).ok()?;
+    let address_of = |wanted: &[u8]| {
+        let is_wanted = |symbol: &&Sym64<Endianness>| {
+            let name = names.get(symbol.st_name(endian) as usize..);
+            let rest = name.and_then(|name| name.strip_prefix(wanted));
+            rest.is_some_and(|rest| rest.first() == Some(&0)) && symbol.st_value(endian) != 0
+        };
+        let found = table.symbols().iter().find(is_wanted);
+        found.map(|symbol| symbol.st_value(endian))
+    };
+    Some((address_of(RUNTIME_SYMBOL)?, address_of(VERSION_SYMBOL)))
 }
 
 fn writable_ranges<'data, R: ReadRef<'data>>(file: &Elf<'data, R>, bias: u64) -> Vec<Range<u64>> {

@@ -46,6 +46,6 @@ pub use ending::{ProcessEnding, ProcessHandle};
 pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
-pub use memory::{MemoryError, read_memory};
+pub use memory::{MemoryError, grow_heap_by_large_pages, read_memory};
 pub use sample::{AwaitingTask, CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 pub use source::{CalledName, SourceLines};

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use loopscope_engine::dump::DumpReport;
-use loopscope_inspect::DumpMode;
+use loopscope_inspect::{DumpMode, grow_heap_by_large_pages};
 
 use crate::exit_codes;
 use crate::screen::{print, stdout_layout};
@@ -87,6 +87,7 @@ struct Shown {
 
 /// Runs the command.
 pub(crate) fn run(args: DumpArgs) -> ExitCode {
+    grow_heap_by_large_pages();
     let shown = Shown {
         json: args.json,
         tree: args.tree,

@@ -5,6 +5,7 @@
 //! there is no way to write to the target here, and none may be added.
 
 mod addresses;
+mod heap;
 #[cfg(test)]
 pub(crate) mod lying;
 mod pages;
@@ -13,6 +14,7 @@ mod room;
 mod slots;
 
 pub(crate) use addresses::{AddressMap, AddressSet};
+pub use heap::grow_heap_by_large_pages;
 pub(crate) use pages::{Budget, PAGE_BYTES, PageCache};
 pub(crate) use process::ProcessMemory;
 pub use process::read_memory;
