@@ -55,6 +55,14 @@ pub struct Config {
     pub saturation_after: Nanos,
     /// A pool that callers have been waiting for without a break for this long is exhausted. 1 s, as above.
     pub pool_wait_after: Nanos,
+    /// A lock of a database that somebody has been waiting for for this long is worth a look. 1 s: PostgreSQL's own
+    /// `deadlock_timeout`, after which it looks into such waits and `log_lock_waits` logs them.
+    pub lock_wait_after: Nanos,
+    /// A session that has been idle in a transaction for this long is worth a look. 60 s: longer than any request,
+    /// and shorter than what people set `idle_in_transaction_session_timeout` to.
+    pub idle_transaction_after: Nanos,
+    /// The share of a database server's connections from which it is about to refuse more.
+    pub server_connections_high_share: f64,
     /// So many failures of one tracked call within a minute, and half of its calls, degrade the service.
     pub failed_calls_degraded: u64,
     /// A call of a remote model, or of an agent that asks one, and an HTTP request are slow from here on, and not
@@ -108,6 +116,9 @@ impl Default for Config {
             stuck_after: Nanos::from_millis(300_000),
             saturation_after: Nanos::from_millis(1_000),
             pool_wait_after: Nanos::from_millis(1_000),
+            lock_wait_after: Nanos::from_millis(1_000),
+            idle_transaction_after: Nanos::from_millis(60_000),
+            server_connections_high_share: 0.9,
             failed_calls_degraded: 5,
             slow_model_call_threshold: Nanos::from_millis(30_000),
             slow_model_call_ratio: 3,

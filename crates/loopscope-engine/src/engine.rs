@@ -6,6 +6,7 @@
 mod blocking;
 mod facts;
 mod failures;
+pub(crate) mod servers;
 mod stalls;
 mod work;
 
@@ -25,6 +26,7 @@ use crate::{
 };
 
 use blocking::HeldCalls;
+use servers::Servers;
 
 /// Observations in, incidents and reports out.
 ///
@@ -63,6 +65,10 @@ pub struct Engine {
     checked_at: Nanos,
     /// Calls that held their loop, until the stalls that they made are known.
     held_calls: HeldCalls,
+    /// Processes that are being ended to be started again.
+    restarting: BTreeSet<ProcessKey>,
+    /// Database servers.
+    pub(crate) servers: Servers,
 }
 
 impl Engine {
@@ -96,6 +102,8 @@ impl Engine {
             findings: BTreeMap::new(),
             checked_at: started,
             held_calls: HeldCalls::default(),
+            restarting: BTreeSet::new(),
+            servers: Servers::default(),
         }
     }
 

@@ -171,6 +171,23 @@ impl Book {
             .find(|incident| is_it(&incident.subject) && incident.overlaps(from, until))
     }
 
+    /// Says of incidents that overlap a time and depend on an origin that they come from it, unless an origin is known
+    /// already.
+    pub(crate) fn link(
+        &mut self,
+        from: Nanos,
+        until: Nanos,
+        origin: &str,
+        depends: impl Fn(&Stored) -> bool,
+    ) {
+        for incident in self.incidents.values_mut() {
+            let is_open_question = incident.diagnosis.origin.is_none() && incident.id() != origin;
+            if is_open_question && incident.overlaps(from, until) && depends(incident) {
+                incident.diagnosis.origin = Some(origin.to_owned());
+            }
+        }
+    }
+
     /// The exact end of an occurrence that was closed before is known now.
     pub(crate) fn amend(&mut self, id: OccurrenceId, ended: Nanos) {
         let closed = self.incidents.values_mut().rev();

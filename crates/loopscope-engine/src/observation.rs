@@ -4,6 +4,7 @@
 //! them. They serialise, so a run can be written down and its decisions replayed. They carry no
 //! judgement: a sample says where a thread stood, never that this is bad.
 
+mod servers;
 mod work;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Nanos;
 
+pub use servers::{ClientReading, LockReading, ServerReading, SessionReading};
 pub use work::{
     AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
     GcReading, Owner, PoolName, PoolReading, TaskSite, TaskSiteReading,
@@ -90,6 +92,18 @@ pub enum Fact {
     /// The supervisor was asked to end the run and passed the request on: processes that end from here
     /// on were told to.
     ShuttingDown,
+    /// A process is being ended, since a loop of it has been blocked for too long, so that it can be started again.
+    Restarting {
+        /// Its id.
+        pid: u32,
+        /// For how long the loop has been blocked.
+        blocked: Nanos,
+    },
+    /// The program was started again: this is its main process from here on.
+    MainStarted {
+        /// Which.
+        process: ProcessKey,
+    },
     /// A loop was first seen, or more is known of it now.
     LoopSeen {
         /// Which.
@@ -221,6 +235,22 @@ pub enum Fact {
         count: u64,
         /// Why, and the next step, where these are known.
         detail: Option<String>,
+    },
+    /// A database server was asked how it is doing.
+    ServerReading {
+        /// What it said.
+        reading: Box<ServerReading>,
+    },
+    /// A database server that is to be watched cannot be asked.
+    ServerUnreachable {
+        /// Host, port and database.
+        server: String,
+        /// Why, and the next step.
+        reason: String,
+        /// Whether it refuses because all its connections are taken.
+        is_full: bool,
+        /// Whether it was asked before with success.
+        was_reached: bool,
     },
     /// The observer itself ran late: it could not look when it meant to.
     ObserverLate {

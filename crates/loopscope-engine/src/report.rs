@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use task::{AwaitingTask, TaskRef};
 pub use work::{
-    CallHealth, DatabaseHealth, ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth,
-    TaskSiteHealth, TasksHealth,
+    CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
+    ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth, TaskSiteHealth, TasksHealth,
 };
 
 /// The schema's version. 1: first release.
@@ -122,6 +122,9 @@ pub struct DetailedHealth {
     /// Databases; absent where they are not watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseHealth>,
+    /// Database servers that were asked themselves; absent where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub database_servers: Vec<DatabaseServerHealth>,
     /// Executors; absent where they are not watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executors: Option<Vec<ExecutorHealth>>,
@@ -332,6 +335,16 @@ pub enum IncidentKind {
     ConnectionGrowth,
     /// Callers wait for a connection because all of them are taken.
     PoolExhaustion,
+    /// Sessions of a database server wait for a lock that another one has.
+    DatabaseLock,
+    /// A session has been in a transaction for long and does nothing.
+    IdleTransaction,
+    /// A database server has hardly a connection left.
+    ServerConnections,
+    /// A database server resolved a deadlock: a statement of one of its clients was given up.
+    DatabaseDeadlock,
+    /// A database server that answered does so no more.
+    ServerUnreachable,
     /// Work waits because all threads of an executor are at work.
     ExecutorSaturation,
     /// A process holds much memory.
@@ -344,6 +357,8 @@ pub enum IncidentKind {
     DescriptorGrowth,
     /// A process was killed or vanished.
     ProcessDied,
+    /// A process whose loop was blocked was ended, to be started again.
+    ProcessRestarted,
     /// Loopscope itself cannot see all that it should.
     ObserverDegraded,
 }
@@ -358,6 +373,10 @@ impl IncidentKind {
                 | Self::TaskStuck
                 | Self::ConnectionGrowth
                 | Self::PoolExhaustion
+                | Self::DatabaseLock
+                | Self::IdleTransaction
+                | Self::ServerConnections
+                | Self::ServerUnreachable
                 | Self::ExecutorSaturation
                 | Self::MemoryHigh
                 | Self::MemoryGrowth

@@ -6,11 +6,12 @@
 mod details;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     engine::Engine,
     incidents::Stored,
+    observation::ProcessKey,
     report::{
         DetailedHealth, Incident, IncidentKind, Monitoring, Report, SCHEMA_VERSION, Severity,
         Status,
@@ -48,6 +49,7 @@ pub(crate) fn report(engine: &Engine, now: Nanos, shows: impl Fn(&Stored) -> boo
             tasks: work::tasks(engine, now),
             calls: work::calls(engine),
             database: work::database(engine, now),
+            database_servers: work::database_servers(engine, now),
             executors: work::executors(engine, now),
             system: work::system(engine),
             agent: details::agent(engine),
@@ -87,8 +89,16 @@ const PARTS: &[Part] = &[
             IncidentKind::ConnectionLeak,
             IncidentKind::PoolExhaustion,
             IncidentKind::ConnectionGrowth,
+            IncidentKind::DatabaseLock,
+            IncidentKind::IdleTransaction,
+            IncidentKind::ServerConnections,
+            IncidentKind::DatabaseDeadlock,
+            IncidentKind::ServerUnreachable,
         ],
-        |engine| work::is_watched(engine, |adapter| adapter.databases),
+        |engine| {
+            let is_asked = engine.servers.iter().next().is_some();
+            is_asked || work::is_watched(engine, |adapter| adapter.databases)
+        },
     ),
     ("executors", &[IncidentKind::ExecutorSaturation], |engine| {
         work::is_watched(engine, |adapter| adapter.executors)
@@ -106,7 +116,11 @@ const PARTS: &[Part] = &[
             processes.any(|process| process.resources.is_some())
         },
     ),
-    ("processes", &[IncidentKind::ProcessDied], |_| true),
+    (
+        "processes",
+        &[IncidentKind::ProcessDied, IncidentKind::ProcessRestarted],
+        |_| true,
+    ),
     ("agent", &[IncidentKind::ObserverDegraded], |_| true),
 ];
 
@@ -149,7 +163,8 @@ fn status_from(engine: &Engine, incident: &Stored, now: Nanos) -> Status {
     }
 }
 
-/// One sentence each, the worst and then the newest first.
+/// One sentence each, the worst and then the newest first. What comes from another fault is told with that, and one
+/// fault of several processes once.
 fn issues(engine: &Engine, now: Nanos) -> Vec<String> {
     let config = &engine.config;
     let recent = engine.book.incidents();
@@ -161,10 +176,64 @@ fn issues(engine: &Engine, now: Nanos) -> Vec<String> {
         let severity = incident.severity_at(now, config.blocked_threshold);
         std::cmp::Reverse((status, severity, incident.is_open(), incident.number))
     });
-    recent
-        .iter()
-        .map(|incident| summary::issue(incident, now, config.blocked_threshold))
+    let ids: BTreeSet<String> = recent.iter().map(|incident| incident.id()).collect();
+    let (from_others, own): (Vec<&Stored>, Vec<&Stored>) = recent.iter().partition(|incident| {
+        let origin = incident.diagnosis.origin.as_ref();
+        origin.is_some_and(|origin| ids.contains(origin))
+    });
+    let mut told: Vec<Issue<'_>> = Vec::new();
+    for incident in own {
+        match told.iter_mut().find(|issue| issue.is_same(incident)) {
+            Some(issue) => issue.processes.extend([incident.subject.process]),
+            None => told.push(Issue::new(incident)),
+        }
+    }
+    let told = told.iter();
+    told.map(|issue| issue.sentence(&from_others, now, config.blocked_threshold))
         .collect()
+}
+
+/// What one sentence tells.
+struct Issue<'a> {
+    incident: &'a Stored,
+    processes: BTreeSet<ProcessKey>,
+}
+
+impl<'a> Issue<'a> {
+    fn new(incident: &'a Stored) -> Self {
+        Self {
+            incident,
+            processes: BTreeSet::from([incident.subject.process]),
+        }
+    }
+
+    /// Whether an incident is the same fault in another process, and no better.
+    fn is_same(&self, other: &Stored) -> bool {
+        let own = self.incident;
+        own.fingerprint == other.fingerprint
+            && own.subject.kind == other.subject.kind
+            && own.severity >= other.severity
+            && !self.processes.contains(&other.subject.process)
+    }
+
+    fn sentence(&self, from_others: &[&Stored], now: Nanos, blocked: Nanos) -> String {
+        let mut sentence = summary::issue(self.incident, now, blocked);
+        let others = self.processes.len() - 1;
+        if others > 0 {
+            let processes = if others == 1 { "process" } else { "processes" };
+            sentence.push_str(&format!("; the same in {others} more {processes}"));
+        }
+        let id = self.incident.id();
+        let is_from_it = |other: &&&Stored| {
+            other.diagnosis.origin.as_ref() == Some(&id) && other.severity > Severity::Info
+        };
+        match from_others.iter().filter(is_from_it).count() {
+            0 => {}
+            1 => sentence.push_str("; suspected origin of 1 more incident"),
+            more => sentence.push_str(&format!("; suspected origin of {more} more incidents")),
+        }
+        sentence
+    }
 }
 
 fn monitoring(engine: &Engine, now: Nanos) -> Monitoring {

@@ -14,6 +14,7 @@ mod descriptors;
 mod executor_saturation;
 mod memory;
 mod pool_exhaustion;
+pub(crate) mod servers;
 mod slow_call;
 mod task_failure;
 mod task_leak;

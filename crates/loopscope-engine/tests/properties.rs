@@ -15,6 +15,8 @@ use loopscope_engine::{
 };
 use proptest::{collection::vec, option, prelude::*};
 
+#[path = "properties/servers.rs"]
+mod servers;
 #[path = "properties/work.rs"]
 mod work;
 
@@ -267,6 +269,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         2 => before,
         1 => lost,
         14 => work::fact(),
+        4 => servers::fact(),
         1 => time().prop_map(|by| Fact::ObserverLate { by }),
     ]
 }
@@ -415,10 +418,14 @@ proptest! {
         }
         let open = engine.final_report(at).incidents.into_iter().filter(|i| i.closed_at.is_none());
         let lasting = open.filter(|incident| {
-            // A loop may be heard of in a process that was gone before.
+            // A loop may be heard of in a process that was gone before, and a server outlives them all.
             !matches!(
                 incident.kind,
-                IncidentKind::ProcessDied
+                IncidentKind::DatabaseLock
+                    | IncidentKind::IdleTransaction
+                    | IncidentKind::ServerConnections
+                    | IncidentKind::ServerUnreachable
+                    | IncidentKind::ProcessDied
                     | IncidentKind::ObserverDegraded
                     | IncidentKind::LoopStall
             )

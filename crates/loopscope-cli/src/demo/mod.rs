@@ -77,6 +77,8 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         blocked_threshold_ms: None,
         slow_model_call_threshold_ms: None,
         untracked: None,
+        postgres: None,
+        restart_when_blocked: None,
         command: vec![python.into(), shop.into()],
     };
     let watching = match Watching::prepare(&run_args, Box::new(Screen)) {

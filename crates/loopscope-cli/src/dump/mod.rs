@@ -22,7 +22,7 @@ use loopscope_engine::dump::DumpReport;
 use loopscope_inspect::{DumpMode, grow_heap_by_large_pages};
 
 use crate::exit_codes;
-use crate::screen::{print, stdout_layout};
+use crate::screen::{Layout, print, stdout_layout};
 use all::Users;
 use draw::Drawing;
 
@@ -117,13 +117,25 @@ fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
     })
 }
 
+/// The picture of a process as text without colour, or why there is none.
+pub(crate) fn text(pid: u32) -> String {
+    let (report, refusal) = one::read(pid, DumpMode::Stop);
+    let picture = report.map(|report| picture(report, false, Layout::default()));
+    let refused = refusal.map(|refusal| refusal.message);
+    picture.or(refused).unwrap_or_default()
+}
+
 /// The picture of a report.
-fn drawn(mut report: DumpReport, shown: Shown) -> String {
+fn drawn(report: DumpReport, shown: Shown) -> String {
+    picture(report, shown.tree, stdout_layout())
+}
+
+fn picture(mut report: DumpReport, tree: bool, layout: Layout) -> String {
     neutral::neutralise(&mut report);
     let drawing = Drawing {
         report: &report,
-        layout: stdout_layout(),
-        tree: shown.tree,
+        layout,
+        tree,
     };
     drawing.text()
 }

@@ -5,6 +5,7 @@
 //! the asker can see: an answer that came slowly is degraded.
 
 mod changes;
+mod databases;
 pub(crate) mod duration;
 mod follow;
 mod incident;

@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 
+use super::databases;
 use super::incident;
 use super::look::Seen;
 use super::paint;
@@ -15,6 +16,7 @@ use crate::screen::format;
 const MAX_ISSUES: usize = 8;
 const MAX_INCIDENTS: usize = 5;
 const MAX_NOTES: usize = 4;
+const MAX_SERVERS: usize = 4;
 
 /// The whole summary.
 pub(crate) fn summary(seen: &Seen, layout: &Layout) -> String {
@@ -23,6 +25,13 @@ pub(crate) fn summary(seen: &Seen, layout: &Layout) -> String {
     sections.push(table::table(&view.detailed_health.event_loops, layout));
     sections.push(issues(view, layout));
     sections.push(incidents(view, layout));
+    sections.push(section(
+        "Database servers",
+        &view.detailed_health.database_servers,
+        MAX_SERVERS,
+        layout,
+        |server| databases::lines(server, layout),
+    ));
     sections.push(watching(&view.detailed_health.agent, layout));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")

@@ -60,7 +60,33 @@ pub(crate) struct Monitoring {
 #[serde(default)]
 pub(crate) struct Detail {
     pub(crate) event_loops: Vec<Loop>,
+    pub(crate) database_servers: Vec<DatabaseServer>,
     pub(crate) agent: Agent,
+}
+
+/// One database server that was asked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DatabaseServer {
+    pub(crate) server: Text,
+    pub(crate) age_seconds: Option<f64>,
+    pub(crate) connections: u64,
+    pub(crate) max_connections: u64,
+    pub(crate) reserved_connections: u64,
+    pub(crate) clients: Vec<DatabaseClient>,
+    pub(crate) limited: Option<Text>,
+}
+
+/// The connections of one client.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct DatabaseClient {
+    pub(crate) pid: Option<u64>,
+    pub(crate) application: Text,
+    pub(crate) user: Text,
+    pub(crate) connections: u64,
+    pub(crate) idle_in_transaction: u64,
+    pub(crate) waiting: u64,
 }
 
 /// One loop.

@@ -13,9 +13,11 @@ mod private_folder;
 mod pulse_object;
 mod reach;
 mod report_file;
+mod restart;
 mod serve;
 mod signals;
 mod supervise;
+mod watchdog;
 
 pub(crate) use lines::summary;
 pub(crate) use options::{Listen, RunArgs};

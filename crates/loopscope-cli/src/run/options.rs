@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use loopscope_engine::config::Config;
 use loopscope_engine::time::Nanos;
+use loopscope_postgres::Target;
 use loopscope_recorder::environment::{SERVICE, STALL_THRESHOLD_MS};
 use loopscope_server::{Token, parse_address};
 
@@ -25,6 +26,7 @@ pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:14159";
 
 const LISTEN: &str = "LOOPSCOPE_LISTEN";
 const TOKEN: &str = "LOOPSCOPE_TOKEN";
+const POSTGRES: &str = "LOOPSCOPE_POSTGRES";
 const BLOCKED_THRESHOLD_MS: &str = "LOOPSCOPE_BLOCKED_THRESHOLD_MS";
 const SLOW_MODEL_CALL_THRESHOLD_MS: &str = "LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS";
 
@@ -49,6 +51,7 @@ const SLOW_MODEL_CALL_THRESHOLDS_MS: RangeInclusive<u64> = 1..=86_400_000;
     LOOPSCOPE_STALL_THRESHOLD_MS    a busy period this long is a stall (default 100)\n  \
     LOOPSCOPE_BLOCKED_THRESHOLD_MS  a stall this long is a blocked loop (default 5000)\n  \
     LOOPSCOPE_UNTRACKED             as --untracked\n  \
+    LOOPSCOPE_POSTGRES              as --postgres\n  \
     LOOPSCOPE_SLOW_CALL_THRESHOLD_MS\n                                  \
     a tracked call this long is slow (default 2000)\n  \
     LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS\n                                  \
@@ -75,6 +78,16 @@ pub(crate) struct RunArgs {
     /// What a reader must present; needed to listen beyond this host
     #[arg(long)]
     pub(crate) token: Option<String>,
+
+    /// End a process whose loop has been blocked for so long (5s at least), and start the program again; its stacks are
+    /// written to stderr first. Not more than 5 times in 10 minutes
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) restart_when_blocked: Option<Duration>,
+
+    /// Ask this PostgreSQL server, too, whom its sessions wait for and who has its connections:
+    /// postgresql://USER:PASSWORD@HOST:5432/DATABASE. Others see a command line: better to set LOOPSCOPE_POSTGRES
+    #[arg(long, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
 
     /// Libraries of a Python program that are not to be tracked, with commas between them: agno, aiohttp,
     /// asyncpg, http.client, httpx, openai, psycopg, psycopg2, psycopg_pool, requests, sqlalchemy, sqlite3,
@@ -130,6 +143,9 @@ impl RunArgs {
                 milliseconds(text, SLOW_MODEL_CALL_THRESHOLDS_MS)
             })
         });
+        self.postgres = self
+            .postgres
+            .or_else(|| usable(variable, POSTGRES, address));
         let is_set = variable(TOKEN).is_some_and(|text| !text.is_empty());
         if self.token.is_none() && is_set {
             self.token = usable(variable, TOKEN, token);
@@ -195,6 +211,14 @@ fn token(text: &str) -> Result<String, String> {
     Token::new(text)
         .map(|_| text.to_owned())
         .map_err(|error| format!("there will be no health endpoint: {error}"))
+}
+
+/// Nor is this, which may hold a password.
+fn address(text: &str) -> Result<String, String> {
+    let target: Result<Target, _> = text.parse();
+    target
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// Where to listen.

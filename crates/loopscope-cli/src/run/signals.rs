@@ -16,8 +16,8 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use loopscope_recorder::identity::ProcessIdentity;
@@ -58,6 +58,11 @@ const ENDING: [i32; 4] = [
 /// From the kernel these stop a program in the background that uses its terminal.
 const STOPPING: [i32; 2] = [number::SIGTTIN, number::SIGTTOU];
 
+/// Whether a program that is told this is not to be started again; a hang-up asks many to read their settings anew.
+pub(crate) fn means_the_end(signal: i32) -> bool {
+    ENDING.contains(&signal) && signal != number::SIGHUP
+}
+
 /// Lets the kernel keep how children ended. Where we were started to ignore that, as by a parent that wants
 /// to hear of no child, it keeps nothing, and the target's exit code would be lost. The target then starts
 /// with the default, the one thing that it would find otherwise without us.
@@ -92,17 +97,16 @@ impl Heard {
         numbers.try_for_each(|number| self.signals.handle().add_signal(number))
     }
 
-    /// Passes signals on for as long as the program runs. `ending` is called when the target was told to
-    /// end; `stop` takes every word that we ourselves are to end.
+    /// Passes signals on for as long as the program runs. `ending` is called with the signal when the target was told
+    /// to end; `stop` takes every word that we ourselves are to end.
     pub(crate) fn pass_on(
         mut self,
-        target: Pid,
-        ending: impl Fn() + Send + 'static,
+        aim: Arc<Aim>,
+        ending: impl Fn(i32) + Send + 'static,
         stop: Sender<()>,
     ) -> io::Result<()> {
         let passing = Passing {
-            way: Way::to(target),
-            target: target.as_raw_nonzero().to_string(),
+            aim,
             ignored: self.ignored,
             ending,
             stop,
@@ -119,8 +123,33 @@ impl Heard {
     }
 }
 
-/// How the target is reached.
-enum Way {
+/// Where signals go: to the target, which may be started again.
+pub(crate) struct Aim(Mutex<(Pid, Way)>);
+
+impl Aim {
+    /// At this process.
+    pub(crate) fn at(target: Pid) -> Self {
+        Self(Mutex::new((target, Way::to(target))))
+    }
+
+    /// From now on at this one.
+    pub(crate) fn turn_to(&self, target: Pid) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (target, Way::to(target));
+    }
+
+    fn send(&self, signal: Signal) {
+        let aim = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        aim.1.send(signal);
+    }
+
+    fn ignored(&self) -> u64 {
+        let aim = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ignored_by(&aim.0.as_raw_nonzero().to_string())
+    }
+}
+
+/// How a process is reached.
+pub(crate) enum Way {
     /// By a descriptor, which can never mean a later process.
     Descriptor(OwnedFd),
     /// By its number, where the kernel gives no descriptor, or there is none left. It is the target as long
@@ -129,7 +158,8 @@ enum Way {
 }
 
 impl Way {
-    fn to(target: Pid) -> Self {
+    /// The way to a process that runs.
+    pub(crate) fn to(target: Pid) -> Self {
         pidfd_open(target, PidfdFlags::empty())
             .map_or_else(|_| Self::by_number(target), Self::Descriptor)
     }
@@ -139,7 +169,7 @@ impl Way {
     }
 
     /// Fails only when the target has ended.
-    fn send(&self, signal: Signal) {
+    pub(crate) fn send(&self, signal: Signal) {
         let _ = match self {
             Self::Descriptor(descriptor) => pidfd_send_signal(descriptor.as_fd(), signal),
             Self::Number(target, begun) if identity(*target) == *begun => {
@@ -156,14 +186,13 @@ fn identity(process: Pid) -> Option<ProcessIdentity> {
 
 /// Where signals go.
 struct Passing<F> {
-    target: String,
-    way: Way,
+    aim: Arc<Aim>,
     ignored: u64,
     ending: F,
     stop: Sender<()>,
 }
 
-impl<F: Fn()> Passing<F> {
+impl<F: Fn(i32)> Passing<F> {
     fn take(&self, origin: &Origin) {
         // No process behind it: the kernel sent it, on behalf of the terminal.
         let from_kernel = origin.process.is_none();
@@ -172,8 +201,8 @@ impl<F: Fn()> Passing<F> {
             return;
         }
         if ENDING.contains(&number) {
-            if ignored_by(&self.target) & bit(number) == 0 {
-                (self.ending)();
+            if self.aim.ignored() & bit(number) == 0 {
+                (self.ending)(number);
             }
             // Nobody may be waiting for it yet, or any more.
             let _ = self.stop.send(());
@@ -188,7 +217,7 @@ impl<F: Fn()> Passing<F> {
     fn pass(&self, number: i32) {
         let known = PASSED_ON.iter().find(|(known, _)| *known == number);
         if let Some((_, signal)) = known {
-            self.way.send(*signal);
+            self.aim.send(*signal);
         }
     }
 }

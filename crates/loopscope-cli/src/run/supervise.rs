@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -14,17 +15,20 @@ use std::time::Duration;
 use loopscope_engine::config::Config;
 use loopscope_engine::observation::{Ending, Fact};
 use loopscope_engine::watch::{Observer, ObserverOptions, Outcome, Scope, WatchOptions};
+use loopscope_postgres::{Target, Watch};
 use loopscope_recorder::clock::unix_nanos;
 use loopscope_recorder::environment;
 use loopscope_server::{Publisher, Server, SnapshotCell, Token};
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
 
 use super::agent_files;
 use super::equip::Equipment;
 use super::options::RunArgs;
+use super::restart::Guard;
 use super::serve::{self, Bridge, Show};
-use super::signals::{self, Heard};
+use super::signals::{self, Aim, Heard};
+use super::watchdog::Watchdog;
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
 
@@ -40,6 +44,8 @@ pub(crate) struct Watching {
     port_told: Option<Sender<u16>>,
     /// Where the health endpoint's address goes.
     endpoint_told: Option<Sender<SocketAddr>>,
+    /// A database server to ask.
+    database: Option<Target>,
 }
 
 /// A run that is over. The last state is served until this is dropped.
@@ -87,6 +93,15 @@ impl Watching {
                 );
                 ExitCode::from(USAGE)
             })?;
+        // The text is not repeated: it may hold a password.
+        let database = args.postgres.as_deref().map(str::parse::<Target>);
+        let database = database.transpose().map_err(|error| {
+            complain(
+                &error.to_string(),
+                "give --postgres, or LOOPSCOPE_POSTGRES, such an address",
+            );
+            ExitCode::from(USAGE)
+        })?;
         let mut notes = Vec::new();
         let equipment = Equipment::get(&args.command, &mut notes);
         // Any number that no other run of this host has at this time; 0 means none.
@@ -99,6 +114,7 @@ impl Watching {
             run_id,
             port_told: None,
             endpoint_told: None,
+            database,
         })
     }
 
@@ -126,33 +142,45 @@ impl Watching {
         // Before the target, which is told where.
         let server = serve::start(args, self.token.take(), &cell);
         let endpoint = server.as_ref().and_then(|server| server.as_ref().ok());
-        let mut child = self
-            .command(args, endpoint.map(serve::endpoint))
-            .spawn()
-            .map_err(|error| not_started(args, &error))?;
+        let mut command = self.command(args, endpoint.map(serve::endpoint));
+        let mut child = command.spawn().map_err(|error| not_started(args, &error))?;
         let target = Pid::from_child(&child);
         // Only now: the target inherits neither what we listen to nor how many files we may open.
         if let Some(Err(error)) = heard.as_ref().map(Heard::listen_to_ignored) {
             unheard(&error);
         }
-        raise_file_limit();
+        let file_limit = FileLimit::raised();
         let port_told = self.port_told.take();
+        let database = self.database.take();
         let (stop, stopped) = mpsc::channel();
         let server = server.and_then(serve::tell);
         if let (Some(told), Some(server)) = (&self.endpoint_told, &server) {
             let _ = told.send(server.local_addr());
         }
-        let observer = self.observe(args, &child, cell).map(Arc::new);
+        let observer = self.observe(args, &child, Arc::clone(&cell)).map(Arc::new);
+        let aim = Arc::new(Aim::at(target));
+        let asked_to_end = Arc::new(AtomicBool::new(false));
         if let Some(heard) = heard {
-            let told = observer.clone();
-            let ending = move || told.iter().for_each(|observer| observer.shutting_down());
-            if let Err(error) = heard.pass_on(target, ending, stop) {
+            let (told, asked) = (observer.clone(), Arc::clone(&asked_to_end));
+            let ending = move |signal| {
+                told.iter().for_each(|observer| observer.shutting_down());
+                asked.fetch_or(signals::means_the_end(signal), Ordering::Relaxed);
+            };
+            if let Err(error) = heard.pass_on(Arc::clone(&aim), ending, stop) {
                 unheard(&error);
             }
         }
+        let asking = database.and_then(|server| ask(server, observer.as_deref()));
         let told_port = port_told.is_some_and(|told| tell_port(&told, &mut child));
-        let status = wait_for(target);
         drop(child);
+        let again = Again {
+            command,
+            aim,
+            asked_to_end,
+            file_limit,
+        };
+        let status = again.wait(args, target, observer.as_deref(), &cell, &stopped);
+        drop(asking);
         let outcome = observer
             .as_ref()
             .and_then(|observer| observer.finish(ending_of(status)));
@@ -240,6 +268,16 @@ impl Watching {
     }
 }
 
+/// Starts to ask a database server. It is asked until this is dropped.
+fn ask(server: Target, observer: Option<&Observer>) -> Option<Watch> {
+    let teller = observer?.teller()?;
+    // Its descendants and ours: the target may be started again.
+    let watch = Watch::start(server, std::process::id(), move |fact| teller.tell(fact));
+    watch
+        .inspect_err(|error| warn("cannot ask the database server", error))
+        .ok()
+}
+
 /// Passes the port on that the target's first line names; `false` where it names none.
 fn tell_port(told: &Sender<u16>, child: &mut Child) -> bool {
     let Some(output) = child.stdout.take() else {
@@ -251,12 +289,97 @@ fn tell_port(told: &Sender<u16>, child: &mut Child) -> bool {
     port.is_some_and(|port| told.send(port).is_ok())
 }
 
-/// Watching many processes takes a descriptor or more for each.
-fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // The old limit does for most runs.
-    let _ = setrlimit(Resource::Nofile, limit);
+/// What it takes to start the target once more.
+struct Again {
+    command: Command,
+    aim: Arc<Aim>,
+    asked_to_end: Arc<AtomicBool>,
+    file_limit: FileLimit,
+}
+
+impl Again {
+    /// Waits for the end of the target; where it was ended since a loop of it was blocked, starts it again and waits
+    /// for that.
+    fn wait(
+        mut self,
+        args: &RunArgs,
+        mut target: Pid,
+        observer: Option<&Observer>,
+        cell: &Arc<SnapshotCell>,
+        stopped: &Receiver<()>,
+    ) -> Option<ExitStatus> {
+        let _watchdog = Watchdog::start(Arc::clone(cell)).and_then(|started| {
+            let unheard = |error: &io::Error| warn("cannot give systemd signs of life", error);
+            started.inspect_err(unheard).ok()
+        });
+        let guard = args.restart_when_blocked.zip(observer);
+        let guard = guard.and_then(|(limit, observer)| {
+            let started = Guard::start(limit, Arc::clone(cell), observer.teller()?);
+            let unguarded = |error: &io::Error| warn("cannot restart it when it is blocked", error);
+            started.inspect_err(unguarded).ok()
+        });
+        loop {
+            let status = wait_for(target);
+            let (Some(guard), Some(observer)) = (&guard, observer) else {
+                return status;
+            };
+            let Some(pause) = guard.pause_after(number(target)) else {
+                return status;
+            };
+            // What came until here was meant for the target that is gone.
+            while stopped.try_recv().is_ok() {}
+            let is_told = || self.asked_to_end.load(Ordering::Relaxed);
+            if is_told() || stopped.recv_timeout(pause).is_ok() {
+                return status;
+            }
+            let child = match self.file_limit.as_given(|| self.command.spawn()) {
+                Ok(child) => child,
+                Err(error) => {
+                    warn("cannot start the program again", &error);
+                    return status;
+                }
+            };
+            target = Pid::from_child(&child);
+            self.aim.turn_to(target);
+            say(&format!("started again as pid {}", number(target)));
+            observer.begin_again(ending_of(status), number(target));
+        }
+    }
+}
+
+fn number(process: Pid) -> u32 {
+    process.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// How many files we may open. Watching many processes takes a descriptor or more for each.
+struct FileLimit {
+    given: Rlimit,
+}
+
+impl FileLimit {
+    /// As many as we may have at all.
+    fn raised() -> Self {
+        let given = getrlimit(Resource::Nofile);
+        Self::raise(given);
+        Self { given }
+    }
+
+    fn raise(given: Rlimit) {
+        let highest = Rlimit {
+            current: given.maximum,
+            ..given
+        };
+        // The old limit does for most runs.
+        let _ = setrlimit(Resource::Nofile, highest);
+    }
+
+    /// Starts something with the limit that we were given.
+    fn as_given<T>(&self, start: impl FnOnce() -> T) -> T {
+        let _ = setrlimit(Resource::Nofile, self.given);
+        let started = start();
+        Self::raise(self.given);
+        started
+    }
 }
 
 /// The service's name: as given, or the program's.

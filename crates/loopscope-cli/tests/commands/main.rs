@@ -6,6 +6,7 @@ mod dumped;
 mod left_behind;
 mod left_open;
 mod reports;
+mod restarts;
 mod signals;
 mod starting;
 mod unwatched;

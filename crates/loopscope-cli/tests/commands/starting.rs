@@ -74,6 +74,35 @@ fn a_mistyped_option_is_a_usage_error_and_no_program() {
 }
 
 #[test]
+fn an_address_of_no_database_server_is_refused_without_being_repeated() {
+    let runtime = tempfile::tempdir().unwrap();
+    let address = "mysql://ann:SECRET@localhost/bots";
+    for by_environment in [false, true] {
+        let mut command = loopscope(&runtime.path().join("rt"));
+        command.arg("run");
+        if by_environment {
+            command.env("LOOPSCOPE_POSTGRES", address);
+        } else {
+            command.args(["--postgres", address]);
+        }
+        let (code, printed, said) =
+            told(command.args(["--listen", "off", "--", "echo", "started"]));
+        assert!(
+            said.contains("postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+            "{said}"
+        );
+        assert!(!said.contains("SECRET"), "{said}");
+        // What is left over in an environment keeps no program from starting.
+        let expected = if by_environment {
+            (Some(0), "started\n")
+        } else {
+            (Some(64), "")
+        };
+        assert_eq!((code, printed.as_str()), expected, "{said}");
+    }
+}
+
+#[test]
 fn a_script_that_names_no_interpreter_cannot_be_executed() {
     let runtime = tempfile::tempdir().unwrap();
     let script = runtime.path().join("script");

@@ -82,6 +82,21 @@ pub(crate) struct Ended {
 
 impl Watched {
     pub(crate) fn start(python: &Path, name: &str, driver: &str, cluster: &Cluster) -> Self {
+        Self::with(&[], python, name, driver, cluster)
+    }
+
+    /// The same, and a server is asked.
+    pub(crate) fn asking(
+        python: &Path,
+        name: &str,
+        driver: &str,
+        cluster: &Cluster,
+        url: &str,
+    ) -> Self {
+        Self::with(&["--postgres", url], python, name, driver, cluster)
+    }
+
+    fn with(options: &[&str], python: &Path, name: &str, driver: &str, cluster: &Cluster) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let told = program(python, name, driver, cluster);
         let words = told.iter().filter(|(name, _)| name.is_empty());
@@ -89,6 +104,7 @@ impl Watched {
         let mut supervisor = Command::new(env!("CARGO_BIN_EXE_loopscope"))
             .args(["run", "--listen", "127.0.0.1:0", "--report"])
             .arg(folder.path().join("report.json"))
+            .args(options)
             .arg("--")
             .args(words.map(|(_, word)| word))
             .envs(variables.map(|(name, value)| (name, value)))
@@ -119,6 +135,11 @@ impl Watched {
     /// Reads what the program says until it says this; false where it ends before.
     pub(crate) fn until(&mut self, line: &str) -> bool {
         self.lines.any(|said| said == line)
+    }
+
+    /// Reads what the program says until a line begins so.
+    pub(crate) fn line_of(&mut self, begin: &str) -> Option<String> {
+        self.lines.find(|said| said.starts_with(begin))
     }
 
     /// Lets the program go on.

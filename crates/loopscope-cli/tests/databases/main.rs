@@ -9,4 +9,5 @@ mod cluster;
 mod faults;
 mod harness;
 mod healthy;
+mod servers;
 mod unchanged;

@@ -31,6 +31,8 @@ impl Engine {
             }
             Fact::ProcessGone { process, ending } => self.end_process(*process, *ending, at),
             Fact::ShuttingDown => self.model.shutting_down = true,
+            Fact::Restarting { pid, blocked } => self.restart(*pid, *blocked, at),
+            Fact::MainStarted { process } => self.model.main = Some(*process),
             Fact::LoopSeen { key, info } => self.see_loop(*key, info, at),
             Fact::LoopReading { key, reading } => self.read_loop(*key, reading, at),
             Fact::LoopGone { key } => self.end_loop(*key, at),
@@ -59,6 +61,13 @@ impl Engine {
                 detail,
             } => self.lose(what, *count, detail.as_deref(), at),
             Fact::ObserverLate { by } => self.be_late(*by, at),
+            Fact::ServerReading { reading } => self.take_server(reading, at),
+            Fact::ServerUnreachable {
+                server,
+                reason,
+                is_full,
+                was_reached,
+            } => self.miss_server(server, reason, (*is_full, *was_reached), at),
             Fact::AdapterSeen { process, .. } => {
                 self.miss_agent_no_more(*process, at);
                 if let Some(work) = self.work_of(*process) {
@@ -193,9 +202,51 @@ impl Engine {
         }
         self.close_unseen(key, at);
         self.miss_agent_no_more(key, at);
+        if self.restarting.remove(&key) {
+            return;
+        }
+        if is_main {
+            self.leave_servers(at);
+        }
         if let Some(how) = self.death(ending, is_main) {
             self.book_death(key, ending, is_main, &how, at);
         }
+    }
+
+    /// A process is ended because a loop of it is blocked. The stall is the fault; this says what was done about it.
+    fn restart(&mut self, pid: u32, blocked: Nanos, at: Nanos) {
+        let Some(key) = self.process_of_pid(pid) else {
+            return;
+        };
+        self.restarting.insert(key);
+        let is_stall =
+            |subject: &Subject| subject.kind == IncidentKind::LoopStall && subject.process == key;
+        let stall = self.book.overlapping(is_stall, at, Nanos(u64::MAX));
+        let origin = stall.map(crate::incidents::Stored::id);
+        let subject = self.process_subject(IncidentKind::ProcessRestarted, key);
+        let name = subject.process_ref.name.clone();
+        let note = format!(
+            "{name} (pid {pid}) was ended, to be started again: a loop of it had been blocked for {}",
+            crate::summary::duration(blocked)
+        );
+        let steps = [
+            "read the stall that this comes from: it names the line to mend",
+            "the stacks of all threads stand in the log, right before this",
+        ];
+        let diagnosis = Diagnosis {
+            note: Some(note),
+            chain: vec![name],
+            origin,
+            advice: Advice {
+                steps: steps.map(str::to_owned).to_vec(),
+                ..Advice::default()
+            },
+            ..Diagnosis::default()
+        };
+        let occurrence = self
+            .book
+            .open(subject, Severity::Degraded, diagnosis, at, at);
+        self.book.close(occurrence, None, at);
     }
 
     /// How a process died, in words; `None` where it ended in order or was told to.
@@ -284,7 +335,7 @@ impl Engine {
     }
 
     /// The observer has no process of its own in the report: it speaks about the service.
-    fn observer_subject(&self) -> Subject {
+    pub(super) fn observer_subject(&self) -> Subject {
         let none = ProcessKey {
             pid: 0,
             start_ticks: 0,

@@ -8,6 +8,7 @@ mod grouping;
 mod growth;
 mod others;
 mod saturation;
+mod servers;
 mod stalls;
 mod status;
 mod storms;

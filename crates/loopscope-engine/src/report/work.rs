@@ -143,6 +143,71 @@ pub struct DatabaseHealth {
     pub pools: Vec<PoolHealth>,
 }
 
+/// One database server, as it says itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseServerHealth {
+    /// Host, port and database.
+    pub server: String,
+    /// Its version.
+    pub version: String,
+    /// Seconds since it was asked last with success.
+    pub age_seconds: f64,
+    /// Connections of clients, that of this watching left out.
+    pub connections: u64,
+    /// Connections that it allows.
+    pub max_connections: u64,
+    /// Of these, connections that only administrators get.
+    pub reserved_connections: u64,
+    /// Deadlocks that it resolved in this database since its statistics began.
+    pub deadlocks: u64,
+    /// Its clients, those with the most connections first; at most 100.
+    pub clients: Vec<DatabaseClientHealth>,
+    /// Who waits for whose lock, as a list: each with the session that it waits for.
+    pub waits: Vec<DatabaseWaitHealth>,
+    /// Why not all of it can be seen, with the next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<String>,
+}
+
+/// The connections of one client of a database server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseClientHealth {
+    /// The process at the other end; absent where it is none of this run, or connected by a socket in a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// The name that it gave itself; may be empty.
+    pub application: String,
+    /// The role.
+    pub user: String,
+    /// Its connections.
+    pub connections: u64,
+    /// Those that execute a statement.
+    pub active: u64,
+    /// Those that are in a transaction and do nothing.
+    pub idle_in_transaction: u64,
+    /// Those that wait for a lock.
+    pub waiting: u64,
+}
+
+/// A session of a database server that waits for a lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatabaseWaitHealth {
+    /// The process id of the waiting session on the server.
+    pub backend: i32,
+    /// The process at the other end, where it is one of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// For how long it has been waiting, in seconds.
+    pub waiting_seconds: f64,
+    /// The statement that waits, literals taken out.
+    pub statement: String,
+    /// The process id of the session on the server that everybody in this queue waits for in the end.
+    pub holder_backend: i32,
+    /// The process at its other end, where it is one of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_pid: Option<u32>,
+}
+
 /// One pool, or the connections to one server that no pool holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolHealth {

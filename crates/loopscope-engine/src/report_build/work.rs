@@ -8,12 +8,13 @@ use crate::{
     engine::Engine,
     model::Process,
     observation::{
-        AdapterInfo, CallKind, CallReading, ExecutorReading, GcReading, Owner, PoolReading,
-        ProcessKey,
+        AdapterInfo, CallKind, CallReading, ClientReading, ExecutorReading, GcReading, Owner,
+        PoolReading, ProcessKey, ServerReading,
     },
     report::{
-        CallHealth, DatabaseHealth, ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth,
-        SystemHealth, TaskSiteHealth, TasksHealth,
+        CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
+        ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth, SystemHealth, TaskSiteHealth,
+        TasksHealth,
     },
     time::{Nanos, seconds},
     work::Site,
@@ -273,6 +274,48 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
     }
     health.avg_connection_seconds = average(lived_nanos, ended);
     Some(health)
+}
+
+pub(super) fn database_servers(engine: &Engine, now: Nanos) -> Vec<DatabaseServerHealth> {
+    let servers = engine.servers.iter();
+    servers
+        .map(|server| database_server(&server.reading, server.at, now))
+        .collect()
+}
+
+fn database_server(reading: &ServerReading, at: Nanos, now: Nanos) -> DatabaseServerHealth {
+    let clients = reading.clients.iter().take(MOST_LISTED);
+    let client_health = |client: &ClientReading| DatabaseClientHealth {
+        pid: client.pid,
+        application: client.application.clone(),
+        user: client.user.clone(),
+        connections: client.connections,
+        active: client.active,
+        idle_in_transaction: client.idle_in_transaction,
+        waiting: client.waiting,
+    };
+    let waits = reading.locks.iter().flat_map(|lock| {
+        lock.waiters.iter().map(|waiter| DatabaseWaitHealth {
+            backend: waiter.backend,
+            pid: waiter.pid,
+            waiting_seconds: seconds(at.since(waiter.since)),
+            statement: waiter.statement.clone(),
+            holder_backend: lock.holder.backend,
+            holder_pid: lock.holder.pid,
+        })
+    });
+    DatabaseServerHealth {
+        server: reading.server.clone(),
+        version: reading.version.clone(),
+        age_seconds: seconds(now.since(at)),
+        connections: reading.connections,
+        max_connections: reading.max_connections,
+        reserved_connections: reading.reserved_connections,
+        deadlocks: reading.deadlocks,
+        clients: clients.map(client_health).collect(),
+        waits: waits.take(MOST_LISTED).collect(),
+        limited: reading.limited.clone(),
+    }
 }
 
 fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {

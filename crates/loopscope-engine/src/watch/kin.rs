@@ -23,7 +23,7 @@ fn descends_by(pid: u32, root: u32, parent_of: impl Fn(u32) -> Option<u32>) -> b
 
 /// The descendants of one process.
 #[derive(Debug)]
-pub(super) struct Kin {
+pub struct Kin {
     root: u32,
     known: BTreeMap<u32, Known>,
 }
@@ -37,7 +37,7 @@ struct Known {
 
 impl Kin {
     /// The descendants of `root`, which is none itself.
-    pub(super) fn of(root: u32) -> Self {
+    pub fn of(root: u32) -> Self {
         Self {
             root,
             known: BTreeMap::new(),
@@ -45,11 +45,7 @@ impl Kin {
     }
 
     /// Takes in the processes that there are now, each with a mark that a later one of its id does not have.
-    pub(super) fn update(
-        &mut self,
-        processes: &[(u32, u64)],
-        parent_of: impl Fn(u32) -> Option<u32>,
-    ) {
+    pub fn update(&mut self, processes: &[(u32, u64)], parent_of: impl Fn(u32) -> Option<u32>) {
         let mut known = BTreeMap::new();
         let mut parents = BTreeMap::new();
         for (pid, mark) in processes {
@@ -93,7 +89,7 @@ impl Kin {
     }
 
     /// The descendants that there are, with their marks.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
         let kin = self.known.iter().filter(|(_, known)| known.is_kin);
         kin.map(|(pid, known)| (*pid, known.mark))
     }

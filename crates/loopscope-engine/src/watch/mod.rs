@@ -35,7 +35,8 @@ use loopscope_inspect::kernel;
 use loopscope_recorder::folder::{list_recordings, readable_folders, shared_folders};
 use loopscope_recorder::reader::{ReadError, RecordingReader};
 
-pub use observer::{Observer, ObserverOptions, Outcome, Publish, nothing_seen};
+pub use kin::Kin;
+pub use observer::{Observer, ObserverOptions, Outcome, Publish, Teller, nothing_seen};
 pub use unwatched::PulseObject;
 
 use crate::observation::{Ending, Fact, Observation, ProcessInfo, ProcessKey, ProcessRuntime};
@@ -195,14 +196,45 @@ impl Watcher {
     /// The run is over: reads what is left of every process. `main_ending` is how the program ended.
     pub fn finish(&mut self, main_ending: Ending, now: Nanos, out: &mut Vec<Observation>) {
         let mut facts = Vec::new();
+        self.end_main(main_ending, now, &mut facts);
+        out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
+    }
+
+    /// The program ended and was started again as this process. Reads what is left of the one before.
+    pub fn begin_again(
+        &mut self,
+        main_ending: Ending,
+        pid: u32,
+        now: Nanos,
+        out: &mut Vec<Observation>,
+    ) {
+        let mut facts = Vec::new();
+        self.end_main(main_ending, now, &mut facts);
+        self.main = ProcessKey {
+            pid,
+            start_ticks: kernel::start_ticks(pid).unwrap_or(0),
+            image: 0,
+        };
+        self.main_told = false;
+        self.main_resources_due = Nanos(0);
+        self.main_limits = Limits::default();
+        if let Some(unwatched) = &mut self.unwatched {
+            unwatched.main_pid = pid;
+        }
+        self.tell_main(now, &mut facts);
+        facts.push(Fact::MainStarted { process: self.main });
+        out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
+    }
+
+    fn end_main(&mut self, main_ending: Ending, now: Nanos, facts: &mut Vec<Fact>) {
         self.discovery_due = Nanos(0);
         self.elsewhere_due = Nanos(0);
-        self.tell_main(now, &mut facts);
-        self.discover(now, &mut facts);
+        self.tell_main(now, facts);
+        self.discover(now, facts);
         for (path, mut process) in std::mem::take(&mut self.processes) {
             if process.is_gone() {
-                let ending = process.last_look(now, &mut facts);
-                self.dispose(path, process.key(), ending, main_ending, &mut facts);
+                let ending = process.last_look(now, facts);
+                self.dispose(path, process.key(), ending, main_ending, facts);
             } else {
                 self.processes.insert(path, process);
             }
@@ -217,7 +249,6 @@ impl Watcher {
                 ending: main_ending,
             });
         }
-        out.extend(facts.into_iter().map(|fact| Observation { at: now, fact }));
     }
 
     /// Recordings of processes that did not end in order, for `loopscope postmortem`.

@@ -88,9 +88,25 @@ pub struct Observer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Hands facts to an observer that it does not look for itself. Outliving it is no harm.
+#[derive(Clone, Debug)]
+pub struct Teller(Sender<Command>);
+
+impl Teller {
+    /// Hands a fact on, as of now. Does not wait.
+    pub fn tell(&self, fact: Fact) {
+        // Fails only when the observer's thread has ended.
+        let _ = self.0.send(Command::Told(fact));
+    }
+}
+
+#[derive(Debug)]
 enum Command {
     Arrived,
+    Told(Fact),
+    Stop,
     ShuttingDown,
+    Again(Ending, u32),
     Finish(Ending, Sender<Outcome>),
 }
 
@@ -121,9 +137,19 @@ impl Observer {
         })
     }
 
+    /// For those that see something which the observer does not look for.
+    pub fn teller(&self) -> Option<Teller> {
+        self.commands.clone().map(Teller)
+    }
+
     /// The target was asked to end.
     pub fn shutting_down(&self) {
         self.send(Command::ShuttingDown);
+    }
+
+    /// The program ended so, and was started again as this process.
+    pub fn begin_again(&self, ending: Ending, pid: u32) {
+        self.send(Command::Again(ending, pid));
     }
 
     /// The program ended: reads what is left and sums up. The last state is published and kept fresh
@@ -145,6 +171,7 @@ impl Observer {
 impl Drop for Observer {
     fn drop(&mut self) {
         self.arrivals = None;
+        self.send(Command::Stop);
         self.commands = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -190,9 +217,9 @@ impl Observing {
                 .min(self.published.plus(PUBLISH))
                 .since(Nanos(monotonic_nanos()));
             match commands.recv_timeout(Duration::from_nanos(wait.0)) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(command) => self.obey(command),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
             }
             self.publish_if_due(Nanos(monotonic_nanos()));
         }
@@ -223,14 +250,16 @@ impl Observing {
         let now = Nanos(monotonic_nanos());
         match command {
             Command::Arrived => self.watcher.arrived(now),
+            Command::Told(fact) => self.take(vec![Observation { at: now, fact }], now),
             Command::ShuttingDown => {
-                self.take(
-                    vec![Observation {
-                        at: now,
-                        fact: Fact::ShuttingDown,
-                    }],
-                    now,
-                );
+                let fact = Fact::ShuttingDown;
+                self.take(vec![Observation { at: now, fact }], now);
+            }
+            Command::Stop => {}
+            Command::Again(ending, pid) => {
+                let mut seen = Vec::new();
+                self.watcher.begin_again(ending, pid, now, &mut seen);
+                self.take(seen, now);
             }
             Command::Finish(ending, reply) => {
                 let mut seen = Vec::new();

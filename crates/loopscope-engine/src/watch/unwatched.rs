@@ -39,7 +39,7 @@ pub(super) struct Unwatched {
     /// By which mappings name the pulse.
     pulse_inode: u64,
     page_address: u64,
-    main_pid: u32,
+    pub(super) main_pid: u32,
     kin: Kin,
     strangers: BTreeMap<(u32, u64), Stranger>,
     told_programs: BTreeSet<String>,

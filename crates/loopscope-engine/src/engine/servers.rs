@@ -1,0 +1,410 @@
+//! Facts about database servers, and what their faults are the origin of.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Engine;
+use crate::{
+    diagnosis::{Diagnosis, Subject},
+    incidents::{OccurrenceId, Stored},
+    observation::{ProcessKey, ServerReading},
+    report::{Advice, IncidentKind, Severity},
+    rules::servers::{self, ServerCase, ServerFinding},
+    time::Nanos,
+};
+
+/// Servers that are kept: a run is told of one or a few.
+const MAX_SERVERS: usize = 16;
+
+/// Locks that are remembered as possible origins.
+const MAX_LOCKS: usize = 64;
+
+/// Database servers that were asked.
+#[derive(Debug, Default)]
+pub(crate) struct Servers {
+    known: BTreeMap<String, Server>,
+    findings: BTreeMap<ServerKey, OccurrenceId>,
+    /// Those that cannot be asked.
+    unreachable: BTreeMap<String, OccurrenceId>,
+    /// Locks that others waited for, oldest first.
+    locks: VecDeque<Lock>,
+}
+
+/// A server as it was seen last.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) reading: ServerReading,
+    pub(crate) at: Nanos,
+}
+
+/// Which fault of which server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ServerKey {
+    server: String,
+    kind: IncidentKind,
+    which: i64,
+}
+
+/// A lock that somebody waited for, and whom it kept.
+#[derive(Debug)]
+struct Lock {
+    key: ServerKey,
+    incident: String,
+    since: Nanos,
+    /// `None` while it lasts.
+    until: Option<Nanos>,
+    /// The processes of the run that waited.
+    processes: BTreeSet<ProcessKey>,
+    /// What they waited with, literals taken out.
+    statements: BTreeSet<String>,
+}
+
+impl Servers {
+    /// The servers, as they were seen last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Server> {
+        self.known.values()
+    }
+}
+
+impl Engine {
+    /// A server said how it is doing.
+    pub(super) fn take_server(&mut self, reading: &ServerReading, at: Nanos) {
+        let server = &reading.server;
+        let is_new = !self.servers.known.contains_key(server);
+        if is_new && self.servers.known.len() >= MAX_SERVERS {
+            return self.lose("database servers", 1, None, at);
+        }
+        if let Some(occurrence) = self.servers.unreachable.remove(server) {
+            self.book.close(occurrence, None, at);
+        }
+        self.count_deadlocks(reading, at);
+        let full = ServerKey {
+            server: server.clone(),
+            kind: IncidentKind::ServerConnections,
+            which: 0,
+        };
+        let names = self.names();
+        let found = servers::lasting(&ServerCase {
+            reading,
+            at,
+            config: &self.config,
+            names: &names,
+            is_known_full: self.servers.findings.contains_key(&full),
+        });
+        let mut lasting = BTreeSet::new();
+        for finding in found {
+            let key = ServerKey {
+                server: server.clone(),
+                kind: finding.kind,
+                which: finding.which,
+            };
+            lasting.insert(key.clone());
+            self.hold_server(key, finding, reading, at);
+        }
+        self.close_server(server, &lasting, at);
+        let reading = reading.clone();
+        self.servers
+            .known
+            .insert(reading.server.clone(), Server { reading, at });
+        self.link_to_locks(at);
+    }
+
+    /// A server cannot be asked. What lasted there may last on, but nobody can tell.
+    pub(super) fn miss_server(
+        &mut self,
+        server: &str,
+        reason: &str,
+        (is_full, was_reached): (bool, bool),
+        at: Nanos,
+    ) {
+        self.close_server(server, &BTreeSet::new(), at);
+        let (kind, severity, diagnosis) = if is_full {
+            let diagnosis = servers::refuses(server, reason);
+            (
+                IncidentKind::ServerConnections,
+                Severity::Critical,
+                diagnosis,
+            )
+        } else if was_reached {
+            let note = format!("{server} cannot be asked any more: {reason}");
+            let diagnosis = unreachable(server, note);
+            (
+                IncidentKind::ServerUnreachable,
+                Severity::Degraded,
+                diagnosis,
+            )
+        } else {
+            let note = format!("{server} is not watched: {reason}");
+            let diagnosis = unreachable(server, note);
+            (IncidentKind::ObserverDegraded, Severity::Info, diagnosis)
+        };
+        if let Some(occurrence) = self.servers.unreachable.get(server).copied() {
+            let is_same = self
+                .book
+                .incident_of(occurrence)
+                .is_some_and(|incident| incident.subject.kind == kind);
+            if is_same {
+                return self.book.refine(occurrence, diagnosis, at);
+            }
+            self.book.close(occurrence, None, at);
+        }
+        let subject = self.server_subject(kind, None);
+        let occurrence = self.book.open(subject, severity, diagnosis, at, at);
+        self.servers
+            .unreachable
+            .insert(server.to_owned(), occurrence);
+    }
+
+    fn count_deadlocks(&mut self, reading: &ServerReading, at: Nanos) {
+        let before = self.servers.known.get(&reading.server);
+        let Some(before) = before.map(|server| server.reading.deadlocks) else {
+            return;
+        };
+        let more = u32::try_from(reading.deadlocks.saturating_sub(before)).unwrap_or(u32::MAX);
+        if more > 0 {
+            let subject = self.server_subject(IncidentKind::DatabaseDeadlock, None);
+            let diagnosis = servers::deadlock(&reading.server);
+            let occurrence = self.open_times(subject, Severity::Degraded, diagnosis, at, at, more);
+            self.book.close(occurrence, None, at);
+        }
+    }
+
+    fn hold_server(
+        &mut self,
+        key: ServerKey,
+        finding: ServerFinding,
+        reading: &ServerReading,
+        at: Nanos,
+    ) {
+        let ServerFinding {
+            severity,
+            since,
+            pid,
+            diagnosis,
+            ..
+        } = finding;
+        let occurrence = if let Some(occurrence) = self.servers.findings.get(&key).copied() {
+            self.book.refine(occurrence, diagnosis, at);
+            self.book.raise(occurrence, severity, at);
+            occurrence
+        } else {
+            let subject = self.server_subject(key.kind, pid);
+            let occurrence = self.book.open(subject, severity, diagnosis, since, at);
+            self.servers.findings.insert(key.clone(), occurrence);
+            occurrence
+        };
+        if key.kind == IncidentKind::DatabaseLock {
+            self.remember_lock(key, occurrence, reading);
+        }
+    }
+
+    fn remember_lock(&mut self, key: ServerKey, occurrence: OccurrenceId, reading: &ServerReading) {
+        let of_holder =
+            |lock: &&crate::observation::LockReading| i64::from(lock.holder.backend) == key.which;
+        let Some(lock) = reading.locks.iter().find(of_holder) else {
+            return;
+        };
+        let Some(incident) = self.book.incident_of(occurrence).map(Stored::id) else {
+            return;
+        };
+        let processes: Vec<ProcessKey> = lock
+            .waiters
+            .iter()
+            .filter_map(|waiter| self.process_of_pid(waiter.pid?))
+            .collect();
+        let is_it = |known: &Lock| known.key == key && known.until.is_none();
+        if !self.servers.locks.iter().any(is_it) {
+            if self.servers.locks.len() >= MAX_LOCKS {
+                self.servers.locks.pop_front();
+            }
+            self.servers.locks.push_back(Lock {
+                key: key.clone(),
+                incident,
+                since: lock.since,
+                until: None,
+                processes: BTreeSet::new(),
+                statements: BTreeSet::new(),
+            });
+        }
+        if let Some(known) = self.servers.locks.iter_mut().find(|known| is_it(known)) {
+            known.processes.extend(processes);
+            let statements = lock.waiters.iter().map(|waiter| waiter.statement.clone());
+            known
+                .statements
+                .extend(statements.filter(|text| !text.is_empty()));
+        }
+    }
+
+    /// Closes what no longer lasts at a server.
+    fn close_server(&mut self, server: &str, lasting: &BTreeSet<ServerKey>, at: Nanos) {
+        let is_over = |key: &&ServerKey| key.server == server && !lasting.contains(*key);
+        let over: Vec<ServerKey> = self
+            .servers
+            .findings
+            .keys()
+            .filter(is_over)
+            .cloned()
+            .collect();
+        for key in over {
+            if let Some(occurrence) = self.servers.findings.remove(&key) {
+                self.book.close(occurrence, None, at);
+            }
+            for lock in &mut self.servers.locks {
+                if lock.key == key {
+                    lock.until.get_or_insert(at);
+                }
+            }
+        }
+    }
+
+    /// The service has ended, and with it the asking: what lasted is not known to last on.
+    pub(super) fn leave_servers(&mut self, at: Nanos) {
+        let servers: BTreeSet<String> = self
+            .servers
+            .findings
+            .keys()
+            .map(|key| key.server.clone())
+            .collect();
+        for server in servers {
+            self.close_server(&server, &BTreeSet::new(), at);
+        }
+        for (_, occurrence) in std::mem::take(&mut self.servers.unreachable) {
+            self.book.close(occurrence, None, at);
+        }
+    }
+
+    /// Says of what happened to those who waited for a lock that it comes from there.
+    pub(super) fn link_to_locks(&mut self, now: Nanos) {
+        let window = self.config.recent_window;
+        let locks = &mut self.servers.locks;
+        locks.retain(|lock| lock.until.is_none_or(|until| now.since(until) < window));
+        for lock in locks.iter() {
+            let until = lock.until.unwrap_or(now);
+            self.book
+                .link(lock.since, until, &lock.incident, |incident| {
+                    lock.processes.contains(&incident.subject.process)
+                        && depends_on(incident, &lock.key.server, &lock.statements)
+                });
+        }
+    }
+
+    fn server_subject(&self, kind: IncidentKind, pid: Option<u32>) -> Subject {
+        let process = pid.and_then(|pid| self.process_of_pid(pid));
+        match process {
+            Some(process) => self.process_subject(kind, process),
+            None => Subject {
+                kind,
+                ..self.observer_subject()
+            },
+        }
+    }
+
+    /// The latest process of the run with an id.
+    pub(super) fn process_of_pid(&self, pid: u32) -> Option<ProcessKey> {
+        let first = ProcessKey {
+            pid,
+            start_ticks: 0,
+            image: 0,
+        };
+        let last = ProcessKey {
+            pid,
+            start_ticks: u64::MAX,
+            image: u32::MAX,
+        };
+        let of_pid = self.model.processes.range(first..=last);
+        of_pid.map(|(key, _)| *key).next_back()
+    }
+
+    fn names(&self) -> BTreeMap<u32, String> {
+        let processes = self.model.processes.iter();
+        processes
+            .map(|(key, process)| (key.pid, process.info.name.clone()))
+            .collect()
+    }
+}
+
+fn unreachable(server: &str, note: String) -> Diagnosis {
+    let steps = [
+        "ask it from this host, with the same address: `psql`",
+        "look at its log, and whether its process runs",
+    ];
+    Diagnosis {
+        note: Some(note),
+        chain: vec![server.to_owned()],
+        advice: Advice {
+            steps: steps.map(str::to_owned).to_vec(),
+            ..Advice::default()
+        },
+        ..Diagnosis::default()
+    }
+}
+
+/// Errors of drivers that a wait for a lock ends with, by their own names.
+const ERRORS_OF_WAITS: &[&str] = &[
+    "LockNotAvailable",
+    "LockNotAvailableError",
+    "QueryCanceled",
+    "QueryCanceledError",
+    "PoolTimeout",
+];
+
+/// Drivers, and what stands in front of them, by the folders that their code is in.
+const DRIVERS: &[&str] = &[
+    "/asyncpg/",
+    "/psycopg/",
+    "/psycopg2/",
+    "/psycopg_pool/",
+    "/sqlalchemy/",
+];
+
+/// Whether an incident may come from a wait for a lock of a server, by a dependency that is known: it is about one
+/// of the statements that waited, a pool of that server, or a call that ended inside of a driver.
+fn depends_on(incident: &Stored, server: &str, statements: &BTreeSet<String>) -> bool {
+    let found = &incident.diagnosis;
+    let names = |text: &str| found.chain.iter().any(|name| name == text);
+    let waited = || statements.iter().any(|statement| names(statement));
+    let gave_up = || {
+        ERRORS_OF_WAITS
+            .iter()
+            .any(|error| found.chain.iter().any(|name| is_type(name, error)))
+    };
+    let in_driver = || {
+        let mut files = found.frames.iter().map(|frame| frame.file.as_str());
+        files.any(|file| DRIVERS.iter().any(|driver| file.contains(driver)))
+    };
+    match incident.subject.kind {
+        IncidentKind::SlowQuery => waited(),
+        IncidentKind::CallFailure => waited() || gave_up(),
+        IncidentKind::TaskFailure => gave_up() || (is_time_out(found) && in_driver()),
+        IncidentKind::PoolExhaustion => found.chain.iter().any(|name| is_same_server(name, server)),
+        IncidentKind::LoopStall | IncidentKind::SlowCall | IncidentKind::BlockingCall => {
+            in_driver() || waited()
+        }
+        _ => false,
+    }
+}
+
+/// Whether a type's name, with or without its module, is this one.
+fn is_type(name: &str, wanted: &str) -> bool {
+    name.rsplit('.').next() == Some(wanted)
+}
+
+fn is_time_out(found: &Diagnosis) -> bool {
+    found.chain.iter().any(|name| is_type(name, "TimeoutError"))
+}
+
+/// Whether two addresses are of one database: a host may be called by several names, and its own by many.
+fn is_same_server(one: &str, other: &str) -> bool {
+    let parts = |text: &str| {
+        let (host, rest) = text.rsplit_once(':')?;
+        let is_here = ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&host);
+        Some((
+            if is_here {
+                String::new()
+            } else {
+                host.to_owned()
+            },
+            rest.to_owned(),
+        ))
+    };
+    one == other || matches!((parts(one), parts(other)), (Some(a), Some(b)) if a == b)
+}
