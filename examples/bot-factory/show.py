@@ -33,6 +33,7 @@ def watched(loopscope: str, version: str, environment: Dict[str, str], traffic: 
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bot-factory-") as transcripts:
         environment = {**environment, "PORT": str(free_port()), "TRANSCRIPTS": transcripts}
+        environment["LOOPSCOPE_POSTGRES"] = environment["DATABASE_URL"]
         command = [loopscope, "run", "--listen", f"127.0.0.1:{port}", "--"]
         command += [sys.executable, str(HERE / version / "main.py")]
         factory = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -68,6 +69,12 @@ def show(seen: List[Dict[str, Any]]) -> None:
         row(f"seconds until an answer, {figure}", *(one["answer_seconds"][figure] for one in people))
     for figure in ("p50", "p95", "max"):
         row(f"seconds of GET /bots, {figure}", *(one["dashboard_seconds"][figure] for one in people))
+    servers = [one["report"]["detailed_health"].get("database_servers", []) for one in seen]
+    counts = [
+        f"{of[0]['connections']} of {of[0]['max_connections'] - of[0]['reserved_connections']}" if of else "?"
+        for of in servers
+    ]
+    row("connections at the server", *counts)
     row("status", *(one["report"]["status"] for one in seen))
     row("incidents", *(len(one["report"]["incidents"]) for one in seen))
     for one in seen:

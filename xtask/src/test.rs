@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything that must hold before a change goes in, cheapest first.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{preflight, schema, typing, venv};
@@ -81,37 +82,110 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
+///
+/// Most of them wait for something most of the time, so two rows of them run side by side. What measures how long
+/// a loop was kept, or takes the processor away from it, runs alone, at the end.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     let (ends, between) = match pythons {
         [oldest, between @ .., newest] => (vec![oldest.clone(), newest.clone()], between),
         few => (few.to_vec(), [].as_slice()),
     };
-    let part = |test: &str, pythons: &[PathBuf], options: &[&str]| {
-        let name = format!("{test} on {} interpreters", pythons.len());
-        timed(&name, || {
-            of_the_command_line(shell, &[&format!("--test={test}")], options, pythons)
-        })
-    };
-    let alone = "--test-threads=1";
-    part("agent", &ends, &[])?;
-    part("dump", pythons, &[])?;
-    for test in ["library", "databases", "clients", "factory", "truth"] {
-        part(test, &ends, &[alone])?;
+    cmd!(shell, "cargo test -p loopscope-cli --no-run").run()?;
+    let inside = [&[ALONE], INSIDE].concat();
+    let mut rows = [
+        vec![
+            Part::new("agent", &ends, &[ALONE]),
+            Part::new("library", &ends, &[ALONE]),
+            Part::new("factory", &ends, &[ALONE]),
+        ],
+        vec![
+            Part::new("dump", pythons, &[ALONE]),
+            Part::new("databases", &ends, &[ALONE]),
+            Part::new("clients", &ends, &[ALONE]),
+        ],
+    ];
+    if !between.is_empty() {
+        rows[1].push(Part::new("agent", between, &inside));
     }
+    side_by_side(shell, &rows)?;
+    Part::new("truth", &ends, &[ALONE]).run(shell)?;
     if between.is_empty() {
         return Ok(());
     }
-    part("agent", between, INSIDE)?;
-    part("truth", between, &[alone, "truth_stalls"])
+    Part::new("truth", between, &[ALONE, "truth_stalls"]).run(shell)
+}
+
+/// One test at a time.
+const ALONE: &str = "--test-threads=1";
+
+/// Some tests of real programs on some interpreters.
+struct Part<'a> {
+    test: &'static str,
+    pythons: &'a [PathBuf],
+    options: Vec<&'a str>,
+}
+
+impl<'a> Part<'a> {
+    fn new(test: &'static str, pythons: &'a [PathBuf], options: &[&'a str]) -> Self {
+        Self {
+            test,
+            pythons,
+            options: options.to_vec(),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{} on {} interpreters", self.test, self.pythons.len())
+    }
+
+    fn run(&self, shell: &Shell) -> Result<()> {
+        timed(&self.name(), || Ok(self.command(shell).run()?))
+    }
+
+    /// What it says is shown when it is over, so that it does not mix with what others say.
+    fn run_aside(&self, shell: &Shell) -> Result<()> {
+        timed(&self.name(), || {
+            let output = self.command(shell).quiet().ignore_status().output()?;
+            let said = [output.stdout, output.stderr].concat();
+            print!("{}", String::from_utf8_lossy(&said));
+            ensure!(
+                output.status.success(),
+                "some of them failed: {}",
+                output.status
+            );
+            Ok(())
+        })
+    }
+
+    fn command<'s>(&self, shell: &'s Shell) -> xshell::Cmd<'s> {
+        let test = format!("--test={}", self.test);
+        of_the_command_line(shell, &[&test], &self.options, self.pythons)
+    }
+}
+
+fn side_by_side(shell: &Shell, rows: &[Vec<Part<'_>>]) -> Result<()> {
+    thread::scope(|scope| {
+        let started = rows.iter().map(|row| {
+            let shell = shell.clone();
+            scope.spawn(move || row.iter().try_for_each(|part| part.run_aside(&shell)))
+        });
+        let started: Vec<_> = started.collect();
+        let ended = started.into_iter().map(|row| row.join());
+        // All of them, so that each says what it has to say.
+        let ended: Vec<_> = ended.collect();
+        ended
+            .into_iter()
+            .try_for_each(|row| row.unwrap_or_else(|_| bail!("a row of tests panicked")))
+    })
 }
 
 /// Some tests of the program itself, on some interpreters.
-fn of_the_command_line(
-    shell: &Shell,
+fn of_the_command_line<'s>(
+    shell: &'s Shell,
     tests: &[&str],
     options: &[&str],
     pythons: &[PathBuf],
-) -> Result<()> {
+) -> xshell::Cmd<'s> {
     let texts: Vec<_> = pythons
         .iter()
         .map(|python| python.display().to_string())
@@ -121,6 +195,4 @@ fn of_the_command_line(
         "cargo test -p loopscope-cli {tests...} -- {options...}"
     )
     .env("LOOPSCOPE_TEST_PYTHONS", texts.join(":"))
-    .run()?;
-    Ok(())
 }

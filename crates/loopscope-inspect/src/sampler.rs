@@ -52,6 +52,14 @@ struct Look {
     is_partial: bool,
 }
 
+/// Whether the outermost frame is one that a thread begins with: a module's, or that of a thread that `threading`
+/// started. A stack that is followed no further than here has no such frame.
+fn ends_as_threads_do(look: &Look) -> bool {
+    let outermost = look.sample.frames.last();
+    look.base.is_none()
+        || outermost.is_some_and(|frame| ["<module>", "_bootstrap"].contains(&&*frame.function))
+}
+
 /// What must not change during a look.
 struct Stance {
     thread: PythonThread,
@@ -132,19 +140,24 @@ impl<M: Memory + Clone> Sampler<M> {
     /// Looks at the thread with this kernel id, as the observer sees it.
     ///
     /// Of a thread that moves, a look follows frames that may be gone meanwhile and end anywhere. It counts
-    /// only where it came to the end that the thread's stack is known to have.
+    /// only where it came to the end that the thread's stack is known to have, or where none is known yet, twice to
+    /// one that ends as threads do: what is left of a function's last call, which ends nowhere, is at the same place
+    /// each time, too.
     pub(crate) fn sample(&mut self, tid: u32) -> ReadResult<ThreadSample> {
         let mut best = None;
         let mut failure = None;
-        let mut known_base = self.bases.get(&tid).copied();
+        let mut known_base = None;
         for _ in 0..MAX_LOOKS {
             match self.look(tid) {
                 Ok(look) => {
                     let is_good = !look.sample.torn && !look.is_partial;
                     if !look.sample.torn {
                         self.remember_base(tid, look.base);
-                    } else if known_base.replace(look.base) != Some(look.base) {
-                        continue;
+                    } else if self.bases.get(&tid) != Some(&look.base) {
+                        let is_repeated = known_base.replace(look.base) == Some(look.base);
+                        if !is_repeated || !ends_as_threads_do(&look) {
+                            continue;
+                        }
                     }
                     best = Some(look.sample);
                     if is_good {

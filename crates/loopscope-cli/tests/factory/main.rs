@@ -125,6 +125,16 @@ fn before_every_disease_is_named_with_its_line_and_nothing_else() {
     // One connection a second from the statistics alone, and none of them closed.
     let open = seen["report"]["detailed_health"]["database"]["connections_open"].as_u64();
     assert!(open.is_some_and(|open| open >= 10), "{seen:#}");
+    // The server counts them, too, and knows whose they are.
+    let server = &seen["report"]["detailed_health"]["database_servers"][0];
+    let largest = &server["clients"][0];
+    assert!(largest["pid"] == dead["process"]["pid"], "{server:#}");
+    assert!(
+        largest["connections"]
+            .as_u64()
+            .is_some_and(|open| open >= 10),
+        "{server:#}"
+    );
     // What is left: each bot makes its own clients, on the loop, and that takes as long as it looks.
     let builds = line_of("before", "Application.builder()");
     let database = line_of("before", "db=PostgresDb(");

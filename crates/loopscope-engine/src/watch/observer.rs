@@ -19,8 +19,11 @@ use crate::observation::{Ending, Fact, Observation};
 use crate::report::Report;
 use crate::time::{Nanos, WallAnchor};
 
-/// A report is published at least this often, so that ages in it stay true.
+/// Reports are published this often where nothing happens, so that ages in them stay true: the more there is in one,
+/// the less often, so that making them takes no more than a thousandth of a core.
 const PUBLISH: Nanos = Nanos::from_millis(250);
+const PUBLISH_LARGE: Nanos = Nanos::from_millis(1_000);
+const MAKING_SHARE: u64 = 1_000;
 
 /// The observer thread's nice value, where it may be set.
 const OBSERVER_NICE: i32 = -10;
@@ -184,6 +187,8 @@ struct Observing {
     engine: Engine,
     publish: Box<dyn Publish>,
     published: Nanos,
+    /// How long it took to make the last two reports.
+    making: [Nanos; 2],
     finished: bool,
 }
 
@@ -195,6 +200,7 @@ impl Observing {
             engine,
             publish: options.publish,
             published: Nanos(0),
+            making: [Nanos(0); 2],
             finished: false,
         };
         let notes = options
@@ -213,9 +219,7 @@ impl Observing {
             } else {
                 self.look(now)
             };
-            let wait = due
-                .min(self.published.plus(PUBLISH))
-                .since(Nanos(monotonic_nanos()));
+            let wait = due.min(self.publish_due()).since(Nanos(monotonic_nanos()));
             match commands.recv_timeout(Duration::from_nanos(wait.0)) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(command) => self.obey(command),
@@ -276,14 +280,23 @@ impl Observing {
     }
 
     fn publish_if_due(&mut self, now: Nanos) {
-        if now.plus(EARLY) >= self.published.plus(PUBLISH) {
+        if now.plus(EARLY) >= self.publish_due() {
             self.publish_snapshot(now);
         }
     }
 
+    fn publish_due(&self) -> Nanos {
+        // The shorter of two: whoever was kept from the processor meanwhile took no longer for that.
+        let making = self.making.into_iter().min().unwrap_or_default();
+        let distance = Nanos(making.0.saturating_mul(MAKING_SHARE));
+        self.published.plus(distance.clamp(PUBLISH, PUBLISH_LARGE))
+    }
+
     fn publish_snapshot(&mut self, now: Nanos) {
         self.published = now;
+        let began = Nanos(monotonic_nanos());
         self.publish
             .snapshot(self.engine.report(now), self.engine.probes(now));
+        self.making = [self.making[1], Nanos(monotonic_nanos()).since(began)];
     }
 }

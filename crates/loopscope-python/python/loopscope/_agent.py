@@ -107,6 +107,8 @@ def _watch_tasks() -> None:
     samples = [*_samples(implementation.Future, loop), coroutine]
     if _native.watch_tasks(implementation.Task, step, wake, samples, folder):
         _quicken_registry(implementation)
+    # They lead back to the task, which would be there for all to see until the collector comes.
+    loop.callbacks.clear()
 
 
 def _quicken_registry(implementation: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 
@@ -37,6 +38,8 @@ def forever():
 if WAY == "thread":
     threading.Thread(target=forever, daemon=True).start()
 if WAY == "interrupted":
+    # Whoever runs the tests in the background has it ignored, which is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Before 3.11 an interrupt does not cancel the task, but ends the loop.
     try:
         asyncio.run(main())
