@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     incidents::{Book, OccurrenceId},
     model::Model,
-    observation::{Observation, ProcessKey},
+    observation::{Fact, Observation, ProcessKey},
     probes,
     report::{AgentHealth, Report},
     report_build,
@@ -111,6 +111,10 @@ impl Engine {
     pub fn observe(&mut self, observation: &Observation) {
         self.now = self.now.max(observation.at);
         self.take_fact(&observation.fact, self.now);
+        if let Fact::Happened { .. } | Fact::BusyEnded { .. } = observation.fact {
+            // At once: a report may be asked for right after this.
+            self.link_to_locks(self.now);
+        }
         self.suspend_stopped(self.now);
         self.check_work(self.now);
         self.book.escalate(self.now);

@@ -224,8 +224,10 @@ impl<'a> Issue<'a> {
             sentence.push_str(&format!("; the same in {others} more {processes}"));
         }
         let id = self.incident.id();
+        // A call that held its loop is the stall by another name.
         let is_from_it = |other: &&&Stored| {
-            other.diagnosis.origin.as_ref() == Some(&id) && other.severity > Severity::Info
+            other.diagnosis.origin.as_ref() == Some(&id)
+                && other.subject.kind != IncidentKind::BlockingCall
         };
         match from_others.iter().filter(is_from_it).count() {
             0 => {}

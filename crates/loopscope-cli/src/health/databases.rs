@@ -48,7 +48,7 @@ fn line(client: &DatabaseClient) -> String {
         None => name.to_owned(),
     };
     let mut parts = vec![format!(
-        "{:>4}  {whose} as {}",
+        "{}  {whose} as {}",
         client.connections,
         client.user.as_str()
     )];
@@ -73,6 +73,10 @@ mod tests {
             {"application": "", "user": "ann", "connections": 2}]}"#;
         let server = serde_json::from_str(text).unwrap();
         let layout = Layout::default();
-        insta::assert_snapshot!(lines(&server, &layout), @"");
+        insta::assert_snapshot!(lines(&server, &layout), @r"
+        127.0.0.1:5432/bots  12 of 97 connections taken
+          10  pid 41, web as bots · 2 waiting for a lock · 1 idle in a transaction
+          2  a client as ann
+        ");
     }
 }

@@ -45,6 +45,7 @@ async def work(is_unrelated):
         await asyncio.sleep(0.05)
     print("over", flush=True)
     await told()
+    await connection.close()
 
 
 async def lead(mode):

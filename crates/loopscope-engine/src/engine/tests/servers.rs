@@ -150,7 +150,7 @@ fn a_lock_is_the_origin_of_what_happens_to_all_who_wait_for_it() {
     let issues = bench.report(5_300).issues;
     assert_eq!(issues.len(), 1, "{issues:#?}");
     assert!(
-        issues[0].ends_with("suspected origin of 1 more incident"),
+        issues[0].ends_with("suspected origin of 2 more incidents"),
         "{issues:#?}"
     );
 }
