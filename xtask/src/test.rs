@@ -42,7 +42,7 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     })?;
     let own = ["--bins", "--test=pulse", "--test=commands", "--test=health"];
     timed("command line", || {
-        of_the_command_line(shell, &own, &[], &[])
+        Ok(of_the_command_line(shell, &own, &[], &[]).run()?)
     })?;
     if let Some(newest) = pythons.iter().rfind(|one| venv::is_program(one)) {
         timed("types", || typing::check(shell, newest))?;
