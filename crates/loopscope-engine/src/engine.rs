@@ -6,6 +6,7 @@
 mod blocking;
 mod facts;
 mod failures;
+mod origins;
 pub(crate) mod servers;
 mod stalls;
 mod work;
@@ -113,7 +114,7 @@ impl Engine {
         self.take_fact(&observation.fact, self.now);
         if let Fact::Happened { .. } | Fact::BusyEnded { .. } = observation.fact {
             // At once: a report may be asked for right after this.
-            self.link_to_locks(self.now);
+            self.link_to_origins(self.now);
         }
         self.suspend_stopped(self.now);
         self.check_work(self.now);

@@ -6,7 +6,7 @@
 mod render;
 mod stored;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) use stored::Stored;
 
@@ -180,10 +180,18 @@ impl Book {
         origin: &str,
         depends: impl Fn(&Stored) -> bool,
     ) {
+        let mut linked = BTreeSet::new();
         for incident in self.incidents.values_mut() {
             let is_open_question = incident.diagnosis.origin.is_none() && incident.id() != origin;
             if is_open_question && incident.overlaps(from, until) && depends(incident) {
                 incident.diagnosis.origin = Some(origin.to_owned());
+                linked.insert(incident.id());
+            }
+        }
+        // Those that nobody has heard of yet are told with it.
+        for change in &mut self.changes {
+            if linked.contains(&change.incident.id) {
+                change.incident.origin = Some(origin.to_owned());
             }
         }
     }

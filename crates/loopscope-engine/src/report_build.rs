@@ -176,10 +176,15 @@ fn issues(engine: &Engine, now: Nanos) -> Vec<String> {
         let severity = incident.severity_at(now, config.blocked_threshold);
         std::cmp::Reverse((status, severity, incident.is_open(), incident.number))
     });
-    let ids: BTreeSet<String> = recent.iter().map(|incident| incident.id()).collect();
+    let open: BTreeMap<String, bool> = recent
+        .iter()
+        .map(|incident| (incident.id(), incident.is_open()))
+        .collect();
+    // What lasts longer than what it came from is told by itself again.
     let (from_others, own): (Vec<&Stored>, Vec<&Stored>) = recent.iter().partition(|incident| {
         let origin = incident.diagnosis.origin.as_ref();
-        origin.is_some_and(|origin| ids.contains(origin))
+        let is_open = origin.and_then(|origin| open.get(origin));
+        is_open.is_some_and(|is_open| *is_open || !incident.is_open())
     });
     let mut told: Vec<Issue<'_>> = Vec::new();
     for incident in own {

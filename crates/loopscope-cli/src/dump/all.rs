@@ -109,9 +109,9 @@ fn may_be_python(pid: u32) -> bool {
 fn show(report: Option<DumpReport>, has_failed: bool, is_next: bool, shown: Shown) -> bool {
     match report {
         Some(report) if shown.json => json::write_line(&report, stdout().lock()).is_ok(),
-        Some(report) if !has_failed => {
+        Some(mut report) if !has_failed => {
             let gap = if is_next { "\n\n" } else { "" };
-            print(&format!("{gap}{}", drawn(report, shown)))
+            print(&format!("{gap}{}", drawn(&mut report, shown)))
         }
         _ => true,
     }

@@ -101,15 +101,15 @@ pub(crate) fn run(args: DumpArgs) -> ExitCode {
 
 fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
     let (report, refusal) = one::read(pid, mode);
-    if let Some(report) = report {
+    if let Some(mut report) = report {
         if shown.json {
             // As with `print`: a reader that leaves early is no error.
             let _ = json::write_pretty(&report, stdout().lock());
-            // The process ends next: its millions of pieces need not be given back one by one.
-            std::mem::forget(report);
         } else {
-            print(&drawn(report, shown));
+            print(&drawn(&mut report, shown));
         }
+        // The process ends next: its millions of pieces need not be given back one by one.
+        std::mem::forget(report);
     }
     refusal.map_or(exit_codes::HEALTHY, |refusal| {
         refusal.complain();
@@ -120,20 +120,20 @@ fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
 /// The picture of a process as text without colour, or why there is none.
 pub(crate) fn text(pid: u32) -> String {
     let (report, refusal) = one::read(pid, DumpMode::Stop);
-    let picture = report.map(|report| picture(report, false, Layout::default()));
+    let picture = report.map(|mut report| picture(&mut report, false, Layout::default()));
     let refused = refusal.map(|refusal| refusal.message);
     picture.or(refused).unwrap_or_default()
 }
 
 /// The picture of a report.
-fn drawn(report: DumpReport, shown: Shown) -> String {
+fn drawn(report: &mut DumpReport, shown: Shown) -> String {
     picture(report, shown.tree, stdout_layout())
 }
 
-fn picture(mut report: DumpReport, tree: bool, layout: Layout) -> String {
-    neutral::neutralise(&mut report);
+fn picture(report: &mut DumpReport, tree: bool, layout: Layout) -> String {
+    neutral::neutralise(report);
     let drawing = Drawing {
-        report: &report,
+        report,
         layout,
         tree,
     };

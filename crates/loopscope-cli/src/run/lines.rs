@@ -42,8 +42,9 @@ fn line(change: &Change) -> Option<String> {
     let incident = &change.incident;
     let seconds = change.occurrence.as_secs_f64();
     let severity = severity(incident.severity);
-    if incident.severity == Severity::Info && incident.origin.is_some() {
-        // It only says more about the fault that it came from, which has a line of its own.
+    let is_told = incident.origin.is_some() && incident.kind != IncidentKind::ProcessRestarted;
+    if is_told && incident.severity < Severity::Critical {
+        // It comes from another fault, which has a line of its own; the report has all of it.
         return None;
     }
     match change.kind {

@@ -1,4 +1,4 @@
-//! Facts about database servers, and what their faults are the origin of.
+//! Facts about database servers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -46,22 +46,35 @@ struct ServerKey {
 
 /// A lock that somebody waited for, and whom it kept.
 #[derive(Debug)]
-struct Lock {
+pub(super) struct Lock {
     key: ServerKey,
-    incident: String,
-    since: Nanos,
+    pub(super) incident: String,
+    pub(super) since: Nanos,
     /// `None` while it lasts.
-    until: Option<Nanos>,
+    pub(super) until: Option<Nanos>,
     /// The processes of the run that waited.
-    processes: BTreeSet<ProcessKey>,
+    pub(super) processes: BTreeSet<ProcessKey>,
     /// What they waited with, literals taken out.
-    statements: BTreeSet<String>,
+    pub(super) statements: BTreeSet<String>,
+}
+
+impl Lock {
+    pub(super) fn server(&self) -> &str {
+        &self.key.server
+    }
 }
 
 impl Servers {
     /// The servers, as they were seen last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Server> {
         self.known.values()
+    }
+
+    /// The locks that lasted until `window` before `now`, or last; older ones are forgotten.
+    pub(super) fn recent_locks(&mut self, now: Nanos, window: Nanos) -> &VecDeque<Lock> {
+        self.locks
+            .retain(|lock| lock.until.is_none_or(|until| now.since(until) < window));
+        &self.locks
     }
 }
 
@@ -105,7 +118,7 @@ impl Engine {
         self.servers
             .known
             .insert(reading.server.clone(), Server { reading, at });
-        self.link_to_locks(at);
+        self.link_to_origins(at);
     }
 
     /// A server cannot be asked. What lasted there may last on, but nobody can tell.
@@ -272,21 +285,6 @@ impl Engine {
         }
     }
 
-    /// Says of what happened to those who waited for a lock that it comes from there.
-    pub(super) fn link_to_locks(&mut self, now: Nanos) {
-        let window = self.config.recent_window;
-        let locks = &mut self.servers.locks;
-        locks.retain(|lock| lock.until.is_none_or(|until| now.since(until) < window));
-        for lock in locks.iter() {
-            let until = lock.until.unwrap_or(now);
-            self.book
-                .link(lock.since, until, &lock.incident, |incident| {
-                    lock.processes.contains(&incident.subject.process)
-                        && depends_on(incident, &lock.key.server, &lock.statements)
-                });
-        }
-    }
-
     fn server_subject(&self, kind: IncidentKind, pid: Option<u32>) -> Subject {
         let process = pid.and_then(|pid| self.process_of_pid(pid));
         match process {
@@ -336,75 +334,4 @@ fn unreachable(server: &str, note: String) -> Diagnosis {
         },
         ..Diagnosis::default()
     }
-}
-
-/// Errors of drivers that a wait for a lock ends with, by their own names.
-const ERRORS_OF_WAITS: &[&str] = &[
-    "LockNotAvailable",
-    "LockNotAvailableError",
-    "QueryCanceled",
-    "QueryCanceledError",
-    "PoolTimeout",
-];
-
-/// Drivers, and what stands in front of them, by the folders that their code is in.
-const DRIVERS: &[&str] = &[
-    "/asyncpg/",
-    "/psycopg/",
-    "/psycopg2/",
-    "/psycopg_pool/",
-    "/sqlalchemy/",
-];
-
-/// Whether an incident may come from a wait for a lock of a server, by a dependency that is known: it is about one
-/// of the statements that waited, a pool of that server, or a call that ended inside of a driver.
-fn depends_on(incident: &Stored, server: &str, statements: &BTreeSet<String>) -> bool {
-    let found = &incident.diagnosis;
-    let names = |text: &str| found.chain.iter().any(|name| name == text);
-    let waited = || statements.iter().any(|statement| names(statement));
-    let gave_up = || {
-        ERRORS_OF_WAITS
-            .iter()
-            .any(|error| found.chain.iter().any(|name| is_type(name, error)))
-    };
-    let in_driver = || {
-        let mut files = found.frames.iter().map(|frame| frame.file.as_str());
-        files.any(|file| DRIVERS.iter().any(|driver| file.contains(driver)))
-    };
-    match incident.subject.kind {
-        IncidentKind::SlowQuery => waited(),
-        IncidentKind::CallFailure => waited() || gave_up(),
-        IncidentKind::TaskFailure => gave_up() || (is_time_out(found) && in_driver()),
-        IncidentKind::PoolExhaustion => found.chain.iter().any(|name| is_same_server(name, server)),
-        IncidentKind::LoopStall | IncidentKind::SlowCall | IncidentKind::BlockingCall => {
-            in_driver() || waited()
-        }
-        _ => false,
-    }
-}
-
-/// Whether a type's name, with or without its module, is this one.
-fn is_type(name: &str, wanted: &str) -> bool {
-    name.rsplit('.').next() == Some(wanted)
-}
-
-fn is_time_out(found: &Diagnosis) -> bool {
-    found.chain.iter().any(|name| is_type(name, "TimeoutError"))
-}
-
-/// Whether two addresses are of one database: a host may be called by several names, and its own by many.
-fn is_same_server(one: &str, other: &str) -> bool {
-    let parts = |text: &str| {
-        let (host, rest) = text.rsplit_once(':')?;
-        let is_here = ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&host);
-        Some((
-            if is_here {
-                String::new()
-            } else {
-                host.to_owned()
-            },
-            rest.to_owned(),
-        ))
-    };
-    one == other || matches!((parts(one), parts(other)), (Some(a), Some(b)) if a == b)
 }

@@ -43,7 +43,7 @@ impl Engine {
                 self.hold(finding_key, finding, now);
             }
         }
-        self.link_to_locks(now);
+        self.link_to_origins(now);
     }
 
     fn lasting_faults(&mut self, key: ProcessKey, now: Nanos) -> BTreeMap<FindingKey, Finding> {

@@ -208,6 +208,12 @@ impl Stored {
         both.any(|(since, ended)| since < until && from < ended)
     }
 
+    /// From when until when it lasted last; until `now` where it still does.
+    pub(crate) fn last_time(&self, now: Nanos) -> Option<(Nanos, Nanos)> {
+        let open = self.open.map(|(_, since)| (since, now.max(since)));
+        open.or_else(|| self.last.map(|last| (last.since, last.ended)))
+    }
+
     pub(super) fn last_is(&self, id: OccurrenceId) -> bool {
         self.last.is_some_and(|last| last.id == id)
     }

@@ -3,12 +3,8 @@
 //! It grows by the chunk and never moves. A reading of a whole process fills some ten megabytes at once, where
 //! the faults of small pages would take longer than the copying: its chunks are large, and asked to be made of
 //! large pages. A look at one thread needs some dozen pages, and the allocator clears a chunk that it had before.
-#![expect(
-    unsafe_code,
-    reason = "tells the kernel of what kind of pages memory should be made"
-)]
 
-use rustix::mm::{Advice, madvise};
+use memmap2::{Advice, MmapMut};
 
 use super::PAGE_BYTES;
 
@@ -21,9 +17,32 @@ const SMALL_CHUNK: u32 = 6;
 /// A row of numbered pages.
 #[derive(Debug)]
 pub(super) struct Room {
-    chunks: Vec<Box<[u8]>>,
+    chunks: Vec<Chunk>,
     /// Pages of a chunk, as a power of two.
     chunk: u32,
+}
+
+/// A chunk that reads as zeros at first. What is mapped is so without being written.
+#[derive(Debug)]
+enum Chunk {
+    Mapped(MmapMut),
+    Allocated(Box<[u8]>),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Allocated(bytes) => bytes,
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Allocated(bytes) => bytes,
+        }
+    }
 }
 
 impl Room {
@@ -45,7 +64,7 @@ impl Room {
     #[inline]
     pub(super) fn page(&self, number: usize) -> Option<&[u8; PAGE_BYTES]> {
         let (chunk, page) = self.place(number);
-        let bytes = self.chunks.get(chunk)?.get(page * PAGE_BYTES..)?;
+        let bytes = self.chunks.get(chunk)?.bytes().get(page * PAGE_BYTES..)?;
         bytes.first_chunk()
     }
 
@@ -56,30 +75,22 @@ impl Room {
             self.chunks.push(self.chunk());
         }
         let to = from.saturating_add(count).min(1 << self.chunk);
-        let chunk = self.chunks.get_mut(chunk);
+        let chunk = self.chunks.get_mut(chunk).map(Chunk::bytes_mut);
         let bytes = chunk.and_then(|chunk| chunk.get_mut(from * PAGE_BYTES..to * PAGE_BYTES));
         bytes.unwrap_or_default()
     }
 
-    fn chunk(&self) -> Box<[u8]> {
-        let mut chunk = vec![0; PAGE_BYTES << self.chunk].into_boxed_slice();
-        if self.chunk == LARGE_CHUNK {
-            ask_for_large_pages(&mut chunk);
+    fn chunk(&self) -> Chunk {
+        let length = PAGE_BYTES << self.chunk;
+        if self.chunk == LARGE_CHUNK
+            && let Ok(bytes) = MmapMut::map_anon(length)
+        {
+            // Where the kernel has no large pages to give, small ones do.
+            let _ = bytes.advise(Advice::HugePage);
+            return Chunk::Mapped(bytes);
         }
-        chunk
+        Chunk::Allocated(vec![0; length].into_boxed_slice())
     }
-}
-
-/// Where the kernel has none to give, small ones do.
-fn ask_for_large_pages(bytes: &mut [u8]) {
-    let before = bytes.as_ptr().align_offset(PAGE_BYTES);
-    let Some(whole) = bytes.get_mut(before..) else {
-        return;
-    };
-    let length = whole.len() / PAGE_BYTES * PAGE_BYTES;
-    // SAFETY: the range is whole pages inside of memory that is ours alone, and this advice changes nothing
-    // of what can be read there.
-    let _ = unsafe { madvise(whole.as_mut_ptr().cast(), length, Advice::LinuxHugepage) };
 }
 
 #[cfg(test)]

@@ -72,18 +72,31 @@ impl Drawing<'_> {
 
     /// Tasks in the order of their names, numbers in them by their size.
     fn by_name(&self, tasks: &[usize]) -> Vec<usize> {
+        self.first_by_name(tasks, tasks.len())
+    }
+
+    /// The first of them; of ten thousand only these are sorted.
+    fn first_by_name(&self, tasks: &[usize], most: usize) -> Vec<usize> {
+        let name = |index: usize| {
+            let name = self.task(index).and_then(|task| task.name.as_deref());
+            name.unwrap_or_default()
+        };
+        // The same order each time for those of one name.
+        let order = |a: &usize, b: &usize| natural(name(*a)).cmp(natural(name(*b))).then(a.cmp(b));
         let mut sorted = tasks.to_vec();
-        let name = |index: &usize| self.task(*index).and_then(|task| task.name.as_deref());
-        sorted.sort_by_cached_key(|index| natural(name(index).unwrap_or_default()));
+        if most < sorted.len() {
+            sorted.select_nth_unstable_by(most, order);
+            sorted.truncate(most);
+        }
+        sorted.sort_unstable_by(order);
         sorted
     }
 
     /// The first names of some tasks, and a sign where there are more.
     fn task_names(&self, tasks: &[usize], most: usize) -> String {
         let mut names: Vec<String> = self
-            .by_name(tasks)
+            .first_by_name(tasks, most)
             .iter()
-            .take(most)
             .map(|index| self.task_name(*index))
             .collect();
         if tasks.len() > most {
@@ -121,22 +134,15 @@ impl Drawing<'_> {
 const MAX_NAME_CHARS: usize = 60;
 
 /// What a name sorts by: its letters, and its numbers by their length and digits.
-fn natural(name: &str) -> Vec<(bool, usize, &str)> {
-    let parts = name
-        .char_indices()
-        .map(|(at, c)| (at, c.is_ascii_digit()))
-        .collect::<Vec<_>>();
-    let runs = parts.chunk_by(|a, b| a.1 == b.1);
-    let mut starts: Vec<(usize, bool)> = runs.map(|run| run[0]).collect();
-    starts.push((name.len(), false));
-    starts
-        .windows(2)
-        .map(|pair| {
-            let text = &name[pair[0].0..pair[1].0];
-            let is_number = pair[0].1;
-            (is_number, if is_number { text.len() } else { 0 }, text)
-        })
-        .collect()
+fn natural(name: &str) -> impl Iterator<Item = (bool, usize, &str)> {
+    let mut rest = name;
+    std::iter::from_fn(move || {
+        let is_number = rest.chars().next()?.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != is_number);
+        let (run, others) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = others;
+        Some((is_number, if is_number { run.len() } else { 0 }, run))
+    })
 }
 
 /// The beginning of a long text.

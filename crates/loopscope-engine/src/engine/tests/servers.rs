@@ -138,6 +138,7 @@ fn a_lock_is_the_origin_of_what_happens_to_all_who_wait_for_it() {
         },
     );
     bench.server(5_000, server());
+    bench.pool(5_100, pool());
     bench.tick(5_300);
     let lock = bench.of_kind(5_300, IncidentKind::DatabaseLock);
     for kind in [IncidentKind::PoolExhaustion, IncidentKind::CallFailure] {
@@ -452,5 +453,97 @@ fn one_fault_of_several_processes_is_one_sentence() {
         report.issues[0].ends_with("; the same in 1 more process"),
         "{:#?}",
         report.issues
+    );
+}
+
+#[test]
+fn calls_that_were_slow_since_their_loop_was_stalled_come_from_the_stall() {
+    let mut bench = Bench::adapted();
+    bench.call(500, call(CallKind::Call, "billing", "charge"));
+    bench.stall(1_000, 4_000, &crate::testing::sleeping_in_handler());
+    bench.happened(4_100, call_event(EventKind::SlowCall, 900, 4_050));
+    let timed_out = Event {
+        error_type: "TimeoutError".into(),
+        ..call_event(EventKind::CallFailed, 900, 4_020)
+    };
+    bench.happened(4_120, timed_out);
+    bench.tick(4_500);
+    let stall = bench.of_kind(4_500, IncidentKind::LoopStall);
+    for kind in [IncidentKind::SlowCall, IncidentKind::CallFailure] {
+        assert_eq!(
+            bench.of_kind(4_500, kind).origin.as_ref(),
+            Some(&stall.id),
+            "{kind:?}"
+        );
+    }
+    assert_eq!(bench.report(4_500).issues.len(), 1);
+}
+
+#[test]
+fn calls_that_were_slow_by_themselves_do_not_come_from_a_stall_beside_them() {
+    let mut bench = Bench::adapted();
+    bench.call(500, call(CallKind::Call, "billing", "charge"));
+    bench.stall(1_000, 2_500, &crate::testing::sleeping_in_handler());
+    // Three quarters of its time its loop was free.
+    bench.happened(8_100, call_event(EventKind::SlowCall, 2_000, 8_000));
+    let refused = Event {
+        error_type: "ConnectionRefusedError".into(),
+        ..call_event(EventKind::CallFailed, 900, 2_510)
+    };
+    bench.happened(8_120, refused);
+    bench.tick(8_500);
+    for kind in [IncidentKind::SlowCall, IncidentKind::CallFailure] {
+        assert_eq!(bench.of_kind(8_500, kind).origin, None, "{kind:?}");
+    }
+    assert_eq!(bench.report(8_500).issues.len(), 3);
+}
+
+#[test]
+fn callers_that_gave_up_waiting_for_a_pool_come_from_the_empty_pool() {
+    let mut bench = Bench::adapted();
+    bench.pool(
+        500,
+        PoolReading {
+            waiting: 4,
+            waiting_since: Some(millis(1_000)),
+            ..pool()
+        },
+    );
+    bench.tick(2_500);
+    let gave_up = |error: &str| Event {
+        error_type: error.into(),
+        ..call_event(EventKind::CallFailed, 1_000, 3_000)
+    };
+    bench.happened(3_000, gave_up("psycopg_pool.PoolTimeout"));
+    bench.happened(3_010, gave_up("ValueError"));
+    bench.tick(3_300);
+    let exhausted = bench.of_kind(3_300, IncidentKind::PoolExhaustion);
+    let failures = bench.incidents(3_300).into_iter();
+    let failures = failures.filter(|incident| incident.kind == IncidentKind::CallFailure);
+    let origins: Vec<_> = failures.map(|failure| failure.origin).collect();
+    assert_eq!(origins, [Some(exhausted.id), None]);
+}
+
+#[test]
+fn what_lasts_longer_than_its_origin_is_told_by_itself_again() {
+    let mut bench = Bench::adapted();
+    bench.pool(
+        500,
+        PoolReading {
+            waiting: 4,
+            waiting_since: Some(millis(1_200)),
+            ..pool()
+        },
+    );
+    bench.server(3_000, locked(1_000, &[(901, 41)]));
+    bench.tick(3_300);
+    assert_eq!(bench.report(3_300).issues.len(), 1);
+    bench.server(4_000, server());
+    bench.tick(4_300);
+    assert_eq!(
+        bench.report(4_300).issues.len(),
+        2,
+        "{:#?}",
+        bench.report(4_300).issues
     );
 }
