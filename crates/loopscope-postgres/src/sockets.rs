@@ -91,7 +91,11 @@ fn end(text: &str) -> Option<Near> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let mut bytes = Vec::with_capacity(16);
-    for word in address.as_bytes().chunks(8) {
+    let (words, rest) = address.as_bytes().as_chunks::<8>();
+    if !rest.is_empty() {
+        return None;
+    }
+    for word in words {
         let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
         bytes.extend(word.to_ne_bytes());
     }

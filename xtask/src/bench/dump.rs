@@ -34,7 +34,10 @@ enum Way {
 
 /// One look.
 struct Look {
+    /// As people see it: text.
     whole_millis: f64,
+    /// The same with everything in it, as JSON; ours alone.
+    json_millis: Option<f64>,
     /// As a thread of the process saw it.
     stood_millis: f64,
     /// As the dump says.
@@ -50,8 +53,8 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
     for python in &setting.dump_pythons {
         println!("a dump of waiting tasks, {}, medians", python.display());
         println!(
-            "{:>7}  {:24} {:>9} {:>11} {:>9}   the fastest dump is ahead by",
-            "tasks", "", "whole ms", "stood still", "says"
+            "{:>7}  {:24} {:>9} {:>11} {:>9} {:>9}   the fastest dump is ahead by",
+            "tasks", "", "whole ms", "stood still", "says", "as JSON"
         );
         for size in sizes {
             measure(setting, python, *size)?;
@@ -85,28 +88,49 @@ fn measure(setting: &Setting, python: &Path, size: u32) -> Result<()> {
 }
 
 fn look(setting: &Setting, python: &Path, way: Way, running: &mut Running) -> Result<Look> {
-    let mut command = way.command(setting, python, running.pid());
+    let pid = running.pid();
     running.ask()?;
+    let (whole_millis, output) = timed(way, way.command(setting, python, pid, false))?;
+    let stood_nanos: f64 = running.ask()?.parse()?;
+    if !way.has_looked(&output) {
+        bail!("it does not show the process");
+    }
+    let json = match way {
+        Way::Ours(_) => Some(timed(way, way.command(setting, python, pid, true))?),
+        _ => None,
+    };
+    Ok(Look {
+        whole_millis,
+        json_millis: json.as_ref().map(|(millis, _)| *millis),
+        stood_millis: stood_nanos / 1e6,
+        pause_millis: json.and_then(|(_, output)| pause_millis(&output)),
+    })
+}
+
+/// How long a command takes, and what it prints.
+fn timed(way: Way, mut command: Command) -> Result<(f64, Vec<u8>)> {
     let began = Instant::now();
     let output = command
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("{} does not start", way.name()))?;
     let whole_millis = began.elapsed().as_secs_f64() * 1e3;
-    let stood_nanos: f64 = running.ask()?.parse()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().find(|line| line.contains("rror"));
         bail!("{}", last.unwrap_or("it failed").trim());
     }
-    if !way.has_looked(&output.stdout) {
-        bail!("it does not show the process");
-    }
-    Ok(Look {
-        whole_millis,
-        stood_millis: stood_nanos / 1e6,
-        pause_millis: way.pause_millis(&output.stdout),
-    })
+    Ok((whole_millis, output.stdout))
+}
+
+fn pause_millis(output: &[u8]) -> Option<f64> {
+    // A hundred thousand tasks are eighty megabytes, of which one figure is wanted.
+    let name = b"\"pause_seconds\": ";
+    let place = output.windows(name.len()).position(|part| part == name)?;
+    let figure = output.get(place + name.len()..)?;
+    let end = figure.iter().position(|byte| b",\n}".contains(byte))?;
+    let seconds: f64 = std::str::from_utf8(&figure[..end]).ok()?.parse().ok()?;
+    Some(seconds * 1e3)
 }
 
 impl Way {
@@ -118,12 +142,13 @@ impl Way {
         }
     }
 
-    fn command(self, setting: &Setting, python: &Path, pid: u32) -> Command {
+    fn command(self, setting: &Setting, python: &Path, pid: u32, json: bool) -> Command {
         let pid = pid.to_string();
         match self {
             Self::Ours(mode) => {
                 let mut command = Command::new(&setting.loopscope);
-                command.args(["dump", &pid, "--json", "--mode", mode]);
+                command.args(["dump", &pid, "--mode", mode]);
+                command.args(json.then_some("--json"));
                 command
             }
             Self::PySpy => {
@@ -143,23 +168,11 @@ impl Way {
     /// 3.14, asking `asyncio` for tasks does something else, successfully.
     fn has_looked(self, output: &[u8]) -> bool {
         let wanted: &[u8] = match self {
-            Self::Ours(_) | Self::AsyncioPs => b"parked 9",
+            Self::Ours(_) => b" tasks waiting at ",
+            Self::AsyncioPs => b"parked 9",
             Self::PySpy => b"spin",
         };
         output.windows(wanted.len()).any(|part| part == wanted)
-    }
-
-    fn pause_millis(self, output: &[u8]) -> Option<f64> {
-        if !matches!(self, Self::Ours(_)) {
-            return None;
-        }
-        // A hundred thousand tasks are eighty megabytes, of which one figure is wanted.
-        let name = b"\"pause_seconds\": ";
-        let place = output.windows(name.len()).position(|part| part == name)?;
-        let figure = output.get(place + name.len()..)?;
-        let end = figure.iter().position(|byte| b",\n}".contains(byte))?;
-        let seconds: f64 = std::str::from_utf8(&figure[..end]).ok()?.parse().ok()?;
-        Some(seconds * 1e3)
     }
 }
 
@@ -198,10 +211,11 @@ fn print_rows(size: u32, all: &[Looks]) {
             _ => String::new(),
         };
         println!(
-            "{size:7}  {name:24} {:>9} {:>11} {:>9}   {ahead}",
+            "{size:7}  {name:24} {:>9} {:>11} {:>9} {:>9}   {ahead}",
             column(|look| Some(look.whole_millis)),
             column(|look| Some(look.stood_millis)),
-            column(|look| look.pause_millis)
+            column(|look| look.pause_millis),
+            column(|look| look.json_millis)
         );
     }
 }

@@ -117,9 +117,10 @@ fn single(pid: u32, mode: DumpMode, shown: Shown) -> u8 {
     })
 }
 
-/// The picture of a process as text without colour, or why there is none.
+/// The picture of a process as text without colour, or why there is none. The process is not stopped for it: whoever
+/// waits for its end would hear of the stop in the place of the one who asked for it.
 pub(crate) fn text(pid: u32) -> String {
-    let (report, refusal) = one::read(pid, DumpMode::Stop);
+    let (report, refusal) = one::read(pid, DumpMode::Live);
     let picture = report.map(|mut report| picture(&mut report, false, Layout::default()));
     let refused = refusal.map(|refusal| refusal.message);
     picture.or(refused).unwrap_or_default()
