@@ -184,7 +184,8 @@ fn issues(engine: &Engine, now: Nanos) -> Vec<String> {
     let (from_others, own): (Vec<&Stored>, Vec<&Stored>) = recent.iter().partition(|incident| {
         let origin = incident.diagnosis.origin.as_ref();
         let is_open = origin.and_then(|origin| open.get(origin));
-        is_open.is_some_and(|is_open| *is_open || !incident.is_open())
+        let lasts = incident.is_open() && incident.subject.kind.lasts();
+        is_open.is_some_and(|is_open| *is_open || !lasts)
     });
     let mut told: Vec<Issue<'_>> = Vec::new();
     for incident in own {

@@ -96,12 +96,17 @@ impl Engine {
             which: 0,
         };
         let names = self.names();
+        let is_lock =
+            |key: &&ServerKey| key.server == *server && key.kind == IncidentKind::DatabaseLock;
+        let locks = self.servers.findings.keys().filter(is_lock);
+        let known_holders = locks.map(|key| key.which).collect();
         let found = servers::lasting(&ServerCase {
             reading,
             at,
             config: &self.config,
             names: &names,
             is_known_full: self.servers.findings.contains_key(&full),
+            known_holders: &known_holders,
         });
         let mut lasting = BTreeSet::new();
         for finding in found {

@@ -75,6 +75,8 @@ pub(crate) struct ServerCase<'a> {
     pub(crate) names: &'a BTreeMap<u32, String>,
     /// Whether the server is known to be nearly full.
     pub(crate) is_known_full: bool,
+    /// The sessions that are known to have a lock that others wait for.
+    pub(crate) known_holders: &'a BTreeSet<i64>,
 }
 
 /// Every fault that lasts.
@@ -111,10 +113,12 @@ pub(crate) fn refuses(server: &str, reason: &str) -> Diagnosis {
 
 impl ServerCase<'_> {
     fn lock(&self, lock: &LockReading) -> Option<ServerFinding> {
-        if self.at.since(lock.since) < self.config.lock_wait_after {
+        let holder = &lock.holder;
+        // The next in the queue of a row begins to wait anew when the one before it gives up.
+        let is_known = self.known_holders.contains(&holder.backend.into());
+        if !is_known && self.at.since(lock.since) < self.config.lock_wait_after {
             return None;
         }
-        let holder = &lock.holder;
         let does = match (holder.is_idle, holder.statement.is_empty()) {
             (true, true) => "which does nothing in a transaction,".to_owned(),
             (true, false) => format!(

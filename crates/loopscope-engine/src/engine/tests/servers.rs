@@ -547,3 +547,35 @@ fn what_lasts_longer_than_its_origin_is_told_by_itself_again() {
         bench.report(4_300).issues
     );
 }
+
+#[test]
+fn a_lock_whose_next_waiter_has_waited_for_less_is_the_same_lock() {
+    let mut bench = Bench::adapted();
+    bench.server(3_000, locked(1_000, &[(901, 41), (902, 41)]));
+    bench.server(5_000, locked(4_800, &[(902, 41)]));
+    let incident = bench.only(5_000);
+    assert_eq!((incident.count, incident.closed_at), (1, None));
+}
+
+#[test]
+fn a_failure_that_nobody_has_taken_yet_stays_with_the_lock_that_it_came_from() {
+    let mut bench = Bench::adapted();
+    bench.site(500, 0, crate::testing::work::polls());
+    bench.server(3_000, locked(1_000, &[(901, 41)]));
+    let failed = Event {
+        error_type: "psycopg.errors.LockNotAvailable".into(),
+        ..crate::testing::work::task_failure(7, 4_000)
+    };
+    bench.happened(4_000, failed);
+    bench.server(4_500, server());
+    bench.tick(10_000);
+    let failure = bench.of_kind(10_000, IncidentKind::TaskFailure);
+    let lock = bench.of_kind(10_000, IncidentKind::DatabaseLock);
+    assert_eq!((failure.origin, failure.closed_at), (Some(lock.id), None));
+    assert_eq!(
+        bench.report(10_000).issues.len(),
+        1,
+        "{:#?}",
+        bench.report(10_000).issues
+    );
+}
