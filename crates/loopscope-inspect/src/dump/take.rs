@@ -64,8 +64,9 @@ pub(crate) fn take(
     })
 }
 
-/// Takes until every stack can be read, a few times at most. A thread may be caught at the instant at which
-/// it links a new frame in; the next time it stands elsewhere. The pause is that of all takes.
+/// Takes until every stack and every set can be read, a few times at most. A thread may be caught at the instant at
+/// which it links a new frame in, or while it gives the set of all tasks a larger table; the next time it stands
+/// elsewhere. The pause is that of all takes.
 fn take_readable(
     walker: &mut Walker<ProcessMemory>,
     pid: u32,
@@ -83,7 +84,10 @@ fn take_readable(
             *pauses.get_or_insert_default() += pause;
         }
         let is_cut = |thread: &WalkedThread| thread.problem.is_some();
-        if takes == MAX_TAKES || !taken.walked.threads.iter().any(is_cut) {
+        // In one that runs on, a set changes while it is read.
+        let has_torn_set = mode != DumpMode::Live && walker.reader.met_unfinished_set;
+        let is_whole = !has_torn_set && !taken.walked.threads.iter().any(is_cut);
+        if takes == MAX_TAKES || is_whole {
             return Ok(Taken {
                 pause: pauses,
                 ..taken

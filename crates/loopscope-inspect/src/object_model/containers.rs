@@ -82,7 +82,10 @@ impl<M: Memory> ObjectReader<M> {
         let words = self.words(table, entries * (fixed::SET_ENTRY_BYTES / 8) as usize)?;
         let in_use = |entry: &&[u64; 2]| entry[0] != 0 && entry[1].cast_signed() != -1;
         let members = words.as_chunks::<2>().0.iter().filter(in_use);
-        Ok(members.map(|[member, _]| *member).collect())
+        let members: Vec<u64> = members.map(|[member, _]| *member).collect();
+        // A thread that was stopped while it gives the set a larger table has moved some of them so far.
+        self.met_unfinished_set |= members.len() as u64 != used;
+        Ok(members)
     }
 
     /// The living objects that a `weakref.WeakSet` refers to.

@@ -45,6 +45,8 @@ pub(crate) struct ObjectReader<M> {
     pub(crate) pages: PageCache<M>,
     /// Where things are.
     pub(crate) layout: Layout,
+    /// A set was read that is just being rebuilt: its members are not all in its table.
+    pub(crate) met_unfinished_set: bool,
     second_look: PageCache<M>,
     types: AddressMap<CachedType>,
     recent_kinds: RecentKinds,
@@ -62,6 +64,7 @@ impl<M: Memory + Clone> ObjectReader<M> {
         Self {
             pages: PageCache::new(memory.clone(), budget),
             layout,
+            met_unfinished_set: false,
             second_look: PageCache::new(memory, budget),
             types: AddressMap::default(),
             recent_kinds: RecentKinds::new(),

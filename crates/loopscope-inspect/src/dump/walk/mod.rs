@@ -84,6 +84,7 @@ impl<M: Memory + Clone> Walker<M> {
     pub(super) fn walk(&mut self, kernel: KernelStates<'_>) -> ReadResult<Walked> {
         let mut walked = Walked::default();
         let mut known = Known::default();
+        self.reader.met_unfinished_set = false;
         let threads = self.reader.python_threads(self.runtime)?;
         walked.threads = self.walk_threads(&threads, kernel, &mut known)?;
         let tasks = self.find_tasks(&threads, &walked.threads, &mut known)?;
