@@ -182,8 +182,9 @@ impl Book {
     ) {
         let mut linked = BTreeSet::new();
         for incident in self.incidents.values_mut() {
-            let is_open_question = incident.diagnosis.origin.is_none() && incident.id() != origin;
-            if is_open_question && incident.overlaps(from, until) && depends(incident) {
+            let is_open_question = incident.diagnosis.origin.is_none();
+            let is_meanwhile = is_open_question && incident.overlaps(from, until);
+            if is_meanwhile && depends(incident) && incident.id() != origin {
                 incident.diagnosis.origin = Some(origin.to_owned());
                 linked.insert(incident.id());
             }

@@ -5,6 +5,7 @@
 //! keeps it from starting.
 
 mod agent_files;
+mod beat;
 mod equip;
 mod folder;
 mod lines;

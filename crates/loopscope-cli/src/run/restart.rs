@@ -5,9 +5,7 @@
 //! it end.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loopscope_engine::observation::Fact;
@@ -17,6 +15,7 @@ use loopscope_engine::watch::Teller;
 use loopscope_server::SnapshotCell;
 use rustix::process::{Pid, Signal};
 
+use super::beat::Beat;
 use super::signals::Way;
 use crate::dump;
 use crate::messages::say;
@@ -40,11 +39,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Looks after blocked loops until it is dropped.
 pub(crate) struct Guard {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    _looking: Beat,
 }
 
+#[derive(Default)]
 struct Shared {
-    is_over: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -71,23 +70,12 @@ impl Guard {
         cell: Arc<SnapshotCell>,
         teller: Teller,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            is_over: AtomicBool::new(false),
-            state: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::default());
         let own = Arc::clone(&shared);
-        let work = move || {
-            while !own.is_over.load(Ordering::Relaxed) {
-                own.look(limit, &cell, &teller);
-                thread::park_timeout(LOOK);
-            }
-        };
-        let thread = thread::Builder::new()
-            .name("loopscope-guard".into())
-            .spawn(work)?;
+        let look = move || own.look(limit, &cell, &teller);
         Ok(Self {
             shared,
-            thread: Some(thread),
+            _looking: Beat::start("loopscope-guard", LOOK, look)?,
         })
     }
 
@@ -97,16 +85,6 @@ impl Guard {
         state.ending.remove(&pid)?;
         let before = u32::try_from(state.restarts.len()).unwrap_or(u32::MAX);
         Some(FIRST_PAUSE * 2_u32.saturating_pow(before.saturating_sub(1)))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
     }
 }
 
@@ -196,10 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_blocked_again_and_again_is_left_as_it_is() {
-        let shared = Shared {
-            is_over: AtomicBool::new(false),
-            state: Mutex::default(),
-        };
+        let shared = Shared::default();
         for _ in 0..MOST_RESTARTS {
             assert!(shared.may_restart(1, "main"));
             shared.state().restarts.push_back(Instant::now());

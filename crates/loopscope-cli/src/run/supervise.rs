@@ -28,7 +28,7 @@ use super::options::RunArgs;
 use super::restart::Guard;
 use super::serve::{self, Bridge, Show};
 use super::signals::{self, Aim, Heard};
-use super::watchdog::Watchdog;
+use super::watchdog;
 use crate::exit_codes::{NOT_EXECUTABLE, NOT_FOUND, SIGNAL_BASE, UNAVAILABLE, USAGE};
 use crate::messages::{complain, say};
 
@@ -308,7 +308,7 @@ impl Again {
         cell: &Arc<SnapshotCell>,
         stopped: &Receiver<()>,
     ) -> Option<ExitStatus> {
-        let _watchdog = Watchdog::start(Arc::clone(cell)).and_then(|started| {
+        let _watchdog = watchdog::start(Arc::clone(cell)).and_then(|started| {
             let unheard = |error: &io::Error| warn("cannot give systemd signs of life", error);
             started.inspect_err(unheard).ok()
         });
