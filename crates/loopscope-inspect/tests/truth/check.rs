@@ -4,7 +4,7 @@ use loopscope_inspect::DumpMode;
 
 use crate::compare::{differences, fail_with};
 use crate::pythons::{self, Python};
-use crate::told::{start, tell};
+use crate::told::{start, tell, wait_until_it_reads};
 
 pub(crate) const MODES: [DumpMode; 3] = [DumpMode::Stop, DumpMode::Snapshot, DumpMode::Live];
 
@@ -41,6 +41,7 @@ pub(crate) fn check(
     arguments: &[&str],
 ) -> Vec<String> {
     let mut program = start(python, options, name, arguments);
+    wait_until_it_reads(program.pid());
     let mut inspector = program.attach();
     let mut found = Vec::new();
     for mode in MODES {

@@ -1,14 +1,15 @@
 //! Processes that do nothing but stand: one whose lock is held in C code, one without asyncio.
 
 use std::collections::BTreeMap;
+use std::fs;
 
-use loopscope_inspect::{Dump, DumpMode, Frame};
+use loopscope_inspect::{Dump, DumpMode, Frame, Inspector};
 
 use crate::check::MODES;
 use crate::compare::{differences, fail_with};
 use crate::pythons::{self, Python};
 use crate::support::Program;
-use crate::told::{start, tell};
+use crate::told::{start, tell, wait_until_it_reads};
 
 fn main_frames(program: &Program, dump: &Dump) -> Vec<Frame> {
     let mut threads = dump.threads.iter();
@@ -54,8 +55,29 @@ fn a_process_without_asyncio_has_threads_and_nothing_else() {
         let program = start(python, &[], "no_asyncio.py", &[]);
         assert_eq!(program.facts, ["False"], "asyncio was imported");
         let mut inspector = program.attach();
+        wait_until_all_wait(&program, &mut inspector);
         for mode in MODES {
             check_threads_alone(&program, &inspector.dump(mode).unwrap());
+        }
+    }
+}
+
+/// The threads go on from the place where they met each other in their own time.
+fn wait_until_all_wait(program: &Program, inspector: &mut Inspector) {
+    wait_until_it_reads(program.pid());
+    let inner = program.frame("inner", false);
+    for thread in fs::read_dir(format!("/proc/{}/task", program.pid())).unwrap() {
+        let tid = thread
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        if tid != program.pid() {
+            program.look_at_until(inspector, tid, |sample| {
+                program.own_frames(&sample.frames).first() == Some(&inner)
+            });
         }
     }
 }

@@ -8,7 +8,7 @@ use loopscope_inspect::{Dump, DumpMode};
 use serde::Deserialize;
 
 use crate::pythons::{self, Python};
-use crate::told::start;
+use crate::told::{start, wait_until_it_reads};
 
 #[derive(Deserialize)]
 struct SpiedThread {
@@ -77,6 +77,7 @@ fn dumped(dump: &Dump) -> Threads {
 fn py_spy_sees_the_same_threads() {
     for python in pythons::all() {
         let program = start(python, &[], "waits.py", &["asyncio"]);
+        wait_until_it_reads(program.pid());
         match spied(python, program.pid()) {
             Ok(spied) => {
                 let dump = program.attach().dump(DumpMode::Stop).unwrap();

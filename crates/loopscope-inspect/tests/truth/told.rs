@@ -158,7 +158,7 @@ pub(crate) fn tell(program: &mut Program) -> Told {
 }
 
 /// Waits until the main thread is in a `read`, as one that waits for a line is.
-fn wait_until_it_reads(pid: u32) {
+pub(crate) fn wait_until_it_reads(pid: u32) {
     let began = Instant::now();
     loop {
         let text = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
