@@ -48,6 +48,8 @@ pub(crate) struct Diagnosis {
     pub(crate) origin: Option<String>,
     /// What is known besides, one clause: why frames could not be read.
     pub(crate) note: Option<String>,
+    /// Who keeps it so, one clause that is as true once it is over.
+    pub(crate) detail: Option<String>,
     /// What the fingerprint is made of besides kind and cause, from the culprit outward.
     pub(crate) chain: Vec<String>,
 }

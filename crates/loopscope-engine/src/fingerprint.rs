@@ -42,6 +42,7 @@ fn kind_word(kind: IncidentKind) -> &'static str {
         IncidentKind::SlowQuery => "slow_query",
         IncidentKind::ConnectionFailure => "connection_failure",
         IncidentKind::ConnectionLeak => "connection_leak",
+        IncidentKind::ConnectionShared => "connection_shared",
         IncidentKind::ConnectionGrowth => "connection_growth",
         IncidentKind::ProcessRestarted => "process_restarted",
         IncidentKind::DatabaseLock => "database_lock",

@@ -4,6 +4,7 @@
 //! them. They serialise, so a run can be written down and its decisions replayed. They carry no
 //! judgement: a sample says where a thread stood, never that this is bad.
 
+mod connections;
 mod servers;
 mod work;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Nanos;
 
+pub use connections::HeldConnection;
 pub use servers::{ClientReading, LockReading, ServerReading, SessionReading};
 pub use work::{
     AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
@@ -191,6 +193,13 @@ pub enum Fact {
         slot: u32,
         /// What it said.
         reading: PoolReading,
+    },
+    /// Who has the connections of a process that were taken a while ago; all of these.
+    ConnectionsHeld {
+        /// Which process.
+        process: ProcessKey,
+        /// The longest taken first.
+        connections: Vec<HeldConnection>,
     },
     /// An executor was read.
     ExecutorReading {

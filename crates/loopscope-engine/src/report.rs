@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use task::{AwaitingTask, TaskRef};
 pub use work::{
     CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
-    ExecutorHealth, Figure, GcHealth, PoolHealth, SystemHealth, TaskSiteHealth, TasksHealth,
+    ExecutorHealth, Figure, GcHealth, PoolHealth, PoolHolderHealth, SystemHealth, TaskSiteHealth,
+    TasksHealth,
 };
 
 /// The schema's version. 1: first release.
@@ -331,6 +332,8 @@ pub enum IncidentKind {
     ConnectionFailure,
     /// A connection was never closed.
     ConnectionLeak,
+    /// A connection is used behind a fork, or on another loop than its own.
+    ConnectionShared,
     /// Connections outside of any pool become ever more.
     ConnectionGrowth,
     /// Callers wait for a connection because all of them are taken.

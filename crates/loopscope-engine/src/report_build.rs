@@ -87,6 +87,7 @@ const PARTS: &[Part] = &[
             IncidentKind::SlowQuery,
             IncidentKind::ConnectionFailure,
             IncidentKind::ConnectionLeak,
+            IncidentKind::ConnectionShared,
             IncidentKind::PoolExhaustion,
             IncidentKind::ConnectionGrowth,
             IncidentKind::DatabaseLock,

@@ -10,8 +10,10 @@ mod callback_failure;
 mod connection_failure;
 mod connection_growth;
 mod connection_leak;
+mod connection_shared;
 mod descriptors;
 mod executor_saturation;
+pub(crate) mod holders;
 mod memory;
 mod pool_exhaustion;
 pub(crate) mod servers;
@@ -132,7 +134,7 @@ pub(crate) fn lasting(case: &Case<'_>) -> Vec<(FindingKey, Finding)> {
         note(IncidentKind::TaskStuck, *slot, stuck);
     }
     for (slot, pool) in &work.pools {
-        let exhausted = pool_exhaustion::check(case, pool);
+        let exhausted = pool_exhaustion::check(case, *slot, pool);
         note(IncidentKind::PoolExhaustion, *slot, exhausted);
         let growth = connection_growth::check(case, *slot, pool);
         note(IncidentKind::ConnectionGrowth, *slot, growth);
@@ -160,6 +162,7 @@ pub(crate) fn happening(case: &Case<'_>, event: &Event) -> Option<Happening> {
         EventKind::CallFailed => Some(call_failure::describe(event, call(), case.config)),
         EventKind::ConnectionFailed => Some(connection_failure::describe(event, pool())),
         EventKind::ConnectionLeaked => Some(connection_leak::describe(event, pool())),
+        EventKind::ConnectionShared => Some(connection_shared::describe(event, pool())),
         EventKind::TaskFailed
         | EventKind::TaskFailureRetrieved
         | EventKind::TaskFailureUnretrieved

@@ -50,7 +50,9 @@ fn told(incident: &Stored, now: Nanos, blocked: Nanos, ago: &str) -> String {
                 )
             });
             let times = times(incident, kind, now);
-            format!("{note}{on}{times}{ago}{}", instead(found))
+            let detail = found.detail.as_ref();
+            let detail = detail.map_or_else(String::new, |detail| format!("; {detail}"));
+            format!("{note}{on}{times}{ago}{detail}{}", instead(found))
         }
     }
 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     long_calls::is_long_by_nature,
     observation::{
-        AdapterInfo, CallReading, Event, EventKind, ExecutorReading, Fact, GcReading, PoolReading,
-        TaskInfo, TaskSiteReading,
+        AdapterInfo, CallReading, Event, EventKind, ExecutorReading, Fact, GcReading,
+        HeldConnection, PoolReading, TaskInfo, TaskSiteReading,
     },
     time::Nanos,
     trend::Trend,
@@ -42,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) sites: BTreeMap<u32, Site>,
     pub(crate) calls: BTreeMap<u32, Call>,
     pub(crate) pools: BTreeMap<u32, Pool>,
+    /// Who has connections that were taken a while ago, the longest taken first.
+    pub(crate) held: Vec<HeldConnection>,
     pub(crate) executors: BTreeMap<u32, ExecutorReading>,
     pub(crate) gc: Gc,
     pub(crate) failures: Failures,
@@ -98,6 +100,7 @@ impl Default for Work {
             sites: BTreeMap::new(),
             calls: BTreeMap::new(),
             pools: BTreeMap::new(),
+            held: Vec::new(),
             executors: BTreeMap::new(),
             gc: Gc::default(),
             failures: Failures::default(),
@@ -128,6 +131,7 @@ impl Work {
                 }
             }
             Fact::PoolReading { slot, reading, .. } => self.read_pool(*slot, reading, at),
+            Fact::ConnectionsHeld { connections, .. } => self.held.clone_from(connections),
             Fact::ExecutorReading { slot, reading, .. } => {
                 if let Some(executor) = slot_of(&mut self.executors, *slot, Default::default) {
                     *executor = reading.clone();

@@ -56,16 +56,17 @@ pub(crate) fn quicken_registry(set: &Bound<'_, PyAny>) -> PyResult<()> {
     tasks::registry::install(set)
 }
 
-/// Calls are tracked from now on. With asyncio imported, `running_loop` and `cancelled` are its
-/// `_get_running_loop` and its `CancelledError`.
+/// Calls are tracked from now on. With asyncio imported, these are its `_get_running_loop`, its
+/// `current_task` and its `CancelledError`.
 #[pyfunction]
-#[pyo3(signature = (running_loop=None, cancelled=None))]
+#[pyo3(signature = (running_loop=None, current_task=None, cancelled=None))]
 pub(crate) fn watch_calls(
     running_loop: Option<&Bound<'_, PyAny>>,
+    current_task: Option<&Bound<'_, PyAny>>,
     cancelled: Option<&Bound<'_, PyAny>>,
 ) {
-    if let Some(running_loop) = running_loop {
-        turn::ask(running_loop);
+    if let (Some(running_loop), Some(current_task)) = (running_loop, current_task) {
+        turn::ask(running_loop, current_task);
     }
     if let Some(cancelled) = cancelled {
         calls::function::know_cancellation(cancelled);

@@ -18,6 +18,9 @@ thread_local! {
 /// `asyncio._get_running_loop`; `None` before asyncio was imported.
 static RUNNING_LOOP: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
 
+/// `asyncio.current_task`; `None` before asyncio was imported.
+static CURRENT_TASK: GilCell<Option<Py<PyAny>>> = GilCell::new(None);
+
 /// A step of a task on the calling thread, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
@@ -54,18 +57,32 @@ impl Turn {
     }
 }
 
-/// Asks asyncio from now on, by its `_get_running_loop`.
-pub(crate) fn ask(running_loop: &Bound<'_, PyAny>) {
-    RUNNING_LOOP.with(running_loop.py(), |known| {
-        *known = Some(running_loop.clone().unbind());
-    });
+/// Asks asyncio from now on, by its `_get_running_loop` and its `current_task`.
+pub(crate) fn ask(running_loop: &Bound<'_, PyAny>, current_task: &Bound<'_, PyAny>) {
+    let py = running_loop.py();
+    RUNNING_LOOP.with(py, |known| *known = Some(running_loop.clone().unbind()));
+    CURRENT_TASK.with(py, |known| *known = Some(current_task.clone().unbind()));
+}
+
+fn asked<'py>(py: Python<'py>, what: &GilCell<Option<Py<PyAny>>>) -> Option<Bound<'py, PyAny>> {
+    let ask = what.with(py, |known| Some(known.as_ref()?.clone_ref(py)));
+    let answer = ask.flatten()?.bind(py).call0().ok()?;
+    (!answer.is_none()).then_some(answer)
+}
+
+/// The address of the loop that runs on the calling thread.
+pub(crate) fn running_loop(py: Python<'_>) -> Option<usize> {
+    asked(py, &RUNNING_LOOP).map(|running| running.as_ptr().addr())
+}
+
+/// The task that runs on the calling thread.
+pub(crate) fn current_task(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+    // Without a loop it is an error to ask.
+    running_loop(py)?;
+    asked(py, &CURRENT_TASK)
 }
 
 /// Whether a loop runs on the calling thread.
 pub(crate) fn is_loop_running(py: Python<'_>) -> bool {
-    let running_loop = RUNNING_LOOP.with(py, |known| Some(known.as_ref()?.clone_ref(py)));
-    let running = running_loop
-        .flatten()
-        .and_then(|ask| ask.bind(py).call0().ok());
-    running.is_some_and(|running| !running.is_none())
+    running_loop(py).is_some()
 }

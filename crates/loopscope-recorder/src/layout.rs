@@ -1,22 +1,24 @@
 //! The recording's bytes: what stands where, and since which version.
 //!
 //! A recording is one file of fixed size: a header, a table of loop slots, a ring of stalls, the tables of
-//! tasks, calls, pools and executors, a ring of facts. Everything that changes after creation is an atomic
+//! tasks, calls, pools and executors, a ring of facts, the open connections. Everything that changes after creation is an atomic
 //! of natural alignment, written by the observed process alone.
 //! The structs here are the format; writer and reader both take their offsets from them.
 //!
 //! Byte order is the host's. A recording does not travel between machines; a reader that meets the other
 //! byte order sees a wrong magic and says so.
 
+mod connections;
 mod facts;
 mod tables;
 
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+pub use connections::{CONNECTION_CAPACITY, ConnectionSlot, HOLDER_WORDS, TASK_NAME_BYTES};
 pub use facts::{
     FACT_CAPACITY, FACT_NAME_BYTES, FACT_NUMBERS, FACT_TEXT_BYTES, FACT_WORDS, FactKind, FactSlot,
-    LoopOwner, MESSAGE_BYTES,
+    LoopOwner, MESSAGE_BYTES, SHARED_BY_FORK, SHARED_BY_LOOPS,
 };
 pub use tables::{
     CALL_CAPACITY, CALL_TEXT_BYTES, CallKind, CallSlot, ERROR_TEXT_BYTES, EXECUTOR_CAPACITY,
@@ -33,7 +35,8 @@ pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
 /// - 1: header, loop slots with a histogram of busy time, event ring with stalls.
 /// - 2: tables of task sites, calls, pools and executors, the collector's gauges, who writes these, a
 ///   ring of facts with texts. What version 1 had stands where it stood.
-pub const FORMAT_VERSION: u32 = 2;
+/// - 3: the table of open connections behind all the others, how long connections of a pool are used.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Loops that one process can have recorded at once. Beyond it loops are counted as dropped.
 pub const LOOP_CAPACITY: u32 = 256;
@@ -133,6 +136,8 @@ pub struct Header {
     pub adapter_faults: AtomicU64,
     /// The adapter's name and version: `asyncio 0.1.0 on CPython 3.12.1`.
     pub adapter: [AtomicU64; ADAPTER_BYTES / 8],
+    /// Where the table of open connections stands.
+    pub connections: TableHead,
 }
 
 /// What an adapter watches, as bits of [`Header::adapter_coverage`]. A figure that nobody writes is absent
@@ -293,8 +298,12 @@ pub const EXECUTORS_OFFSET: usize = POOLS_OFFSET + POOL_CAPACITY as usize * size
 pub const FACTS_OFFSET: usize =
     EXECUTORS_OFFSET + EXECUTOR_CAPACITY as usize * size_of::<ExecutorSlot>();
 
+/// Where the open connections begin in a file of this version.
+pub const CONNECTIONS_OFFSET: usize = FACTS_OFFSET + FACT_CAPACITY as usize * size_of::<FactSlot>();
+
 /// The size of a file of this version.
-pub const FILE_BYTES: usize = FACTS_OFFSET + FACT_CAPACITY as usize * size_of::<FactSlot>();
+pub const FILE_BYTES: usize =
+    CONNECTIONS_OFFSET + CONNECTION_CAPACITY as usize * size_of::<ConnectionSlot>();
 
 const _: () = {
     assert!(size_of::<Header>() <= LOOPS_OFFSET);
@@ -306,6 +315,8 @@ const _: () = {
     assert!(size_of::<PoolSlot>() == 512);
     assert!(size_of::<ExecutorSlot>() == 256);
     assert!(size_of::<FactSlot>() == 2048);
+    assert!(size_of::<ConnectionSlot>() == 384);
+    assert!(CONNECTIONS_OFFSET.is_multiple_of(64));
     assert!(FACTS_OFFSET.is_multiple_of(64));
     assert!(FILE_BYTES <= 4 << 20);
     assert!(size_of::<LoopSlot>() == 512);

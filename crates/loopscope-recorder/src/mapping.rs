@@ -15,10 +15,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::layout::{
-    CALL_CAPACITY, CALLS_OFFSET, EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY,
-    EXECUTORS_OFFSET, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, FORMAT_VERSION, Header, KEYS,
-    KEYS_OFFSET, LOOP_CAPACITY, LOOPS_OFFSET, MAGIC, POOL_CAPACITY, POOLS_OFFSET,
-    TASK_SITE_CAPACITY, TASK_SITES_OFFSET,
+    CALL_CAPACITY, CALLS_OFFSET, CONNECTION_CAPACITY, CONNECTIONS_OFFSET, EVENT_CAPACITY,
+    EVENTS_OFFSET, EXECUTOR_CAPACITY, EXECUTORS_OFFSET, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES,
+    FORMAT_VERSION, Header, KEYS, KEYS_OFFSET, LOOP_CAPACITY, LOOPS_OFFSET, MAGIC, POOL_CAPACITY,
+    POOLS_OFFSET, TASK_SITE_CAPACITY, TASK_SITES_OFFSET,
 };
 use crate::writer::{Keys, Parts, Recording};
 
@@ -81,6 +81,7 @@ impl Atomics for crate::layout::CallSlot {}
 impl Atomics for crate::layout::PoolSlot {}
 impl Atomics for crate::layout::ExecutorSlot {}
 impl Atomics for crate::layout::FactSlot {}
+impl Atomics for crate::layout::ConnectionSlot {}
 
 impl Mapped {
     /// The parts of a whole recording.
@@ -102,6 +103,7 @@ impl Mapped {
             pools: self.at(POOLS_OFFSET, POOL_CAPACITY),
             executors: self.at(EXECUTORS_OFFSET, EXECUTOR_CAPACITY),
             facts: self.at(FACTS_OFFSET, FACT_CAPACITY),
+            connections: self.at(CONNECTIONS_OFFSET, CONNECTION_CAPACITY),
         })
     }
 

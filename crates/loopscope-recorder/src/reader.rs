@@ -20,15 +20,15 @@ use std::mem::{offset_of, size_of};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::layout::{Header, Table, TableHead};
+use crate::layout::{Header, TABLES, Table, TableHead};
 
 pub use error::ReadError;
 pub use facts::{FactEvent, Facts, FrameState};
 pub use header::{Description, Liveness};
 pub use loops::{Counters, LoopState, StallEvent, Stalls};
 pub use states::{
-    AdapterState, CallName, CallState, ExecutorState, GcState, PoolName, PoolState, TableDrops,
-    TableStates, TaskSite, TaskSiteState,
+    AdapterState, CallName, CallState, ConnectionState, ExecutorState, GcState, HolderState,
+    PoolName, PoolState, TableDrops, TableStates, TaskSite, TaskSiteState,
 };
 
 use bytes::u64_at;
@@ -37,7 +37,8 @@ use header::{Place, Places, decode_header, head_offset};
 use loops::{decode_counters, decode_event, decode_loop};
 use ring::{Cursor, RingRead};
 use tables::{
-    Names, decode_adapter, decode_call, decode_executor, decode_gc, decode_pool, decode_task_site,
+    Names, decode_adapter, decode_call, decode_connection, decode_executor, decode_gc, decode_pool,
+    decode_task_site,
 };
 
 /// No recording of a version that this reader knows is nearly so large. It bounds what a hostile file
@@ -142,7 +143,7 @@ impl RecordingReader {
         Ok(Stalls { events, lost })
     }
 
-    /// The later tables: task sites, calls, pools, executors, the collector. One read of the header, and
+    /// The later tables: task sites, calls, pools, executors, the collector, open connections. One read of the header, and
     /// one of each table as far as it was ever used; texts are decoded once.
     ///
     /// # Errors
@@ -152,7 +153,7 @@ impl RecordingReader {
             return Ok(TableStates::default());
         };
         self.fill(0, size_of::<Header>())?;
-        let [sites, calls, pools, executors, facts] = self.read_heads();
+        let [sites, calls, pools, executors, facts, connections] = self.read_heads();
         let (adapter, gc) = (decode_adapter(&self.buffer), decode_gc(&self.buffer));
         let mut names = std::mem::take(&mut self.names);
         let states = TableStates {
@@ -164,6 +165,7 @@ impl RecordingReader {
                 pools: pools.dropped,
                 executors: executors.dropped,
                 facts: facts.dropped,
+                connections: connections.dropped,
             },
             task_sites: self.read_slots(places[0], sites.used, |bytes, slot| {
                 decode_task_site(bytes, slot, &mut names.task_sites)
@@ -177,6 +179,10 @@ impl RecordingReader {
             executors: self.read_slots(places[3], executors.used, |bytes, slot| {
                 decode_executor(bytes, slot, &mut names.executors)
             })?,
+            connections: match self.places.connections {
+                Some(place) => self.read_slots(place, connections.used, decode_connection)?,
+                None => Vec::new(),
+            },
         };
         self.names = names;
         Ok(states)
@@ -202,8 +208,12 @@ impl RecordingReader {
     }
 
     /// The heads of the later tables, from a buffer that holds the header.
-    fn read_heads(&self) -> [HeadState; 5] {
-        [0, 1, 2, 3, 4].map(|table| {
+    fn read_heads(&self) -> [HeadState; TABLES + 1] {
+        let has_connections = self.places.connections.is_some();
+        std::array::from_fn(|table| {
+            if table >= TABLES && !has_connections {
+                return HeadState::default();
+            }
             let at = |offset| u64_at(&self.buffer, head_offset(table) + offset).unwrap_or(0);
             HeadState {
                 used: at(offset_of!(TableHead, used)),
@@ -284,6 +294,7 @@ impl RecordingReader {
 }
 
 /// What changes in the head of a table.
+#[derive(Default)]
 struct HeadState {
     used: u64,
     dropped: u64,

@@ -16,6 +16,7 @@
 
 mod adapter;
 mod calls;
+mod connections;
 mod counting;
 mod executors;
 mod facts;
@@ -41,15 +42,17 @@ use crate::clock;
 use crate::folder::RuntimeFolder;
 use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
-    CALL_CAPACITY, CALLS_OFFSET, CallSlot, EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY,
-    EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES,
-    FORMAT_VERSION, FactSlot, Header, LOOP_CAPACITY, LOOPS_OFFSET, LoopSlot, MAGIC, POOL_CAPACITY,
-    POOLS_OFFSET, PoolSlot, TASK_SITE_CAPACITY, TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
+    CALL_CAPACITY, CALLS_OFFSET, CONNECTION_CAPACITY, CONNECTIONS_OFFSET, CallSlot, ConnectionSlot,
+    EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY, EXECUTORS_OFFSET, EventSlot, ExecutorSlot,
+    FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, FORMAT_VERSION, FactSlot, Header, LOOP_CAPACITY,
+    LOOPS_OFFSET, LoopSlot, MAGIC, POOL_CAPACITY, POOLS_OFFSET, PoolSlot, TASK_SITE_CAPACITY,
+    TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
 };
 use crate::mapping;
 
 pub use adapter::AdapterSpec;
 pub use calls::{CallEnd, CallOutcome, CallSpec, CallWriter};
+pub use connections::{ConnectionWriter, HolderSpec};
 pub use counting::{Exclusive, Shared, Sharing};
 pub use executors::{ExecutorGauges, ExecutorWriter};
 pub use facts::{FactFrame, FactRecord};
@@ -115,6 +118,7 @@ pub(crate) struct Parts {
     pub(crate) pools: &'static [PoolSlot],
     pub(crate) executors: &'static [ExecutorSlot],
     pub(crate) facts: &'static [FactSlot],
+    pub(crate) connections: &'static [ConnectionSlot],
 }
 
 /// The keys of the interned tables.
@@ -190,7 +194,9 @@ impl Recording {
     }
 
     fn head(&self, table: Table) -> &'static TableHead {
-        &self.0.header.tables[table as usize]
+        let header = self.0.header;
+        let tables = header.tables.get(table as usize);
+        tables.unwrap_or(&header.connections)
     }
 
     /// Says goodbye in order: a reader then knows that the process was not killed.
@@ -265,6 +271,11 @@ impl Recording {
         self.describe_table::<PoolSlot>(Table::Pools, POOLS_OFFSET, POOL_CAPACITY);
         self.describe_table::<ExecutorSlot>(Table::Executors, EXECUTORS_OFFSET, EXECUTOR_CAPACITY);
         self.describe_table::<FactSlot>(Table::Facts, FACTS_OFFSET, FACT_CAPACITY);
+        self.describe_table::<ConnectionSlot>(
+            Table::Connections,
+            CONNECTIONS_OFFSET,
+            CONNECTION_CAPACITY,
+        );
     }
 
     fn describe_table<Record>(&self, table: Table, offset: usize, capacity: u32) {

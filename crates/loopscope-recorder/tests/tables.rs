@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use loopscope_recorder::folder::{RuntimeFolder, recordings_in};
 use loopscope_recorder::layout::{
-    CALL_CAPACITY, CallKind, Coverage, EXECUTOR_CAPACITY, FACT_CAPACITY, FactKind, LoopOwner,
-    OVERFLOW_NAME, POOL_CAPACITY, PollKind, TASK_SITE_CAPACITY,
+    CALL_CAPACITY, CONNECTION_CAPACITY, CallKind, Coverage, EXECUTOR_CAPACITY, FACT_CAPACITY,
+    FactKind, LoopOwner, OVERFLOW_NAME, POOL_CAPACITY, PollKind, TASK_SITE_CAPACITY,
 };
 use loopscope_recorder::reader::{RecordingReader, TableStates};
 use loopscope_recorder::writer::{
-    AdapterSpec, CallEnd, CallOutcome, CallSpec, ExecutorGauges, FactFrame, FactRecord, JoinError,
-    LoopSpec, PoolGauges, PoolSpec, Recording, RecordingSpec, TaskOutcome, TaskSiteSpec,
+    AdapterSpec, CallEnd, CallOutcome, CallSpec, ExecutorGauges, FactFrame, FactRecord, HolderSpec,
+    JoinError, LoopSpec, PoolGauges, PoolSpec, Recording, RecordingSpec, TaskOutcome, TaskSiteSpec,
 };
 
 const MILLIS: u64 = 1_000_000;
@@ -246,7 +246,7 @@ fn a_pool_that_is_followed_says_who_waits_since_when() {
         (1, 1, 4 * MILLIS)
     );
     pool.timed_out(30 * MILLIS);
-    pool.released();
+    pool.released(Some(6));
     pool.opened();
     pool.opened();
     pool.closed(3);
@@ -258,12 +258,72 @@ fn a_pool_that_is_followed_says_who_waits_since_when() {
         (0, None, 1)
     );
     assert_eq!((state.in_use, state.open(), state.leaked), (0, 0, 1));
+    assert_eq!((state.releases, state.use_nanos), (1, 6));
     assert_eq!(
         (state.opened, state.open_failed, state.lifetime_nanos),
         (2, 1, 7)
     );
     assert_eq!(state.last_error.as_deref(), Some("OperationalError"));
     assert_eq!((state.pool.driver.as_str(), state.largest), ("asyncpg", 10));
+}
+
+fn holder(file: &str, since_nanos: u64) -> HolderSpec<'_> {
+    HolderSpec {
+        since_nanos,
+        thread_id: 9,
+        task: 0x7f00,
+        task_name: "Task-7",
+        file,
+        line: 31,
+        function: "buy",
+    }
+}
+
+#[test]
+fn a_connection_says_who_has_it_until_it_is_given_back() {
+    let (recording, path) = create("holder");
+    let connection = recording.connection(3, 77, 5).unwrap();
+    let state = || read(&path).connections.remove(0);
+    assert_eq!((state().pool, state().backend), (3, Some(77)));
+    assert_eq!((state().taken_nanos, state().holder), (None, None));
+    connection.taken(&holder("/srv/orders.py", 8));
+    let found = state().holder.unwrap();
+    assert_eq!((found.file.as_str(), found.line), ("/srv/orders.py", 31));
+    assert_eq!(state().taken_nanos, Some(8));
+    connection.taken(&holder("/srv/mails.py", 9));
+    assert_eq!(state().holder.unwrap().file, "/srv/mails.py");
+    assert_eq!(connection.returned(), Some(9));
+    assert_eq!(connection.returned(), None, "given back twice");
+    assert_eq!((state().taken_nanos, state().holder), (None, None));
+}
+
+#[test]
+fn the_slot_of_a_closed_connection_is_taken_again_by_the_next_one() {
+    let (recording, path) = create("again");
+    let first = recording.connection(0, 1, 5).unwrap();
+    first.taken(&holder("/srv/orders.py", 8));
+    first.closed();
+    assert_eq!(read(&path).connections, []);
+    recording.connection(0, 2, 9).unwrap();
+    // One that is closed twice does not close what came after it.
+    first.closed();
+    let [second] = &read(&path).connections[..] else {
+        panic!("one connection");
+    };
+    assert_eq!((second.generation, second.backend), (1, Some(2)));
+    assert_eq!(second.holder, None);
+}
+
+#[test]
+fn connections_that_find_no_room_are_counted() {
+    let (recording, path) = create("many");
+    for _ in 0..CONNECTION_CAPACITY {
+        recording.connection(0, 1, 5).unwrap();
+    }
+    assert!(recording.connection(0, 1, 5).is_none());
+    let found = read(&path);
+    assert_eq!(found.connections.len(), CONNECTION_CAPACITY as usize);
+    assert_eq!(found.dropped.connections, 1);
 }
 
 #[test]

@@ -176,8 +176,41 @@ fn check_exhaustion(watched: &mut Watched) {
     }
     assert!(watched.until("gave up"));
     assert!(watched.until("asked"));
+    check_holders(watched);
     assert!(!watched.recorded(SECRET), "a secret got into a recording");
     watched.go_on();
+}
+
+/// While the two are held it is said by which line, and where they stand.
+fn check_holders(watched: &Watched) {
+    let started = Instant::now();
+    loop {
+        let report = watched.health();
+        let database = report.detailed_health.database.clone().unwrap();
+        let pool = database.pools.iter().find(|pool| pool.in_use == 2);
+        let holders = pool.map(|pool| &pool.holders[..]).unwrap_or_default();
+        if let [holder] = holders
+            && let Some(stands_at) = &holder.stands_at
+            && holder.connections == 2
+        {
+            assert!(holder.file.ends_with("faults.py"), "{holder:#?}");
+            assert!(holder.function.ends_with("hold"), "{holder:#?}");
+            assert!(holder.backend.is_some(), "{holder:#?}");
+            assert!(holder.oldest_seconds >= 1.0, "{holder:#?}");
+            assert!(stands_at.starts_with("faults.py:"), "{holder:#?}");
+            let told = format!("2 of them taken at faults.py:{} in", holder.line);
+            let is_told = |incident: &Incident| {
+                incident.kind == IncidentKind::PoolExhaustion && incident.summary.contains(&told)
+            };
+            assert!(
+                report.incidents.iter().any(is_told),
+                "{told}: {:#?}",
+                report.incidents
+            );
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{database:#?}");
+    }
 }
 
 fn check_figures(ended: &Ended, expected: &Expected) {
@@ -225,6 +258,8 @@ fn check_connections(ended: &Ended, expected: &Expected) {
         assert!(pool.acquires >= 2, "{pool:?}");
         assert_eq!((pool.timeouts, pool.waiting), (1, 0), "{pool:?}");
         assert_eq!(pool.in_use, 0, "{pool:?}");
+        assert!(pool.max_use_seconds >= 2.0, "{pool:?}");
+        assert_eq!(pool.holders, [], "{pool:?}");
         assert!(pool.server.ends_with("/postgres"), "{pool:?}");
     }
 }

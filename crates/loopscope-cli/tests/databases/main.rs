@@ -10,4 +10,5 @@ mod faults;
 mod harness;
 mod healthy;
 mod servers;
+mod shared;
 mod unchanged;

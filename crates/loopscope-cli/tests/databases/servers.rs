@@ -83,6 +83,15 @@ fn a_lock_that_two_processes_wait_for_is_one_fault_and_the_origin_of_all_others(
         lock.summary
     );
     assert!(lock.advice.steps[0].contains("pg_terminate_backend("));
+    health_when(&watched, "the line that keeps the lock", |report| {
+        let lock = report.incidents.iter().find(|one| one.id == lock.id);
+        let culprit = lock.and_then(|lock| lock.culprit.as_ref());
+        let is_there = culprit.is_some_and(|culprit| {
+            culprit.file.ends_with("locks.py") && culprit.function == "told"
+        });
+        is_there
+            && lock.is_some_and(|lock| lock.summary.contains("its connection taken at locks.py:"))
+    });
     let waits = &report.detailed_health.database_servers[0].waits;
     let mut waiting: Vec<u32> = waits.iter().filter_map(|wait| wait.pid).collect();
     waiting.sort_unstable();

@@ -78,6 +78,7 @@ impl Engine {
             | Fact::TaskWaits { process, .. }
             | Fact::CallReading { process, .. }
             | Fact::PoolReading { process, .. }
+            | Fact::ConnectionsHeld { process, .. }
             | Fact::ExecutorReading { process, .. }
             | Fact::GcReading { process, .. } => {
                 if let Some(work) = self.work_of(*process) {

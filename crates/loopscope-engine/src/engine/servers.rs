@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Engine;
 use crate::{
-    diagnosis::{Diagnosis, Subject},
+    diagnosis::Subject,
     incidents::{OccurrenceId, Stored},
     observation::{ProcessKey, ServerReading},
-    report::{Advice, IncidentKind, Severity},
-    rules::servers::{self, ServerCase, ServerFinding},
+    report::{IncidentKind, Severity},
+    rules::servers::{self, HeldSession, ServerCase, ServerFinding},
     time::Nanos,
 };
 
@@ -100,7 +100,9 @@ impl Engine {
             |key: &&ServerKey| key.server == *server && key.kind == IncidentKind::DatabaseLock;
         let locks = self.servers.findings.keys().filter(is_lock);
         let known_holders = locks.map(|key| key.which).collect();
+        let held = self.held_sessions();
         let found = servers::lasting(&ServerCase {
+            held: &held,
             reading,
             at,
             config: &self.config,
@@ -144,7 +146,7 @@ impl Engine {
             )
         } else if was_reached {
             let note = format!("{server} cannot be asked any more: {reason}");
-            let diagnosis = unreachable(server, note);
+            let diagnosis = servers::unreachable(server, note);
             (
                 IncidentKind::ServerUnreachable,
                 Severity::Degraded,
@@ -152,7 +154,7 @@ impl Engine {
             )
         } else {
             let note = format!("{server} is not watched: {reason}");
-            let diagnosis = unreachable(server, note);
+            let diagnosis = servers::unreachable(server, note);
             (IncidentKind::ObserverDegraded, Severity::Info, diagnosis)
         };
         if let Some(occurrence) = self.servers.unreachable.get(server).copied() {
@@ -229,13 +231,18 @@ impl Engine {
             .iter()
             .filter_map(|waiter| self.process_of_pid(waiter.pid?))
             .collect();
-        let is_it = |known: &Lock| known.key == key && known.until.is_none();
-        if !self.servers.locks.iter().any(is_it) {
-            if self.servers.locks.len() >= MAX_LOCKS {
-                self.servers.locks.pop_front();
+        let statements = lock.waiters.iter().map(|waiter| waiter.statement.clone());
+        let statements: Vec<String> = statements.filter(|text| !text.is_empty()).collect();
+        let locks = &mut self.servers.locks;
+        let known = locks
+            .iter()
+            .position(|known| known.key == key && known.until.is_none());
+        if known.is_none() {
+            if locks.len() >= MAX_LOCKS {
+                locks.pop_front();
             }
-            self.servers.locks.push_back(Lock {
-                key: key.clone(),
+            locks.push_back(Lock {
+                key,
                 incident,
                 since: lock.since,
                 until: None,
@@ -243,12 +250,10 @@ impl Engine {
                 statements: BTreeSet::new(),
             });
         }
-        if let Some(known) = self.servers.locks.iter_mut().find(|known| is_it(known)) {
-            known.processes.extend(processes);
-            let statements = lock.waiters.iter().map(|waiter| waiter.statement.clone());
-            known
-                .statements
-                .extend(statements.filter(|text| !text.is_empty()));
+        let newest = locks.len().saturating_sub(1);
+        if let Some(lock) = locks.get_mut(known.unwrap_or(newest)) {
+            lock.processes.extend(processes);
+            lock.statements.extend(statements);
         }
     }
 
@@ -317,26 +322,28 @@ impl Engine {
         of_pid.map(|(key, _)| *key).next_back()
     }
 
+    /// Connections of the run that somebody has had for a while.
+    fn held_sessions(&self) -> Vec<HeldSession<'_>> {
+        let alive = self.model.processes.iter();
+        let alive = alive.filter(|(_, process)| process.is_alive());
+        let held = alive.flat_map(|(key, process)| {
+            let work = &process.work;
+            work.held.iter().filter_map(|connection| {
+                let pool = work.pools.get(&connection.pool)?;
+                Some(HeldSession {
+                    pid: key.pid,
+                    server: &pool.reading.pool.server,
+                    connection,
+                })
+            })
+        });
+        held.collect()
+    }
+
     fn names(&self) -> BTreeMap<u32, String> {
         let processes = self.model.processes.iter();
         processes
             .map(|(key, process)| (key.pid, process.info.name.clone()))
             .collect()
-    }
-}
-
-fn unreachable(server: &str, note: String) -> Diagnosis {
-    let steps = [
-        "ask it from this host, with the same address: `psql`",
-        "look at its log, and whether its process runs",
-    ];
-    Diagnosis {
-        note: Some(note),
-        chain: vec![server.to_owned()],
-        advice: Advice {
-            steps: steps.map(str::to_owned).to_vec(),
-            ..Advice::default()
-        },
-        ..Diagnosis::default()
     }
 }

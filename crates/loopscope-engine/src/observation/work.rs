@@ -209,6 +209,15 @@ pub struct PoolReading {
     /// Sum of the lives of those that are closed or leaked.
     #[serde(default)]
     pub lifetime_nanos: u64,
+    /// Connections given back whose time in use is known.
+    #[serde(default)]
+    pub releases: u64,
+    /// Sum of the time that these were in use.
+    #[serde(default)]
+    pub use_nanos: u64,
+    /// The longest such use.
+    #[serde(default)]
+    pub longest_use_nanos: u64,
     /// The type of the last error.
     pub last_error: Option<String>,
 }
@@ -327,6 +336,8 @@ pub enum EventKind {
     AcquireTimedOut,
     /// The collector paused a thread. The identity is the generation.
     GcPause,
+    /// A connection was given out where it does not belong. The slot is the pool's, the message says how.
+    ConnectionShared,
 }
 
 /// One frame of an event.

@@ -243,6 +243,15 @@ pub struct PoolHealth {
     pub max_acquire_seconds: f64,
     /// Waits that were given up.
     pub timeouts: u64,
+    /// Seconds that a connection was in use on average, of those that were given back; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avg_use_seconds: Option<f64>,
+    /// The longest such use, in seconds.
+    #[serde(default)]
+    pub max_use_seconds: f64,
+    /// Who has connections that were taken a second ago or longer, by the line that asked for them; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<PoolHolderHealth>,
     /// Connections ever opened.
     pub opened: u64,
     /// Connections closed in order.
@@ -257,6 +266,30 @@ pub struct PoolHealth {
     /// The type of the last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+/// Connections that were asked for by one line of the program and are not given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolHolderHealth {
+    /// Connections.
+    pub connections: u64,
+    /// For how long the first of them has been taken, in seconds.
+    pub oldest_seconds: f64,
+    /// The source file of the line that asked.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// Its function.
+    pub function: String,
+    /// The name of the task that has the first; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Where that task or thread stands now, `orders.py:40 in charge`; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_at: Option<String>,
+    /// The process id of the first one's session on the server, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<u32>,
 }
 
 /// One executor.

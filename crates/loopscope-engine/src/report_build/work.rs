@@ -13,15 +13,19 @@ use crate::{
     },
     report::{
         CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
-        ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth, SystemHealth, TaskSiteHealth,
-        TasksHealth,
+        ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth, PoolHolderHealth, SystemHealth,
+        TaskSiteHealth, TasksHealth,
     },
+    rules::holders::{self, Holders},
     time::{Nanos, seconds},
     work::Site,
 };
 
 /// Sites, calls and the like that a report lists; sums hold them all.
 const MOST_LISTED: usize = 100;
+
+/// Lines that took connections, of each pool.
+const MOST_HOLDERS: usize = 20;
 
 /// Whether an adapter of any process watches this.
 pub(super) fn is_watched(engine: &Engine, what: fn(&AdapterInfo) -> bool) -> bool {
@@ -260,7 +264,7 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
     add_queries(engine, &mut health);
     let (mut ended, mut lived_nanos) = (0, 0);
     for (key, process) in watched(engine, |adapter| adapter.databases) {
-        for pool in process.work.pools.values() {
+        for (slot, pool) in &process.work.pools {
             let reading = &pool.reading;
             add(&mut health.connections_open, reading.open());
             add(&mut health.connections_opened, reading.opened);
@@ -269,7 +273,15 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
             add(&mut health.connections_leaked, reading.leaked);
             add(&mut ended, reading.ended());
             add(&mut lived_nanos, reading.lifetime_nanos);
-            health.pools.push(pool_health(*key, reading, now));
+            let held = process.work.held.iter().filter(|one| one.pool == *slot);
+            health.pools.push(PoolHealth {
+                holders: holders::by_line(held)
+                    .iter()
+                    .take(MOST_HOLDERS)
+                    .filter_map(|line| pool_holder(line, now))
+                    .collect(),
+                ..pool_health(*key, reading, now)
+            });
         }
     }
     health.avg_connection_seconds = average(lived_nanos, ended);
@@ -354,6 +366,9 @@ fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth
         avg_acquire_seconds: average(reading.acquire_nanos, reading.acquires),
         max_acquire_seconds: seconds(Nanos(reading.longest_acquire_nanos)),
         timeouts: reading.timeouts,
+        avg_use_seconds: average(reading.use_nanos, reading.releases),
+        max_use_seconds: seconds(Nanos(reading.longest_use_nanos)),
+        holders: Vec::new(),
         opened: reading.opened,
         closed: reading.closed,
         leaked: reading.leaked,
@@ -361,6 +376,21 @@ fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth
         open_failed: reading.open_failed,
         last_error: reading.last_error.clone(),
     }
+}
+
+fn pool_holder(line: &Holders<'_>, now: Nanos) -> Option<PoolHolderHealth> {
+    let oldest = line.oldest;
+    let asked_at = oldest.asked_at.as_ref()?;
+    Some(PoolHolderHealth {
+        connections: line.count as u64,
+        oldest_seconds: seconds(now.since(oldest.since)),
+        file: asked_at.file.clone(),
+        line: asked_at.line,
+        function: asked_at.function.clone(),
+        task: oldest.task.clone(),
+        stands_at: oldest.stands_at.as_ref().map(holders::shown),
+        backend: oldest.backend,
+    })
 }
 
 pub(super) fn executors(engine: &Engine, now: Nanos) -> Option<Vec<ExecutorHealth>> {

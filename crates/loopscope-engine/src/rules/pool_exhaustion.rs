@@ -1,7 +1,7 @@
 //! A pool that callers wait for: mostly because all its connections are taken, now and then because it cannot make
 //! the ones that it may still have.
 
-use super::{Case, Finding, words};
+use super::{Case, Finding, holders, words};
 use crate::{
     diagnosis::Diagnosis,
     observation::{Owner, PoolReading},
@@ -12,6 +12,9 @@ use crate::{
 
 /// A wait that was given up counts as news for so long.
 const TIMEOUT_IS_NEWS: Nanos = Nanos::from_millis(10_000);
+
+/// Lines that are named of those that took the connections.
+const MOST_LINES: usize = 3;
 
 const STEPS: &[&str] = &[
     "stop the bleeding: give up waiting after a while, `timeout=`, so that callers fail fast and do not pile up",
@@ -31,7 +34,7 @@ const STEPS_WITH_ROOM: &[&str] = &[
 
 const VERIFY: &str = "`loopscope health --json`: `waiting` of this pool goes back to 0";
 
-pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
+pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> {
     let reading = &pool.reading;
     let is_long = |since: &Nanos| case.lasted(*since) >= case.config.pool_wait_after;
     let waited = reading.waiting_since.filter(is_long);
@@ -44,6 +47,11 @@ pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
     } else {
         STEPS_WITH_ROOM
     };
+    let held = case.process.work.held.iter();
+    let holders = holders::by_line(held.filter(|one| one.pool == slot));
+    let told = holders.iter().take(MOST_LINES);
+    let told = told.filter_map(|line| holders::sentence(line, case.now));
+    let told: Vec<String> = told.collect();
     Some(Finding {
         severity: if gave_up.is_some() {
             Severity::Critical
@@ -54,6 +62,10 @@ pub(super) fn check(case: &Case<'_>, pool: &Pool) -> Option<Finding> {
         owner: Owner::Nobody,
         diagnosis: Diagnosis {
             note: Some(note(reading, gave_up.is_some())),
+            detail: (!told.is_empty()).then(|| told.join("; ")),
+            culprit: holders
+                .first()
+                .and_then(|line| holders::culprit(line.oldest)),
             chain: vec![
                 reading.pool.name.clone(),
                 reading.pool.driver.clone(),

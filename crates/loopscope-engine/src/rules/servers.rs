@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::words;
+use super::{holders, words};
 use crate::{
     config::Config,
     diagnosis::Diagnosis,
-    observation::{ClientReading, LockReading, ServerReading, SessionReading},
-    report::{IncidentKind, Severity},
+    observation::{ClientReading, HeldConnection, LockReading, ServerReading, SessionReading},
+    report::{Advice, IncidentKind, Severity},
     time::Nanos,
 };
 
@@ -53,6 +53,11 @@ const DEADLOCK_STEPS: &[&str] = &[
 
 const DEADLOCK_VERIFY: &str = "`SELECT deadlocks FROM pg_stat_database` stays where it is";
 
+const UNREACHABLE_STEPS: &[&str] = &[
+    "ask it from this host, with the same address: `psql`",
+    "look at its log, and whether its process runs",
+];
+
 /// A fault of a server that lasts.
 #[derive(Debug)]
 pub(crate) struct ServerFinding {
@@ -77,6 +82,16 @@ pub(crate) struct ServerCase<'a> {
     pub(crate) is_known_full: bool,
     /// The sessions that are known to have a lock that others wait for.
     pub(crate) known_holders: &'a BTreeSet<i64>,
+    /// Connections of the run's processes that somebody has had for a while.
+    pub(crate) held: &'a [HeldSession<'a>],
+}
+
+/// A connection that somebody has, seen from the server.
+pub(crate) struct HeldSession<'a> {
+    pub(crate) pid: u32,
+    /// The server, as its driver names it.
+    pub(crate) server: &'a str,
+    pub(crate) connection: &'a HeldConnection,
 }
 
 /// Every fault that lasts.
@@ -111,7 +126,34 @@ pub(crate) fn refuses(server: &str, reason: &str) -> Diagnosis {
     }
 }
 
+/// What a server is told as that cannot be asked.
+pub(crate) fn unreachable(server: &str, note: String) -> Diagnosis {
+    Diagnosis {
+        note: Some(note),
+        chain: vec![server.to_owned()],
+        advice: Advice {
+            verify: None,
+            ..words::advice(UNREACHABLE_STEPS, "")
+        },
+        ..Diagnosis::default()
+    }
+}
+
 impl ServerCase<'_> {
+    /// Who has the connection of a session. Sessions over a socket in a folder are known by their process id on
+    /// the server alone: then the database must be the same too.
+    fn held_by(&self, session: &SessionReading) -> Option<&HeldSession<'_>> {
+        let is_it = |one: &&HeldSession<'_>| {
+            let backend = u32::try_from(session.backend).ok();
+            let is_same_end = match session.pid {
+                Some(pid) => pid == one.pid,
+                None => end(one.server) == end(&self.reading.server),
+            };
+            backend.is_some() && one.connection.backend == backend && is_same_end
+        };
+        self.held.iter().find(is_it)
+    }
+
     fn lock(&self, lock: &LockReading) -> Option<ServerFinding> {
         let holder = &lock.holder;
         // The next in the queue of a row begins to wait anew when the one before it gives up.
@@ -134,9 +176,11 @@ impl ServerCase<'_> {
         } else {
             "wait"
         };
+        let held = self.held_by(holder);
+        let pid = holder.pid.or_else(|| held.map(|held| held.pid));
         let note = format!(
-            "{} (session {}), {does} has a lock of {} that {waiting} of {} {verb} for",
-            self.who(holder.pid, &holder.application, &holder.user),
+            "{}, session {}, {does} has a lock of {} that {waiting} of {} {verb} for",
+            self.who(pid, &holder.application, &holder.user),
             holder.backend,
             self.reading.server,
             self.everybody(&lock.waiters),
@@ -151,8 +195,10 @@ impl ServerCase<'_> {
             which: holder.backend.into(),
             severity: Severity::Degraded,
             since: lock.since,
-            pid: holder.pid.or(waiter),
+            pid: pid.or(waiter),
             diagnosis: Diagnosis {
+                culprit: held.and_then(|held| holders::culprit(held.connection)),
+                detail: held.and_then(|held| self.since_when(held)),
                 note: Some(note),
                 chain: vec![
                     self.reading.server.clone(),
@@ -192,10 +238,11 @@ impl ServerCase<'_> {
             "" => String::new(),
             statement => format!(" after `{statement}`"),
         };
+        let held = self.held_by(longest);
         let note = format!(
             "{several} of {who} at {} {have} been idle in a transaction{after}: it keeps its locks and its \
              connection, and the server from cleaning up",
-            self.reading.server
+            self.reading.server,
         );
         Some(ServerFinding {
             kind: IncidentKind::IdleTransaction,
@@ -204,6 +251,8 @@ impl ServerCase<'_> {
             since: longest.since,
             pid: Some(pid),
             diagnosis: Diagnosis {
+                culprit: held.and_then(|held| holders::culprit(held.connection)),
+                detail: held.and_then(|held| self.since_when(held)),
                 note: Some(note),
                 chain: vec![self.reading.server.clone(), longest.statement.clone()],
                 advice: words::advice(IDLE_STEPS, IDLE_VERIFY),
@@ -254,6 +303,13 @@ impl ServerCase<'_> {
         })
     }
 
+    /// `its connection taken at orders.py:31 in buy for 12.4 s, standing at orders.py:40 in charge`.
+    fn since_when(&self, held: &HeldSession<'_>) -> Option<String> {
+        let at = holders::shown(held.connection.asked_at.as_ref()?);
+        let since = holders::since(held.connection, self.at);
+        Some(format!("its connection taken at {at}{since}"))
+    }
+
     /// `python3 (pid 41)`, `psql as bob`, `a client as bob`.
     fn who(&self, pid: Option<u32>, application: &str, user: &str) -> String {
         match (pid, application) {
@@ -285,4 +341,9 @@ impl ServerCase<'_> {
             None => "nobody".to_owned(),
         }
     }
+}
+
+/// Port and database of a server, which it has under each of its names.
+fn end(server: &str) -> Option<&str> {
+    server.rsplit_once(':').map(|(_, end)| end)
 }

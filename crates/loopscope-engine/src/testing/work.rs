@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{APP, Bench, millis};
 use crate::observation::{
     AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
-    Fact, GcReading, Owner, PoolName, PoolReading, TaskSite, TaskSiteReading,
+    Fact, GcReading, HeldConnection, Owner, PoolName, PoolReading, TaskSite, TaskSiteReading,
 };
 
 /// The thread of a bench's loop.
@@ -157,6 +157,17 @@ impl Bench {
                 process,
                 slot,
                 reading,
+            },
+        );
+    }
+
+    pub(crate) fn held(&mut self, at: u64, connections: Vec<HeldConnection>) {
+        let process = self.process;
+        self.at(
+            at,
+            Fact::ConnectionsHeld {
+                process,
+                connections,
             },
         );
     }

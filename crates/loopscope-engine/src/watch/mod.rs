@@ -10,6 +10,7 @@ mod attach_desk;
 mod drivers;
 mod folders;
 mod glance;
+mod held;
 mod kin;
 mod limits;
 mod mapped;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use loopscope_recorder::layout::{self, Coverage};
 use loopscope_recorder::reader::{
-    AdapterState, CallState, ExecutorState, FactEvent, GcState, PoolState, ReadError,
-    RecordingReader, TableDrops, TaskSiteState,
+    AdapterState, CallState, ConnectionState, ExecutorState, FactEvent, GcState, PoolState,
+    ReadError, RecordingReader, TableDrops, TaskSiteState,
 };
 
 use super::waits::Oldest;
@@ -37,6 +37,7 @@ pub(super) struct WatchedTables {
     pools: Told<PoolState>,
     executors: Told<ExecutorState>,
     gc: Option<GcState>,
+    connections: Vec<ConnectionState>,
     dropped: TableDrops,
 }
 
@@ -69,6 +70,12 @@ impl WatchedTables {
         self.pools.tell(tables.pools, seen, pace, out);
         self.executors.tell(tables.executors, seen, pace, out);
         self.tell_gc(tables.gc, seen.process, out);
+        self.connections = tables.connections;
+        for connection in &mut self.connections {
+            if let Some(holder) = &mut connection.holder {
+                holder.thread_id = (seen.thread)(holder.thread_id);
+            }
+        }
         self.tell_drops(tables.dropped, seen.process, out);
         let facts = reader.read_facts()?;
         out.extend(facts.events.iter().map(|event| happened(event, seen)));
@@ -79,6 +86,11 @@ impl WatchedTables {
     /// Whether an adapter writes into the recording.
     pub(super) fn has_adapter(&self) -> bool {
         self.adapter.is_some()
+    }
+
+    /// The open connections, as they were read last, with threads as they are known here.
+    pub(super) fn connections(&self) -> &[ConnectionState] {
+        &self.connections
     }
 
     /// The oldest task of each site that has one and says where it is.
@@ -144,6 +156,7 @@ impl WatchedTables {
         };
         let together = "they are counted together";
         let not_at_all = "they are not watched";
+        let in_pools = "they are counted in their pools, and nobody knows who has them";
         for (what, now, before, kept) in [
             (
                 "task sites",
@@ -154,6 +167,12 @@ impl WatchedTables {
             ("tracked calls", dropped.calls, before.calls, together),
             ("pools", dropped.pools, before.pools, not_at_all),
             ("executors", dropped.executors, before.executors, not_at_all),
+            (
+                "connections",
+                dropped.connections,
+                before.connections,
+                in_pools,
+            ),
         ] {
             tell_lost(out, what, now.saturating_sub(before), detail(kept));
         }
@@ -272,6 +291,7 @@ fn event_kind(kind: layout::FactKind) -> EventKind {
         FactKind::ConnectionLeaked => EventKind::ConnectionLeaked,
         FactKind::AcquireTimedOut => EventKind::AcquireTimedOut,
         FactKind::GcPause => EventKind::GcPause,
+        FactKind::ConnectionShared => EventKind::ConnectionShared,
     }
 }
 

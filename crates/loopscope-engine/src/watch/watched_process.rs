@@ -14,6 +14,7 @@ use super::EARLY;
 use super::agentless::{Agentless, Suspect};
 use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
+use super::held::Held;
 use super::limits::Limits;
 use super::sampling::Sampler;
 use super::schedule::Schedule;
@@ -55,6 +56,7 @@ pub(super) struct WatchedProcess {
     counters: Counters,
     tables: WatchedTables,
     waits: Waits,
+    held: Held,
     agentless: Agentless,
     limits: Limits,
     announced: bool,
@@ -127,6 +129,7 @@ impl WatchedProcess {
             counters: Counters::default(),
             tables: WatchedTables::default(),
             waits: Waits::default(),
+            held: Held::default(),
             agentless: Agentless::default(),
             limits: Limits::default(),
             announced: false,
@@ -208,6 +211,8 @@ impl WatchedProcess {
             let oldest = self.tables.oldest_tasks();
             let times = (now, pace.waits);
             self.waits.look(self.key, oldest, sampler, times, out);
+            let connections = self.tables.connections();
+            self.held.look(self.key, connections, sampler, now, out);
         }
     }
 

@@ -168,6 +168,7 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
             EventKind::ConnectionLeaked,
             EventKind::AcquireTimedOut,
             EventKind::GcPause,
+            EventKind::ConnectionShared,
         ]),
     ]
 }

@@ -75,7 +75,7 @@ def _once(what: str, watch: Callable[[], object]) -> None:
 def _watch_calls_on_loops() -> None:
     import asyncio
 
-    _native.watch_calls(asyncio._get_running_loop, asyncio.CancelledError)
+    _native.watch_calls(asyncio._get_running_loop, asyncio.current_task, asyncio.CancelledError)
 
 
 def _watch_collector() -> None:

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use loopscope_recorder::layout::{SHARED_BY_FORK, SHARED_BY_LOOPS};
+use loopscope_recorder::writer::{ConnectionWriter, HolderSpec};
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 
+use super::askers::Asker;
 use super::pools::Pool;
 use crate::gil::GilCell;
 use crate::hash::AddressMap;
-use crate::process;
 use crate::symbols::symbols;
-use crate::tasks::Callers;
+use crate::tasks::{self, Callers};
+use crate::{process, turn};
 
 /// Connections that are followed at once; more are counted as opened and never as closed.
 const MOST: usize = 65_536;
@@ -27,17 +30,36 @@ struct Life {
     opened_nanos: u64,
     /// The process that opened it. In a child it is the parent's.
     epoch: u64,
+    /// Its record in that process.
+    record: Option<ConnectionWriter>,
+    /// The process id of its session on the server, 0 where that is not known.
+    backend: u32,
+    /// The address of the loop that it can be used on, where it is bound to one.
+    event_loop: Option<usize>,
     made: Callers,
 }
 
 /// A connection was opened.
-pub(super) fn opened(connection: &Bound<'_, PyAny>, pool: &Arc<Pool>) {
+pub(super) fn opened(
+    connection: &Bound<'_, PyAny>,
+    pool: &Arc<Pool>,
+    backend: u32,
+    is_of_loop: bool,
+) {
     let py = connection.py();
     pool.opened(py);
+    let opened_nanos = super::now();
+    let record = pool.connection(py, backend, opened_nanos);
+    if let Some(record) = record.filter(|_| !pool.holds()) {
+        take(py, record, opened_nanos);
+    }
     let life = Life {
         pool: Arc::clone(pool),
-        opened_nanos: super::now(),
+        opened_nanos,
         epoch: process::epoch(),
+        record,
+        backend,
+        event_loop: turn::running_loop(py).filter(|_| is_of_loop),
         made: Callers::now(py, FRAMES),
     };
     let address = connection.as_ptr().addr();
@@ -46,6 +68,80 @@ pub(super) fn opened(connection: &Bound<'_, PyAny>, pool: &Arc<Pool>) {
     });
     // One at this address whose end was missed.
     end(py, before.flatten().flatten(), false);
+}
+
+/// A connection was given out by its pool.
+pub(super) fn taken(connection: &Bound<'_, PyAny>) {
+    let py = connection.py();
+    let address = connection.as_ptr().addr();
+    let found = LIVES.with(py, |lives| {
+        let life = lives.get(&address)?;
+        let is_inherited = life.epoch != process::epoch();
+        let pool = Arc::clone(&life.pool);
+        Some((
+            pool,
+            life.opened_nanos,
+            is_inherited,
+            life.event_loop,
+            life.record,
+        ))
+    });
+    let Some((pool, opened_nanos, is_inherited, event_loop, mut record)) = found.flatten() else {
+        return;
+    };
+    if is_inherited {
+        pool.shared(py, opened_nanos, SHARED_BY_FORK);
+        record = adopt(py, address, &pool);
+    } else if event_loop.is_some() && turn::running_loop(py) != event_loop {
+        pool.shared(py, opened_nanos, SHARED_BY_LOOPS);
+    }
+    if let Some(record) = record {
+        take(py, record, super::now());
+    }
+}
+
+/// A parent's connection is this process's from now on, whether that is well or not.
+fn adopt(py: Python<'_>, address: usize, pool: &Arc<Pool>) -> Option<ConnectionWriter> {
+    let known = LIVES.with(py, |lives| {
+        let life = lives.get(&address)?;
+        Some((life.backend, life.opened_nanos))
+    });
+    let (backend, opened_nanos) = known.flatten()?;
+    let record = pool.connection(py, backend, opened_nanos);
+    pool.opened(py);
+    LIVES.with(py, |lives| {
+        let life = lives.get_mut(&address)?;
+        life.epoch = process::epoch();
+        life.record = record;
+        record
+    })?
+}
+
+/// Writes down that the calling task has a connection from now on.
+fn take(py: Python<'_>, record: ConnectionWriter, since_nanos: u64) {
+    let asker = Asker::now(py);
+    let task = turn::current_task(py);
+    let task_name = task.as_ref().map(tasks::name_of);
+    record.taken(&HolderSpec {
+        since_nanos,
+        thread_id: process::thread_id(process::epoch()),
+        task: task.map_or(0, |task| task.as_ptr().addr() as u64),
+        task_name: &task_name.unwrap_or_default(),
+        file: &asker.file,
+        line: asker.line,
+        function: &asker.function,
+    });
+}
+
+/// A connection was given back to its pool. Returns for how long it was in use, in nanoseconds.
+pub(super) fn returned(connection: &Bound<'_, PyAny>) -> Option<u64> {
+    let address = connection.as_ptr().addr();
+    let record = LIVES.with(connection.py(), |lives| {
+        let life = lives.get(&address)?;
+        life.record.filter(|_| life.epoch == process::epoch())
+    });
+    let since = record.flatten()?.returned()?;
+    Some(super::now().saturating_sub(since))
 }
 
 /// Whether a connection is known and open.
@@ -79,6 +175,9 @@ fn end(py: Python<'_>, life: Option<Life>, is_leaked: bool) {
     let Some(life) = life.filter(|life| life.epoch == process::epoch()) else {
         return;
     };
+    if let Some(record) = life.record {
+        record.closed();
+    }
     if is_leaked {
         life.pool
             .leaked(py, life.opened_nanos, || life.made.told(py));

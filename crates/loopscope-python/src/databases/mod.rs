@@ -4,6 +4,7 @@
 //! Python and of C are looked on without a frame of ours, and their arguments are read where they are: no
 //! parameter is ever touched, and of a statement only what remains without its literals is kept.
 
+mod askers;
 mod builtins;
 mod lives;
 mod pools;
@@ -125,15 +126,24 @@ impl Driver {
     }
 
     /// A connection was opened, which began at that moment. `pool` is the one that holds it, or stands for the
-    /// server.
-    fn opened(&self, connection: &Bound<'_, PyAny>, moment: &PyMoment, pool: &PoolSite) {
+    /// server; `backend` is the process id of its session there, 0 where that is not known; one that `is_of_loop`
+    /// can be used on the running loop alone.
+    #[pyo3(signature = (connection, moment, pool, backend=0, is_of_loop=false))]
+    fn opened(
+        &self,
+        connection: &Bound<'_, PyAny>,
+        moment: &PyMoment,
+        pool: &PoolSite,
+        backend: u32,
+        is_of_loop: bool,
+    ) {
         let py = connection.py();
         let pool = pool.pool();
         let connecting = self.new_call(py, CallKind::Connect, pool.server());
         if let Some(begun) = connecting.begin_at(py, moment.0) {
             connecting.returned(py, begun);
         }
-        lives::opened(connection, pool);
+        lives::opened(connection, pool, backend, is_of_loop);
     }
 
     /// A connection could not be opened, which began at that moment.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use loopscope_recorder::layout::{FactKind, LoopOwner};
-use loopscope_recorder::writer::{FactRecord, PoolSpec, PoolWriter, Recording};
+use loopscope_recorder::writer::{ConnectionWriter, FactRecord, PoolSpec, PoolWriter, Recording};
 use pyo3::prelude::*;
 
-use super::PyMoment;
+use super::{PyMoment, lives};
 use crate::gil::GilCell;
 use crate::process::{self, Bound as Process};
 use crate::tasks::{Limiter, Told, type_name};
@@ -45,11 +45,15 @@ impl PoolSite {
         self.0.with(py, |writer| writer.waits(super::now()));
     }
 
-    /// A wait that began at that moment got a connection.
-    fn acquired(&self, py: Python<'_>, moment: &PyMoment) {
+    /// A wait that began at that moment got a connection: this one, where that is known.
+    #[pyo3(signature = (moment, connection=None))]
+    fn acquired(&self, py: Python<'_>, moment: &PyMoment, connection: Option<&Bound<'_, PyAny>>) {
         let now = super::now();
         let waited = now.saturating_sub(moment.0.started_nanos);
         self.0.with(py, |writer| writer.acquired(now, waited));
+        if let Some(connection) = connection {
+            lives::taken(connection);
+        }
     }
 
     /// A wait that began at that moment was given up because it took too long.
@@ -68,9 +72,11 @@ impl PoolSite {
         self.0.with(py, |writer| writer.stops_waiting(super::now()));
     }
 
-    /// A connection was given back.
-    fn released(&self, py: Python<'_>) {
-        self.0.with(py, PoolWriter::released);
+    /// A connection was given back: this one, where that is known.
+    #[pyo3(signature = (connection=None))]
+    fn released(&self, py: Python<'_>, connection: Option<&Bound<'_, PyAny>>) {
+        let used = connection.and_then(lives::returned);
+        self.0.with(py, |writer| writer.released(used));
     }
 
     /// How many connections there are, lie ready, are kept at least and may be at most.
@@ -107,6 +113,25 @@ impl Pool {
 
     pub(super) fn closed(&self, py: Python<'_>, lifetime_nanos: u64) {
         self.with(py, |writer| writer.closed(lifetime_nanos));
+    }
+
+    /// The record of a connection of this pool, which was opened just now.
+    pub(super) fn connection(
+        &self,
+        py: Python<'_>,
+        backend: u32,
+        opened_nanos: u64,
+    ) -> Option<ConnectionWriter> {
+        let (recording, writer) = self.writer(py)?;
+        recording.connection(writer.index(), backend, opened_nanos)
+    }
+
+    /// A connection was given out where it does not belong: `how`.
+    pub(super) fn shared(&self, py: Python<'_>, opened_nanos: u64, how: &str) {
+        self.tell(py, FactKind::ConnectionShared, opened_nanos, || Told {
+            message: how.to_owned(),
+            ..Told::of_callers(py)
+        });
     }
 
     /// A connection went away that nobody had closed; `told` says where it was made.

@@ -59,13 +59,18 @@ const MANY_FRAMES: usize = 8;
 
 impl Frame {
     fn is_own(&self) -> bool {
-        OWN_FILES.iter().any(|own| self.file.contains(own))
+        is_own_file(&self.file)
     }
 
     fn is_of_package(&self) -> bool {
         let folders = ["/site-packages/", "/dist-packages/"];
         folders.iter().any(|folder| self.file.contains(folder))
     }
+}
+
+/// Whether a file is one of this package that stand between a call and its caller.
+pub(crate) fn is_own_file(file: &str) -> bool {
+    OWN_FILES.iter().any(|own| file.contains(own))
 }
 
 /// How much may be run to get at a message.

@@ -12,7 +12,8 @@ use loopscope_recorder::writer::{FactRecord, TaskOutcome};
 use pyo3::types::{PyAnyMethods, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{Bound, Py, PyAny, Python, intern};
 
-use super::capture::{Effort, Limiter, Told, task_name};
+use super::capture::{Effort, Limiter, Told};
+use super::name_of;
 use super::table::Failed;
 use super::{TASKS, Tasks, state};
 use crate::process;
@@ -191,20 +192,6 @@ fn look_at_failed(py: Python<'_>) {
             TASKS.with(py, |tasks| tasks.settle(address, false));
         }
     }
-}
-
-fn name_of(task: &Bound<'_, PyAny>) -> String {
-    let py = task.py();
-    let get_name = TASKS.with(py, |tasks| {
-        tasks.get_name.as_ref().map(|found| found.clone_ref(py))
-    });
-    task_name(
-        task,
-        get_name
-            .flatten()
-            .map(|found| found.into_bound(py))
-            .as_ref(),
-    )
 }
 
 impl Tasks {

@@ -14,7 +14,8 @@ mod state;
 mod table;
 mod taken;
 
-pub(crate) use capture::{Callers, Effort, Limiter, Told, type_name};
+pub(crate) use capture::{Callers, Effort, Limiter, Told, is_own_file, type_name};
+pub(crate) use origin::{function_of, text};
 pub(crate) use state::{Samples, calibrate};
 
 use loopscope_recorder::clock::coarse_nanos;
@@ -91,6 +92,14 @@ pub(crate) fn begin(py: Python<'_>, own_folder: &Bound<'_, PyAny>, get_name: &Bo
 /// The way to this thread's frames; `None` before tasks are watched.
 pub(crate) fn walker(py: Python<'_>) -> Option<Walker> {
     TASKS.with(py, |tasks| tasks.walker).flatten()
+}
+
+/// The name of a task; empty before tasks are watched.
+pub(crate) fn name_of(task: &Bound<'_, PyAny>) -> String {
+    let py = task.py();
+    let get_name = TASKS.with(py, |tasks| Some(tasks.get_name.as_ref()?.clone_ref(py)));
+    let get_name = get_name.flatten();
+    capture::task_name(task, get_name.as_ref().map(|get_name| get_name.bind(py)))
 }
 
 /// A task that runs this was created, and may have ended already.

@@ -66,11 +66,20 @@ pub enum FactKind {
     /// The collector paused a thread for longer than the writer's threshold. The identity is the
     /// generation.
     GcPause = 11,
+    /// A connection was given out where it does not belong. The subject is the pool, the message says how:
+    /// [`SHARED_BY_FORK`] or [`SHARED_BY_LOOPS`].
+    ConnectionShared = 12,
 }
+
+/// It was opened before a fork and is used behind it.
+pub const SHARED_BY_FORK: &str = "fork";
+
+/// It belongs to another loop.
+pub const SHARED_BY_LOOPS: &str = "loops";
 
 impl FactKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TaskFailed,
         Self::TaskFailureRetrieved,
         Self::TaskFailureUnretrieved,
@@ -82,6 +91,7 @@ impl FactKind {
         Self::ConnectionLeaked,
         Self::AcquireTimedOut,
         Self::GcPause,
+        Self::ConnectionShared,
     ];
 }
 

@@ -60,7 +60,8 @@ pub struct TableHead {
     pub dropped: AtomicU64,
 }
 
-/// The tables that have a [`TableHead`], in the header's order.
+/// The tables that have a [`TableHead`]: those of [`super::Header::tables`] in their order, then those that came
+/// later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// [`TaskSiteSlot`]s.
@@ -73,9 +74,11 @@ pub enum Table {
     Executors = 3,
     /// The ring of [`super::FactSlot`]s.
     Facts = 4,
+    /// [`super::ConnectionSlot`]s; since version 3.
+    Connections = 5,
 }
 
-/// How many tables have a [`TableHead`].
+/// How many tables version 2 brought.
 pub const TABLES: usize = 5;
 
 /// What a slot of these tables holds.
@@ -252,8 +255,14 @@ pub struct PoolSlot {
     pub lifetime_nanos: AtomicU64,
     /// When the slot was taken.
     pub created_nanos: AtomicU64,
-    /// Room, zero in version 2.
-    pub reserved: [AtomicU64; 6],
+    /// Connections given back; since version 3.
+    pub releases: AtomicU64,
+    /// Sum of the time that these were in use; since version 3.
+    pub use_nanos: AtomicU64,
+    /// The longest such use; since version 3.
+    pub longest_use_nanos: AtomicU64,
+    /// Room, zero in version 3.
+    pub reserved: [AtomicU64; 3],
     /// The pool's name.
     pub name: [AtomicU64; NAME_TEXT_BYTES / 8],
     /// The driver.

@@ -8,8 +8,8 @@ use super::bytes::{text_at, u32_at, u64_at};
 use super::error::ReadError;
 use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
-    CallSlot, EXECUTABLE_BYTES, EventSlot, ExecutorSlot, FORMAT_VERSION, FactSlot, Header,
-    LoopSlot, MAGIC, PoolSlot, SERVICE_BYTES, TABLES, Table, TableHead, TaskSiteSlot,
+    CallSlot, ConnectionSlot, EXECUTABLE_BYTES, EventSlot, ExecutorSlot, FORMAT_VERSION, FactSlot,
+    Header, LoopSlot, MAGIC, PoolSlot, SERVICE_BYTES, TABLES, Table, TableHead, TaskSiteSlot,
 };
 
 /// A recording's fixed facts.
@@ -175,6 +175,8 @@ pub(super) struct Places {
     pub(super) events: Place,
     /// Those that version 1 does not have.
     pub(super) later: Option<[Place; TABLES]>,
+    /// The open connections, which versions 1 and 2 do not have.
+    pub(super) connections: Option<Place>,
 }
 
 /// The smallest records of the later tables, in their order.
@@ -219,12 +221,20 @@ fn decode_places(bytes: &[u8], version: u32) -> Option<Places> {
             1 => None,
             _ => Some([later(0)?, later(1)?, later(2)?, later(3)?, later(4)?]),
         },
+        connections: match version {
+            1 | 2 => None,
+            _ => Some(later(Table::Connections as usize)?),
+        },
     })
 }
 
 /// Where the head of a table stands in the header.
 pub(super) fn head_offset(table: usize) -> usize {
-    offset_of!(Header, tables) + table * size_of::<TableHead>()
+    if table < TABLES {
+        offset_of!(Header, tables) + table * size_of::<TableHead>()
+    } else {
+        offset_of!(Header, connections)
+    }
 }
 
 impl Places {
@@ -237,6 +247,9 @@ impl Places {
         let later = self.later.iter().flatten();
         for (place, smallest) in later.clone().zip(LATER_BYTES) {
             place.check(smallest, file_bytes)?;
+        }
+        if let Some(connections) = self.connections {
+            connections.check(size_of::<ConnectionSlot>(), file_bytes)?;
         }
         let facts = self.later.map(|later| later[Table::Facts as usize]);
         if self.events.capacity == 0 || facts.is_some_and(|facts| facts.capacity == 0) {

@@ -19,6 +19,8 @@ pub struct TableStates {
     pub executors: Vec<ExecutorState>,
     /// The garbage collector.
     pub gc: GcState,
+    /// Open connections; none in a recording before version 3.
+    pub connections: Vec<ConnectionState>,
     /// What found no room.
     pub dropped: TableDrops,
 }
@@ -49,6 +51,8 @@ pub struct TableDrops {
     pub executors: u64,
     /// Facts.
     pub facts: u64,
+    /// Open connections, counted in their pools alone.
+    pub connections: u64,
 }
 
 /// A place that creates tasks.
@@ -206,6 +210,12 @@ pub struct PoolState {
     pub leaked: u64,
     /// Sum of the lives of those closed or leaked.
     pub lifetime_nanos: u64,
+    /// Connections given back whose time in use is known.
+    pub releases: u64,
+    /// Sum of the time that these were in use.
+    pub use_nanos: u64,
+    /// The longest such use.
+    pub longest_use_nanos: u64,
     /// The type of the last error; `None` where none is known.
     pub last_error: Option<String>,
 }
@@ -216,6 +226,42 @@ impl PoolState {
         let ended = self.closed.saturating_add(self.leaked);
         self.opened.saturating_sub(ended)
     }
+}
+
+/// An open connection as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionState {
+    /// Its place in the table.
+    pub slot: u32,
+    /// How often that place was taken before.
+    pub generation: u32,
+    /// The place of its pool among the pools.
+    pub pool: u32,
+    /// The process id of its session on the server, where that is known.
+    pub backend: Option<u32>,
+    /// When it was opened.
+    pub opened_nanos: u64,
+    /// Since when somebody has it.
+    pub taken_nanos: Option<u64>,
+    /// Who; `None` where nobody has it, and while that changes.
+    pub holder: Option<HolderState>,
+}
+
+/// Who has a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HolderState {
+    /// The native id of the thread; 0 where it is not known.
+    pub thread_id: u32,
+    /// The address of the task in its process; `None` for none.
+    pub task: Option<u64>,
+    /// The task's name; empty where it is not known.
+    pub task_name: String,
+    /// The source file of the line that asked for it; empty where it is not known.
+    pub file: String,
+    /// The line; 0 where it is not known.
+    pub line: u32,
+    /// The function.
+    pub function: String,
 }
 
 /// An executor as it was read.

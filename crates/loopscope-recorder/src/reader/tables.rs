@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::bytes::{shown, text_at, u32_at, u64_at};
 use super::states::{
-    AdapterState, CallName, CallState, ExecutorState, GcState, PoolName, PoolState, TaskSite,
-    TaskSiteState,
+    AdapterState, CallName, CallState, ConnectionState, ExecutorState, GcState, HolderState,
+    PoolName, PoolState, TaskSite, TaskSiteState,
 };
 use crate::layout::{
-    ADAPTER_BYTES, BUCKETS, CALL_TEXT_BYTES, CallKind, CallSlot, Coverage, ERROR_TEXT_BYTES,
-    ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES, GROUP_TEXT_BYTES, GcGauges,
-    Header, LoopOwner, NAME_TEXT_BYTES, PoolSlot, RecordState, TaskSiteSlot, checksum,
+    ADAPTER_BYTES, BUCKETS, CALL_TEXT_BYTES, CallKind, CallSlot, ConnectionSlot, Coverage,
+    ERROR_TEXT_BYTES, ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES,
+    GROUP_TEXT_BYTES, GcGauges, HOLDER_WORDS, Header, LoopOwner, NAME_TEXT_BYTES, PoolSlot,
+    RecordState, SlotState, TASK_NAME_BYTES, TaskSiteSlot, checksum,
 };
 
 /// The texts of a table's slots. They never change once a slot is ready, so they are decoded once.
@@ -160,6 +161,9 @@ pub(super) fn decode_pool(
         closed: word(offset_of!(PoolSlot, closed))?,
         leaked: word(offset_of!(PoolSlot, leaked))?,
         lifetime_nanos: word(offset_of!(PoolSlot, lifetime_nanos))?,
+        releases: word(offset_of!(PoolSlot, releases))?,
+        use_nanos: word(offset_of!(PoolSlot, use_nanos))?,
+        longest_use_nanos: word(offset_of!(PoolSlot, longest_use_nanos))?,
         last_error: error_at(bytes, offset_of!(PoolSlot, last_error)),
     })
 }
@@ -197,6 +201,50 @@ pub(super) fn decode_executor(
         saturated_since_nanos: some_at(bytes, offset_of!(ExecutorSlot, saturated_since_nanos)),
         run_nanos: word(offset_of!(ExecutorSlot, run_nanos))?,
         ended_nanos: some_at(bytes, offset_of!(ExecutorSlot, ended_nanos)),
+    })
+}
+
+/// `None` for a slot that holds no open connection.
+pub(super) fn decode_connection(bytes: &[u8], slot: usize) -> Option<ConnectionState> {
+    let word = |offset| u64_at(bytes, offset);
+    let state = word(offset_of!(ConnectionSlot, state))?;
+    if state as u32 != SlotState::Live as u32 {
+        return None;
+    }
+    let taken_nanos = some_at(bytes, offset_of!(ConnectionSlot, taken_nanos));
+    Some(ConnectionState {
+        slot: slot as u32,
+        generation: (state >> 32) as u32,
+        pool: u32_at(bytes, offset_of!(ConnectionSlot, pool))?,
+        backend: u32_at(bytes, offset_of!(ConnectionSlot, backend)).filter(|id| *id != 0),
+        opened_nanos: word(offset_of!(ConnectionSlot, opened_nanos))?,
+        taken_nanos,
+        holder: taken_nanos.and_then(|since| holder_at(bytes, since)),
+    })
+}
+
+/// Who has had a connection since then, where that is whole.
+fn holder_at(bytes: &[u8], since_nanos: u64) -> Option<HolderState> {
+    let first = offset_of!(ConnectionSlot, holder);
+    let sequence = some_at(bytes, offset_of!(ConnectionSlot, sequence))?;
+    let mut words = [0; HOLDER_WORDS];
+    for (index, word) in words.iter_mut().enumerate() {
+        *word = u64_at(bytes, first + index * 8)?;
+    }
+    let told = u64_at(bytes, offset_of!(ConnectionSlot, checksum))?;
+    let [since, thread_and_line, task, ..] = words;
+    if told != checksum(sequence, &words) || since != since_nanos {
+        return None;
+    }
+    let texts = first + 3 * 8;
+    let task_name = texts + FILE_TEXT_BYTES + FUNCTION_TEXT_BYTES;
+    Some(HolderState {
+        thread_id: thread_and_line as u32,
+        task: Some(task).filter(|task| *task != 0),
+        file: text_at(bytes, texts, FILE_TEXT_BYTES)?,
+        line: (thread_and_line >> 32) as u32,
+        function: text_at(bytes, texts + FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES)?,
+        task_name: text_at(bytes, task_name, TASK_NAME_BYTES)?,
     })
 }
 

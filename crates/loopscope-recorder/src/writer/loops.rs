@@ -246,16 +246,16 @@ fn add(counter: &AtomicU64, amount: u64) {
     Exclusive::add(counter, amount);
 }
 
-fn is_takeable(state: u64) -> bool {
+pub(super) fn is_takeable(state: u64) -> bool {
     let low = state as u32;
     low == SlotState::Free as u32 || low == SlotState::Ended as u32
 }
 
-fn generation_of(state: u64) -> u32 {
+pub(super) fn generation_of(state: u64) -> u32 {
     (state >> 32) as u32
 }
 
-fn pack_state(generation: u32, state: SlotState) -> u64 {
+pub(super) fn pack_state(generation: u32, state: SlotState) -> u64 {
     pack(state as u32, generation)
 }
 

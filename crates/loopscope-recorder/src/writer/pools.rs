@@ -108,9 +108,14 @@ impl PoolWriter {
         note_since(&self.slot.waiting_since_nanos, left > 0, now_nanos);
     }
 
-    /// A connection was given back.
-    pub fn released(&self) {
-        lower(&self.slot.in_use);
+    /// A connection was given back that had been in use for so long, where that is known.
+    pub fn released(&self, used_nanos: Option<u64>) {
+        let slot = self.slot;
+        lower(&slot.in_use);
+        let Some(used) = used_nanos else { return };
+        slot.releases.fetch_add(1, Relaxed);
+        slot.use_nanos.fetch_add(used, Relaxed);
+        raise(&slot.longest_use_nanos, used);
     }
 
     /// How many connections there are, lie ready, are kept at least and may be at most.

@@ -57,7 +57,7 @@ fn words_of(text: &str) -> [u64; ERROR_TEXT_BYTES / 8] {
 }
 
 /// The eight bytes of a text at this word, zero beyond its end.
-fn word_at(text: &[u8], index: usize) -> u64 {
+pub(super) fn word_at(text: &[u8], index: usize) -> u64 {
     let mut bytes = [0u8; 8];
     let part = text.get(index * 8..).unwrap_or_default();
     for (to, from) in bytes.iter_mut().zip(part) {

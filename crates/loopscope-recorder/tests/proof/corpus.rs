@@ -5,9 +5,9 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
 use loopscope_recorder::layout::{
-    CALLS_OFFSET, CallSlot, EVENTS_OFFSET, EXECUTORS_OFFSET, ErrorText, EventSlot, ExecutorSlot,
-    FACTS_OFFSET, FactSlot, Header, LOOPS_OFFSET, LoopSlot, POOLS_OFFSET, PoolSlot,
-    TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot, checksum,
+    CALLS_OFFSET, CONNECTIONS_OFFSET, CallSlot, ConnectionSlot, EVENTS_OFFSET, EXECUTORS_OFFSET,
+    EventSlot, ExecutorSlot, FACTS_OFFSET, FactSlot, Header, LOOPS_OFFSET, LoopSlot, POOLS_OFFSET,
+    PoolSlot, TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
 };
 
 use crate::everything::read_everything;
@@ -87,6 +87,11 @@ impl Seed {
                 size_of::<ExecutorSlot>(),
             ),
             (Table::Facts, FACTS_OFFSET, 4 * size_of::<FactSlot>()),
+            (
+                Table::Connections,
+                CONNECTIONS_OFFSET,
+                2 * size_of::<ConnectionSlot>(),
+            ),
         ] {
             let head = head_at(table);
             let [offset, capacity] = [
@@ -119,20 +124,6 @@ impl Seed {
         u32::from_ne_bytes(self.0[at..at + 4].try_into().unwrap()) as usize
     }
 
-    /// The first fact with another word, and a checksum that fits it.
-    fn with_fact_word(mut self, word: usize, value: u64) -> Self {
-        let at = self.table(Table::Facts) + offset_of!(FactSlot, words);
-        self.put(at + word * 8, &value.to_ne_bytes());
-        let words: [u64; 254] = std::array::from_fn(|index| {
-            let word = &self.0[at + index * 8..at + index * 8 + 8];
-            u64::from_ne_bytes(word.try_into().unwrap())
-        });
-        let sum = checksum(2, &words).to_ne_bytes();
-        let at = self.table(Table::Facts) + offset_of!(FactSlot, checksum);
-        self.put(at, &sum);
-        self
-    }
-
     fn with(mut self, at: impl FnOnce(&Self) -> usize, bytes: &[u8]) -> Self {
         let at = at(&self);
         self.put(at, bytes);
@@ -146,58 +137,37 @@ impl Seed {
 }
 
 fn head_at(table: Table) -> usize {
-    offset_of!(Header, tables) + table as usize * size_of::<TableHead>()
+    match table {
+        Table::Connections => offset_of!(Header, connections),
+        _ => offset_of!(Header, tables) + table as usize * size_of::<TableHead>(),
+    }
 }
 
-/// How the seeds of version 2 were made.
+/// How the seeds of version 3 were made; those of the others were made by the programs of their time.
 #[test]
 #[ignore = "writes tests/corpus anew"]
-fn writes_the_seeds_of_version_2() {
+fn writes_the_seeds_of_version_3() {
     let huge = u64::MAX.to_ne_bytes();
-    let used = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, used);
-    let capacity = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, capacity);
-    let record = |table| move |_: &Seed| head_at(table) + offset_of!(TableHead, record_bytes);
-    let first = |table, offset| move |seed: &Seed| seed.table(table) + offset;
-    let error = offset_of!(CallSlot, last_error) + offset_of!(ErrorText, words);
-    Seed::new().save("whole-2-small");
+    let head = |offset| move |_: &Seed| head_at(Table::Connections) + offset;
+    let first = |offset| move |seed: &Seed| seed.table(Table::Connections) + offset;
+    let holder = offset_of!(ConnectionSlot, holder);
+    Seed::new().save("whole-3-small");
     Seed::new()
-        .with(used(Table::TaskSites), &huge)
-        .save("whole-2-sites-used-huge");
+        .with(head(offset_of!(TableHead, used)), &huge)
+        .save("whole-3-connections-used-huge");
     Seed::new()
-        .with(used(Table::Facts), &huge)
-        .save("whole-2-facts-begun-huge");
+        .with(first(holder + 24), b"torn")
+        .save("whole-3-holder-torn");
     Seed::new()
-        .with(first(Table::TaskSites, 0), &[0; 8])
-        .save("whole-2-site-unready");
+        .with(first(offset_of!(ConnectionSlot, taken_nanos)), &huge)
+        .save("whole-3-holder-of-another-time");
     Seed::new()
-        .with(first(Table::Calls, error), b"torn")
-        .save("whole-2-error-torn");
+        .with(first(offset_of!(ConnectionSlot, state)), &huge)
+        .save("whole-3-connection-in-unknown-state");
     Seed::new()
-        .with(first(Table::Calls, offset_of!(CallSlot, kind)), &huge)
-        .save("whole-2-call-of-unknown-kind");
+        .with(head(offset_of!(TableHead, capacity)), &huge[..4])
+        .save("refused-3-connections-huge");
     Seed::new()
-        .with(first(Table::Pools, offset_of!(PoolSlot, name)), &[0xff; 64])
-        .save("whole-2-texts-no-utf8");
-    Seed::new()
-        .with(first(Table::Facts, 40), b"torn")
-        .save("whole-2-fact-torn");
-    Seed::new()
-        .with_fact_word(0, 99)
-        .save("whole-2-fact-of-unknown-kind");
-    Seed::new()
-        .with_fact_word(7, u64::MAX)
-        .with_fact_word(6, u64::MAX)
-        .save("whole-2-fact-frames-huge");
-    Seed::new()
-        .with_fact_word(8, u64::MAX)
-        .save("whole-2-fact-text-past-its-end");
-    Seed::new()
-        .with(capacity(Table::Executors), &huge[..4])
-        .save("refused-2-tables-huge");
-    Seed::new()
-        .with(capacity(Table::Facts), &[0; 4])
-        .save("refused-2-ring-without-room");
-    Seed::new()
-        .with(record(Table::Calls), &[0; 4])
-        .save("refused-2-slots-without-size");
+        .with(head(offset_of!(TableHead, record_bytes)), &[0; 4])
+        .save("refused-3-connections-without-size");
 }

@@ -2,13 +2,13 @@
 
 use loopscope_recorder::layout::{CallKind, Coverage, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
-    AdapterSpec, CallEnd, CallOutcome, CallSpec, FactFrame, FactRecord, PoolSpec, Recording,
-    TaskOutcome, TaskSiteSpec,
+    AdapterSpec, CallEnd, CallOutcome, CallSpec, FactFrame, FactRecord, HolderSpec, PoolSpec,
+    Recording, TaskOutcome, TaskSiteSpec,
 };
 
 use crate::MILLIS;
 
-/// Writes two task sites, two calls, a pool, an executor, a pause and three facts.
+/// Writes two task sites, two calls, a pool with two connections, an executor, a pause and three facts.
 pub(crate) fn fill(recording: &Recording) {
     recording.announce_adapter(&AdapterSpec {
         name: "asyncio 0.1.0 on CPython 3.12.1",
@@ -82,6 +82,24 @@ fn fill_pool(recording: &Recording) {
     pool.acquired(3 * MILLIS, 2 * MILLIS);
     pool.waits(4 * MILLIS);
     pool.open_failed("OperationalError");
+    let connection = recording.connection(pool.index(), 77, MILLIS).unwrap();
+    let holder = HolderSpec {
+        since_nanos: 5 * MILLIS,
+        thread_id: 9,
+        task: 0x7f00,
+        task_name: "Task-7",
+        file: "/srv/app/orders.py",
+        line: 31,
+        function: "buy",
+    };
+    connection.taken(&holder);
+    assert_eq!(connection.returned(), Some(5 * MILLIS));
+    pool.released(Some(4 * MILLIS));
+    connection.taken(&HolderSpec {
+        since_nanos: 9 * MILLIS,
+        ..holder
+    });
+    recording.connection(pool.index(), 0, MILLIS).unwrap();
 }
 
 fn push(recording: &Recording, identity: u64) {

@@ -72,11 +72,11 @@ fn version_1_gives_back_its_loops_and_stalls() {
 
 #[test]
 fn a_newer_version_is_refused_with_the_way_out() {
-    let (_folder, path) = changed(offset_of!(Header, version), &3u32.to_ne_bytes());
+    let (_folder, path) = changed(offset_of!(Header, version), &4u32.to_ne_bytes());
     let error = RecordingReader::open(&path).unwrap_err();
-    assert!(matches!(error, ReadError::Newer { found: 3, .. }));
+    assert!(matches!(error, ReadError::Newer { found: 4, .. }));
     let expected = format!(
-        "the recording has format 3, this program reads up to 2: {}",
+        "the recording has format 4, this program reads up to 3: {}",
         path.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -161,6 +161,39 @@ fn version_2_gives_back_its_facts() {
         ("ValueError", "bad token")
     );
     assert_eq!((fact.frames.len(), fact.frames[1].line), (2, 88));
+}
+
+#[test]
+fn version_2_has_no_connections() {
+    let tables = read_everything(&fixture(2)).unwrap().tables;
+    assert_eq!(
+        (tables.connections, tables.dropped.connections),
+        (Vec::new(), 0)
+    );
+    assert_eq!(tables.pools[0].releases, 0);
+}
+
+#[test]
+fn version_3_gives_back_its_connections() {
+    let tables = read_everything(&fixture(3)).unwrap().tables;
+    let [taken, idle] = &tables.connections[..] else {
+        panic!("{:?}", tables.connections);
+    };
+    assert_eq!((taken.slot, taken.backend, taken.pool), (0, Some(77), 0));
+    assert_eq!(taken.taken_nanos, Some(9 * MILLIS));
+    let holder = taken.holder.as_ref().unwrap();
+    assert_eq!(
+        (holder.thread_id, holder.task, holder.line),
+        (9, Some(0x7f00), 31)
+    );
+    assert_eq!(
+        (holder.file.as_str(), holder.function.as_str()),
+        ("/srv/app/orders.py", "buy")
+    );
+    assert_eq!(holder.task_name, "Task-7");
+    assert_eq!((idle.backend, idle.taken_nanos), (None, None));
+    let pool = &tables.pools[0];
+    assert_eq!((pool.releases, pool.longest_use_nanos), (1, 4 * MILLIS));
 }
 
 /// How the fixture of this version was made; run once, when a version is new.

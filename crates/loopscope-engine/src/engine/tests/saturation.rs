@@ -2,7 +2,7 @@
 
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
-    observation::{Event, EventKind, ExecutorReading, PoolReading},
+    observation::{Event, EventKind, ExecutorReading, HeldConnection, PoolReading},
     report::{IncidentKind, Severity, Status},
     testing::{
         Bench, millis,
@@ -88,6 +88,84 @@ fn waiting(since: u64, timeouts: u64) -> PoolReading {
         waiting_since: Some(millis(since)),
         timeouts,
         ..pool()
+    }
+}
+
+/// A connection that `buy` took at that time in line 31, and now stands in line 40.
+fn held(since: u64) -> HeldConnection {
+    HeldConnection {
+        since: millis(since),
+        asked_at: Some(at_line(31, "buy")),
+        stands_at: Some(at_line(40, "buy")),
+        task: Some("Task-7".into()),
+        ..HeldConnection::default()
+    }
+}
+
+#[test]
+fn who_has_the_connections_of_an_exhausted_pool_is_said_with_the_line() {
+    let mut bench = Bench::adapted();
+    bench.pool(1_000, waiting(1_000, 0));
+    let of_another_pool = HeldConnection {
+        pool: 1,
+        ..held(100)
+    };
+    bench.held(2_000, vec![of_another_pool, held(700), held(900)]);
+    bench.tick(2_100);
+    let incident = bench.only(2_100);
+    insta::assert_snapshot!(
+        incident.summary,
+        @"pool db (asyncpg, 10.0.0.5:5432/bots): all 10 connections are taken and 3 callers wait, for 1.1 s by now; 2 of them taken at app.py:31 in buy, the first for 1.3 s, standing at app.py:40 in buy"
+    );
+    let culprit = incident.culprit.unwrap();
+    assert_eq!((culprit.line, culprit.function.as_str()), (40, "buy"));
+    let health = bench.report(2_100).detailed_health.database.unwrap();
+    let [line] = &health.pools[0].holders[..] else {
+        panic!("{health:#?}");
+    };
+    assert_eq!((line.connections, line.line), (2, 31));
+    assert_eq!(line.stands_at.as_deref(), Some("app.py:40 in buy"));
+    bench.held(2_200, Vec::new());
+    let health = bench.report(2_300).detailed_health.database.unwrap();
+    assert_eq!(health.pools[0].holders, []);
+}
+
+#[test]
+fn connections_that_are_held_while_nobody_waits_are_no_fault() {
+    let mut bench = Bench::adapted();
+    bench.pool(1_000, pool());
+    bench.held(2_000, vec![held(700); 10]);
+    bench.tick(600_000);
+    assert_eq!(bench.incidents(600_000), []);
+}
+
+#[test]
+fn a_connection_that_is_used_behind_a_fork_or_on_another_loop_is_told_with_the_line() {
+    for (how, severity) in [("fork", Severity::Critical), ("loops", Severity::Degraded)] {
+        let mut bench = Bench::adapted();
+        bench.pool(1_000, pool());
+        bench.happened(
+            2_000,
+            Event {
+                slot: Some(0),
+                message: how.into(),
+                frames: vec![at_line(31, "buy")],
+                started: millis(100),
+                ended: Some(millis(2_000)),
+                ..Event::new(EventKind::ConnectionShared)
+            },
+        );
+        let incident = bench.only(2_100);
+        assert_eq!(incident.kind, IncidentKind::ConnectionShared);
+        assert_eq!(incident.severity, severity);
+        assert_eq!(incident.culprit.unwrap().line, 31);
+        assert!(
+            incident
+                .summary
+                .starts_with("pool db (asyncpg, 10.0.0.5:5432/bots): a connection that "),
+            "{}",
+            incident.summary
+        );
     }
 }
 

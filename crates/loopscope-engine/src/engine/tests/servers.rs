@@ -4,13 +4,13 @@ use crate::{
     ChangeKind::{Closed, Opened},
     observation::CallKind,
     observation::{
-        ClientReading, Event, EventKind, Fact, LockReading, LoopRuntime, PoolReading, ProcessKey,
-        ProcessRuntime, ServerReading, SessionReading,
+        ClientReading, Event, EventKind, Fact, HeldConnection, LockReading, LoopRuntime,
+        PoolReading, ProcessKey, ProcessRuntime, ServerReading, SessionReading,
     },
     report::{Incident, IncidentKind, Severity, Status},
     testing::{
         Bench, frame, millis, process_key, sample,
-        work::{call, call_event, pool},
+        work::{at_line, call, call_event, pool},
     },
 };
 
@@ -96,7 +96,7 @@ fn a_lock_that_others_wait_for_names_who_has_it_and_how_to_end_it() {
     assert_eq!(incident.kind, IncidentKind::DatabaseLock);
     insta::assert_snapshot!(
         incident.summary,
-        @"psql as bots (session 900), which does nothing in a transaction after `UPDATE accounts SET balance = ? WHERE id = ?`, has a lock of 10.0.0.5:5432/bots that 2 sessions of app (pid 41) wait for, for 2.2 s by now"
+        @"psql as bots, session 900, which does nothing in a transaction after `UPDATE accounts SET balance = ? WHERE id = ?`, has a lock of 10.0.0.5:5432/bots that 2 sessions of app (pid 41) wait for, for 2.2 s by now"
     );
     assert!(incident.advice.steps[0].contains("pg_terminate_backend(900)"));
     assert_eq!(bench.report(3_000).components["database"], Status::Degraded);
@@ -109,6 +109,37 @@ fn a_lock_that_others_wait_for_names_who_has_it_and_how_to_end_it() {
     );
     bench.server(4_000, server());
     assert_eq!(bench.changes(), [Opened, Closed]);
+}
+
+#[test]
+fn a_lock_of_a_watched_connection_names_the_line_that_keeps_it() {
+    let of = |backend, pid: Option<u32>| {
+        let mut bench = Bench::adapted();
+        bench.pool(500, pool());
+        bench.held(
+            900,
+            vec![HeldConnection {
+                backend: Some(backend),
+                since: millis(400),
+                asked_at: Some(at_line(31, "buy")),
+                stands_at: Some(at_line(40, "buy")),
+                ..HeldConnection::default()
+            }],
+        );
+        let mut reading = locked(800, &[(901, 41), (902, 41)]);
+        reading.locks[0].holder.pid = pid;
+        bench.server(2_000, reading);
+        bench.only(3_000)
+    };
+    let incident = of(900, None);
+    insta::assert_snapshot!(
+        incident.summary,
+        @"app (pid 41), session 900, which does nothing in a transaction after `UPDATE accounts SET balance = ? WHERE id = ?`, has a lock of 10.0.0.5:5432/bots that 2 sessions of app (pid 41) wait for, for 2.2 s by now; its connection taken at app.py:31 in buy for 1.6 s, standing at app.py:40 in buy"
+    );
+    assert_eq!(incident.culprit.unwrap().line, 40);
+    assert_eq!(of(900, Some(41)).culprit.unwrap().line, 40);
+    assert_eq!(of(899, Some(41)).culprit, None, "another session");
+    assert_eq!(of(900, Some(42)).culprit, None, "another process");
 }
 
 #[test]

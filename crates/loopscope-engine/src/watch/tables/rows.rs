@@ -132,6 +132,9 @@ impl Row for PoolState {
             closed: self.closed,
             leaked: self.leaked,
             lifetime_nanos: self.lifetime_nanos,
+            releases: self.releases,
+            use_nanos: self.use_nanos,
+            longest_use_nanos: self.longest_use_nanos,
             last_error: self.last_error.clone(),
         };
         let slot = self.slot;

@@ -115,7 +115,8 @@ def _watch_connections(library: Any, driver: "_native.Driver") -> None:
 
     @quietly
     def opened(connection: Any, moment: Any, args: Any, kwargs: Any) -> None:
-        driver.opened(connection, moment, POOL.get() or site_of_server(_NAME, _server_of(connection)))
+        site = POOL.get() or site_of_server(_NAME, _server_of(connection))
+        driver.opened(connection, moment, site, connection.get_server_pid() or 0, True)
 
     @quietly
     def failed(error: BaseException, moment: Any, args: Any, kwargs: Any) -> None:
@@ -246,7 +247,7 @@ def _ended(moment: Any, connection: Any, error: Any, args: Tuple[Any, ...], kwar
     pool = args[0]
     site = _site_of(pool)
     if error is None:
-        site.acquired(moment)
+        site.acquired(moment, connection._con)
     elif isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         site.timed_out(moment)
     else:
@@ -257,7 +258,7 @@ def _ended(moment: Any, connection: Any, error: Any, args: Tuple[Any, ...], kwar
 def _releases(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
     holder = args[0]
     if holder._in_use is not None:
-        _site_of(holder._pool).released()
+        _site_of(holder._pool).released(holder._con)
 
 
 @quietly

@@ -67,7 +67,9 @@ def _tellers(library: Any, driver: "_native.Driver") -> Any:
 
     @quietly
     def opened(connection: Any, moment: Any, args: Any, kwargs: Any) -> None:
-        driver.opened(connection, moment, POOL.get() or site_of_server(_NAME, _server_of(connection)))
+        site = POOL.get() or site_of_server(_NAME, _server_of(connection))
+        is_of_loop = isinstance(connection, library.AsyncConnection)
+        driver.opened(connection, moment, site, connection.info.backend_pid, is_of_loop)
 
     @quietly
     def failed(error: BaseException, moment: Any, args: Any, kwargs: Any) -> None:

@@ -35,7 +35,8 @@ def _teller(library: Any, driver: "_native.Driver") -> Any:
             dsn = args[1] if len(args) > 1 else kwargs.get("dsn", "")
             driver.open_failed(error, moment, site or site_of_server(_NAME, _server_of_dsn(parse, dsn)))
             return
-        driver.opened(connection, moment, site or site_of_server(_NAME, _server_of(connection)))
+        site = site or site_of_server(_NAME, _server_of(connection))
+        driver.opened(connection, moment, site, connection.get_backend_pid())
 
     return ended
 

@@ -24,7 +24,7 @@ def watch(library: Any) -> None:
         pool = args[0]
         site = _site_of(pool)
         if error is None:
-            site.acquired(moment)
+            site.acquired(moment, connection)
         elif isinstance(error, given_up):
             site.timed_out(moment)
         else:
@@ -34,8 +34,8 @@ def watch(library: Any) -> None:
     sync, asynchronous = library.ConnectionPool, library.AsyncConnectionPool
     replace(sync, "getconn", lambda function: _native.watch_function(function, ended, _begun))
     replace(asynchronous, "getconn", lambda function: acquiring(function, _begun, ended))
-    replace(sync, "putconn", lambda function: _native.watch_function(function, _put))
-    replace(asynchronous, "putconn", lambda function: acquiring(function, _nothing, _put))
+    replace(sync, "putconn", lambda function: _native.watch_function(function, _put, _puts))
+    replace(asynchronous, "putconn", lambda function: acquiring(function, _puts, _put))
     replace(sync, "close", lambda function: _native.watch_function(function, _closed))
     replace(asynchronous, "close", lambda function: acquiring(function, _nothing, _closed))
     replace(sync, "_connect", lambda function: _native.watch_function(function, _connected, _connects))
@@ -71,12 +71,19 @@ def _nothing(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
 
 
 @quietly
+def _puts(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    pool = args[0]
+    connection = args[1] if len(args) > 1 else kwargs.get("conn")
+    # Another one is refused.
+    if getattr(connection, "_pool", None) is pool:
+        _site_of(pool).released(connection)
+
+
+@quietly
 def _put(moment: Any, result: Any, error: Any, args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
     if error is None:
         pool = args[0]
-        site = _site_of(pool)
-        site.released()
-        _tell_sizes(pool, site)
+        _tell_sizes(pool, _site_of(pool))
 
 
 @quietly

@@ -28,7 +28,7 @@ def watch(library: Any) -> None:
             return
         site = _site_of(pool)
         if error is None:
-            site.acquired(moment)
+            site.acquired(moment, getattr(connection, "driver_connection", None))
         elif isinstance(error, timeout):
             site.timed_out(moment)
         else:
@@ -36,8 +36,8 @@ def watch(library: Any) -> None:
         _tell_sizes(pool, site)
 
     replace(base.Pool, "connect", lambda function: _native.watch_function(function, ended, begun))
-    for name in ("_do_return_conn", "dispose"):
-        replace(queue, name, lambda function: _native.watch_function(function, _returned))
+    replace(queue, "_do_return_conn", lambda function: _native.watch_function(function, _returned, _returns))
+    replace(queue, "dispose", lambda function: _native.watch_function(function, _returned))
     replace(
         base._ConnectionRecord,
         "_ConnectionRecord__connect",
@@ -84,6 +84,12 @@ def _tell_sizes(pool: Any, site: "_native.PoolSite") -> None:
     most = kept + pool._max_overflow if pool._max_overflow >= 0 else 0
     site.set_sizes(max(ready + taken, 0), ready, 0, most)
     site.set_in_use(max(taken, 0))
+
+
+@quietly
+def _returns(args: Tuple[Any, ...], kwargs: Dict[str, Any]) -> None:
+    record = args[1] if len(args) > 1 else kwargs["record"]
+    _site_of(args[0]).released(getattr(record, "driver_connection", None))
 
 
 @quietly
