@@ -47,7 +47,7 @@ pub(crate) fn report(engine: &Engine, now: Nanos, shows: impl Fn(&Stored) -> boo
             event_loops: details::event_loops(engine, now),
             processes: details::processes(engine),
             tasks: work::tasks(engine, now),
-            calls: work::calls(engine),
+            calls: work::calls(engine, now),
             database: work::database(engine, now),
             database_servers: work::database_servers(engine, now),
             executors: work::executors(engine, now),

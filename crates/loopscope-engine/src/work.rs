@@ -361,6 +361,14 @@ impl Call {
         }
     }
 
+    /// Calls that ended in a second, over the last minute.
+    pub(crate) fn rate(&self, now: Nanos) -> Option<f64> {
+        let (since, finished, _) = self.samples.front()?;
+        let ended = self.reading.finished.saturating_sub(*finished);
+        let length = now.since(*since).as_secs_f64();
+        (length >= 1.0).then(|| ended as f64 / length)
+    }
+
     /// Calls that ended within the last minute, and those of them that failed.
     pub(crate) fn lately(&self) -> (u64, u64) {
         let (_, finished, failed) = self.samples.front().copied().unwrap_or_default();

@@ -21,10 +21,10 @@ pub use facts::{
     LoopOwner, MESSAGE_BYTES, SHARED_BY_FORK, SHARED_BY_LOOPS,
 };
 pub use tables::{
-    CALL_CAPACITY, CALL_TEXT_BYTES, CallKind, CallSlot, ERROR_TEXT_BYTES, EXECUTOR_CAPACITY,
-    ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES, GROUP_TEXT_BYTES, GcGauges,
-    NAME_TEXT_BYTES, OVERFLOW_NAME, POOL_CAPACITY, PoolSlot, RecordState, TABLES,
-    TASK_SITE_CAPACITY, Table, TableHead, TaskSiteSlot,
+    CALL_CAPACITY, CALL_ERROR_CAPACITY, CALL_TEXT_BYTES, CallErrorSlot, CallKind, CallSlot,
+    ERROR_TEXT_BYTES, EXECUTOR_CAPACITY, ErrorText, ExecutorSlot, FILE_TEXT_BYTES,
+    FUNCTION_TEXT_BYTES, GROUP_TEXT_BYTES, GcGauges, NAME_TEXT_BYTES, OVERFLOW_NAME, POOL_CAPACITY,
+    PoolSlot, RecordState, TABLES, TASK_SITE_CAPACITY, Table, TableHead, TaskSiteSlot,
 };
 
 /// First eight bytes of a finished header. Written last, so a header without it was never completed.
@@ -35,7 +35,8 @@ pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
 /// - 1: header, loop slots with a histogram of busy time, event ring with stalls.
 /// - 2: tables of task sites, calls, pools and executors, the collector's gauges, who writes these, a
 ///   ring of facts with texts. What version 1 had stands where it stood.
-/// - 3: the table of open connections behind all the others, how long connections of a pool are used.
+/// - 3: the tables of open connections and of the errors of calls behind all the others, how long connections of a
+///   pool are used.
 pub const FORMAT_VERSION: u32 = 3;
 
 /// Loops that one process can have recorded at once. Beyond it loops are counted as dropped.
@@ -138,6 +139,8 @@ pub struct Header {
     pub adapter: [AtomicU64; ADAPTER_BYTES / 8],
     /// Where the table of open connections stands.
     pub connections: TableHead,
+    /// Where the table of the errors of calls stands.
+    pub call_errors: TableHead,
 }
 
 /// What an adapter watches, as bits of [`Header::adapter_coverage`]. A figure that nobody writes is absent
@@ -273,13 +276,14 @@ pub const LOOPS_OFFSET: usize = 4096;
 /// Where the ring begins in a file of this version.
 pub const EVENTS_OFFSET: usize = LOOPS_OFFSET + LOOP_CAPACITY as usize * size_of::<LoopSlot>();
 
-/// Where the keys of the task sites begin; those of calls, pools and executors follow. Writers alone use
-/// them.
+/// Where the keys of the task sites begin; those of calls, pools, executors and errors of calls follow. Writers alone
+/// use them.
 pub const KEYS_OFFSET: usize = EVENTS_OFFSET + EVENT_CAPACITY as usize * size_of::<EventSlot>();
 
 /// How many keys there are.
 pub const KEYS: usize =
-    (TASK_SITE_CAPACITY + CALL_CAPACITY + POOL_CAPACITY + EXECUTOR_CAPACITY) as usize;
+    (TASK_SITE_CAPACITY + CALL_CAPACITY + POOL_CAPACITY + EXECUTOR_CAPACITY + CALL_ERROR_CAPACITY)
+        as usize;
 
 /// Where the task sites begin in a file of this version.
 pub const TASK_SITES_OFFSET: usize = (KEYS_OFFSET + KEYS * 8).next_multiple_of(4096);
@@ -301,9 +305,13 @@ pub const FACTS_OFFSET: usize =
 /// Where the open connections begin in a file of this version.
 pub const CONNECTIONS_OFFSET: usize = FACTS_OFFSET + FACT_CAPACITY as usize * size_of::<FactSlot>();
 
+/// Where the errors of calls begin in a file of this version.
+pub const CALL_ERRORS_OFFSET: usize =
+    CONNECTIONS_OFFSET + CONNECTION_CAPACITY as usize * size_of::<ConnectionSlot>();
+
 /// The size of a file of this version.
 pub const FILE_BYTES: usize =
-    CONNECTIONS_OFFSET + CONNECTION_CAPACITY as usize * size_of::<ConnectionSlot>();
+    CALL_ERRORS_OFFSET + CALL_ERROR_CAPACITY as usize * size_of::<CallErrorSlot>();
 
 const _: () = {
     assert!(size_of::<Header>() <= LOOPS_OFFSET);
@@ -317,6 +325,8 @@ const _: () = {
     assert!(size_of::<FactSlot>() == 2048);
     assert!(size_of::<ConnectionSlot>() == 384);
     assert!(CONNECTIONS_OFFSET.is_multiple_of(64));
+    assert!(size_of::<CallErrorSlot>() == 128);
+    assert!(CALL_ERRORS_OFFSET.is_multiple_of(64));
     assert!(FACTS_OFFSET.is_multiple_of(64));
     assert!(FILE_BYTES <= 4 << 20);
     assert!(size_of::<LoopSlot>() == 512);

@@ -15,10 +15,11 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::layout::{
-    CALL_CAPACITY, CALLS_OFFSET, CONNECTION_CAPACITY, CONNECTIONS_OFFSET, EVENT_CAPACITY,
-    EVENTS_OFFSET, EXECUTOR_CAPACITY, EXECUTORS_OFFSET, FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES,
-    FORMAT_VERSION, Header, KEYS, KEYS_OFFSET, LOOP_CAPACITY, LOOPS_OFFSET, MAGIC, POOL_CAPACITY,
-    POOLS_OFFSET, TASK_SITE_CAPACITY, TASK_SITES_OFFSET,
+    CALL_CAPACITY, CALL_ERROR_CAPACITY, CALL_ERRORS_OFFSET, CALLS_OFFSET, CONNECTION_CAPACITY,
+    CONNECTIONS_OFFSET, EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY, EXECUTORS_OFFSET,
+    FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, FORMAT_VERSION, Header, KEYS, KEYS_OFFSET,
+    LOOP_CAPACITY, LOOPS_OFFSET, MAGIC, POOL_CAPACITY, POOLS_OFFSET, TASK_SITE_CAPACITY,
+    TASK_SITES_OFFSET,
 };
 use crate::writer::{Keys, Parts, Recording};
 
@@ -82,6 +83,7 @@ impl Atomics for crate::layout::PoolSlot {}
 impl Atomics for crate::layout::ExecutorSlot {}
 impl Atomics for crate::layout::FactSlot {}
 impl Atomics for crate::layout::ConnectionSlot {}
+impl Atomics for crate::layout::CallErrorSlot {}
 
 impl Mapped {
     /// The parts of a whole recording.
@@ -104,6 +106,7 @@ impl Mapped {
             executors: self.at(EXECUTORS_OFFSET, EXECUTOR_CAPACITY),
             facts: self.at(FACTS_OFFSET, FACT_CAPACITY),
             connections: self.at(CONNECTIONS_OFFSET, CONNECTION_CAPACITY),
+            call_errors: self.at(CALL_ERRORS_OFFSET, CALL_ERROR_CAPACITY),
         })
     }
 

@@ -27,8 +27,8 @@ pub use facts::{FactEvent, Facts, FrameState};
 pub use header::{Description, Liveness};
 pub use loops::{Counters, LoopState, StallEvent, Stalls};
 pub use states::{
-    AdapterState, CallName, CallState, ConnectionState, ExecutorState, GcState, HolderState,
-    PoolName, PoolState, TableDrops, TableStates, TaskSite, TaskSiteState,
+    AdapterState, CallErrorState, CallName, CallState, ConnectionState, ExecutorState, GcState,
+    HolderState, PoolName, PoolState, TableDrops, TableStates, TaskSite, TaskSiteState,
 };
 
 use bytes::u64_at;
@@ -37,8 +37,8 @@ use header::{Place, Places, decode_header, head_offset};
 use loops::{decode_counters, decode_event, decode_loop};
 use ring::{Cursor, RingRead};
 use tables::{
-    Names, decode_adapter, decode_call, decode_connection, decode_executor, decode_gc, decode_pool,
-    decode_task_site,
+    Names, add_errors, decode_adapter, decode_call, decode_call_error, decode_connection,
+    decode_executor, decode_gc, decode_pool, decode_task_site,
 };
 
 /// No recording of a version that this reader knows is nearly so large. It bounds what a hostile file
@@ -64,6 +64,7 @@ struct AllNames {
     calls: Names<CallName>,
     pools: Names<PoolName>,
     executors: Names<String>,
+    call_errors: Names<String>,
 }
 
 impl RecordingReader {
@@ -153,10 +154,10 @@ impl RecordingReader {
             return Ok(TableStates::default());
         };
         self.fill(0, size_of::<Header>())?;
-        let [sites, calls, pools, executors, facts, connections] = self.read_heads();
+        let [sites, calls, pools, executors, facts, connections, errors] = self.read_heads();
         let (adapter, gc) = (decode_adapter(&self.buffer), decode_gc(&self.buffer));
         let mut names = std::mem::take(&mut self.names);
-        let states = TableStates {
+        let mut states = TableStates {
             adapter,
             gc,
             dropped: TableDrops {
@@ -179,11 +180,17 @@ impl RecordingReader {
             executors: self.read_slots(places[3], executors.used, |bytes, slot| {
                 decode_executor(bytes, slot, &mut names.executors)
             })?,
-            connections: match self.places.connections {
-                Some(place) => self.read_slots(place, connections.used, decode_connection)?,
+            connections: match self.places.latest {
+                Some([place, _]) => self.read_slots(place, connections.used, decode_connection)?,
                 None => Vec::new(),
             },
         };
+        if let Some([_, place]) = self.places.latest {
+            let errors = self.read_slots(place, errors.used, |bytes, slot| {
+                decode_call_error(bytes, slot, &mut names.call_errors)
+            })?;
+            add_errors(&mut states.calls, errors);
+        }
         self.names = names;
         Ok(states)
     }
@@ -208,10 +215,10 @@ impl RecordingReader {
     }
 
     /// The heads of the later tables, from a buffer that holds the header.
-    fn read_heads(&self) -> [HeadState; TABLES + 1] {
-        let has_connections = self.places.connections.is_some();
+    fn read_heads(&self) -> [HeadState; TABLES + 2] {
+        let has_latest = self.places.latest.is_some();
         std::array::from_fn(|table| {
-            if table >= TABLES && !has_connections {
+            if table >= TABLES && !has_latest {
                 return HeadState::default();
             }
             let at = |offset| u64_at(&self.buffer, head_offset(table) + offset).unwrap_or(0);

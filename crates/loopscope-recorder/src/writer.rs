@@ -42,11 +42,12 @@ use crate::clock;
 use crate::folder::RuntimeFolder;
 use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
-    CALL_CAPACITY, CALLS_OFFSET, CONNECTION_CAPACITY, CONNECTIONS_OFFSET, CallSlot, ConnectionSlot,
-    EVENT_CAPACITY, EVENTS_OFFSET, EXECUTOR_CAPACITY, EXECUTORS_OFFSET, EventSlot, ExecutorSlot,
-    FACT_CAPACITY, FACTS_OFFSET, FILE_BYTES, FORMAT_VERSION, FactSlot, Header, LOOP_CAPACITY,
-    LOOPS_OFFSET, LoopSlot, MAGIC, POOL_CAPACITY, POOLS_OFFSET, PoolSlot, TASK_SITE_CAPACITY,
-    TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
+    CALL_CAPACITY, CALL_ERROR_CAPACITY, CALL_ERRORS_OFFSET, CALLS_OFFSET, CONNECTION_CAPACITY,
+    CONNECTIONS_OFFSET, CallErrorSlot, CallSlot, ConnectionSlot, EVENT_CAPACITY, EVENTS_OFFSET,
+    EXECUTOR_CAPACITY, EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACT_CAPACITY, FACTS_OFFSET,
+    FILE_BYTES, FORMAT_VERSION, FactSlot, Header, LOOP_CAPACITY, LOOPS_OFFSET, LoopSlot, MAGIC,
+    POOL_CAPACITY, POOLS_OFFSET, PoolSlot, TASK_SITE_CAPACITY, TASK_SITES_OFFSET, Table, TableHead,
+    TaskSiteSlot,
 };
 use crate::mapping;
 
@@ -119,6 +120,7 @@ pub(crate) struct Parts {
     pub(crate) executors: &'static [ExecutorSlot],
     pub(crate) facts: &'static [FactSlot],
     pub(crate) connections: &'static [ConnectionSlot],
+    pub(crate) call_errors: &'static [CallErrorSlot],
 }
 
 /// The keys of the interned tables.
@@ -127,6 +129,7 @@ pub(crate) struct Keys {
     pub(crate) calls: &'static [AtomicU64],
     pub(crate) pools: &'static [AtomicU64],
     pub(crate) executors: &'static [AtomicU64],
+    pub(crate) call_errors: &'static [AtomicU64],
 }
 
 impl Keys {
@@ -134,12 +137,14 @@ impl Keys {
     pub(crate) fn of_list(list: &'static [AtomicU64]) -> Self {
         let (task_sites, rest) = list.split_at(TASK_SITE_CAPACITY as usize);
         let (calls, rest) = rest.split_at(CALL_CAPACITY as usize);
-        let (pools, executors) = rest.split_at(POOL_CAPACITY as usize);
+        let (pools, rest) = rest.split_at(POOL_CAPACITY as usize);
+        let (executors, call_errors) = rest.split_at(EXECUTOR_CAPACITY as usize);
         Self {
             task_sites,
             calls,
             pools,
             executors,
+            call_errors,
         }
     }
 }
@@ -195,8 +200,11 @@ impl Recording {
 
     fn head(&self, table: Table) -> &'static TableHead {
         let header = self.0.header;
-        let tables = header.tables.get(table as usize);
-        tables.unwrap_or(&header.connections)
+        match table {
+            Table::Connections => &header.connections,
+            Table::CallErrors => &header.call_errors,
+            earlier => &header.tables[earlier as usize],
+        }
     }
 
     /// Says goodbye in order: a reader then knows that the process was not killed.
@@ -275,6 +283,11 @@ impl Recording {
             Table::Connections,
             CONNECTIONS_OFFSET,
             CONNECTION_CAPACITY,
+        );
+        self.describe_table::<CallErrorSlot>(
+            Table::CallErrors,
+            CALL_ERRORS_OFFSET,
+            CALL_ERROR_CAPACITY,
         );
     }
 

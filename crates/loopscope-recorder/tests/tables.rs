@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use loopscope_recorder::folder::{RuntimeFolder, recordings_in};
 use loopscope_recorder::layout::{
-    CALL_CAPACITY, CONNECTION_CAPACITY, CallKind, Coverage, EXECUTOR_CAPACITY, FACT_CAPACITY,
-    FactKind, LoopOwner, OVERFLOW_NAME, POOL_CAPACITY, PollKind, TASK_SITE_CAPACITY,
+    CALL_CAPACITY, CALL_ERROR_CAPACITY, CONNECTION_CAPACITY, CallKind, Coverage, EXECUTOR_CAPACITY,
+    FACT_CAPACITY, FactKind, LoopOwner, OVERFLOW_NAME, POOL_CAPACITY, PollKind, TASK_SITE_CAPACITY,
 };
 use loopscope_recorder::reader::{RecordingReader, TableStates};
 use loopscope_recorder::writer::{
@@ -265,6 +265,42 @@ fn a_pool_that_is_followed_says_who_waits_since_when() {
     );
     assert_eq!(state.last_error.as_deref(), Some("OperationalError"));
     assert_eq!((state.pool.driver.as_str(), state.largest), ("asyncpg", 10));
+}
+
+#[test]
+fn failures_of_calls_are_told_apart_by_their_errors() {
+    let (recording, path) = create("errors");
+    let run = recording.call(&call("Agent.run")).unwrap();
+    let other = recording.call(&call("Team.run")).unwrap();
+    for error_type in ["TimeoutError", "openai.RateLimitError", "TimeoutError"] {
+        recording.count_call_error(run.index(), error_type);
+    }
+    recording.count_call_error(other.index(), "TimeoutError");
+    let calls = read(&path).calls;
+    let errors = |call: usize| {
+        let errors = calls[call].errors.iter();
+        errors
+            .map(|error| (error.error_type.to_string(), error.failed))
+            .collect::<Vec<_>>()
+    };
+    let of = |name: &str, failed| (name.to_owned(), failed);
+    assert_eq!(
+        errors(0),
+        [of("TimeoutError", 2), of("openai.RateLimitError", 1)]
+    );
+    assert_eq!(errors(1), [of("TimeoutError", 1)]);
+}
+
+#[test]
+fn errors_that_find_no_room_are_no_call_s() {
+    let (recording, path) = create("more-errors");
+    let run = recording.call(&call("Agent.run")).unwrap();
+    for number in 0..CALL_ERROR_CAPACITY + 9 {
+        recording.count_call_error(run.index(), &format!("Error{number}"));
+    }
+    let errors = &read(&path).calls[0].errors;
+    assert_eq!(errors.len(), CALL_ERROR_CAPACITY as usize - 1);
+    assert!(errors.iter().all(|error| error.failed == 1));
 }
 
 fn holder(file: &str, since_nanos: u64) -> HolderSpec<'_> {

@@ -227,6 +227,11 @@ fn check_figures(ended: &Ended, expected: &Expected) {
     );
     let failed = ended.call("SELECT broken(?)");
     assert_eq!((failed.started, failed.failed), (1, 1), "{failed:?}");
+    let errors: Vec<_> = failed.errors.iter().collect();
+    let [(error_type, 1)] = errors[..] else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(Some(error_type), failed.last_error.as_ref());
     let slow = ended.call("SELECT pg_sleep(?)");
     assert_eq!(slow.slow, 1, "{slow:?}");
     assert!(slow.max_seconds >= 2.1, "{slow:?}");

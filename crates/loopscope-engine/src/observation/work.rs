@@ -151,6 +151,9 @@ pub struct CallReading {
     pub oldest_started: Option<Nanos>,
     /// The type of the last error.
     pub last_error: Option<String>,
+    /// Failures by the type of the error.
+    #[serde(default)]
+    pub errors: Vec<(Arc<String>, u64)>,
 }
 
 impl CallReading {

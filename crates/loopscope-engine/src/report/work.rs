@@ -1,5 +1,7 @@
 //! The figures on tasks, calls, databases, executors and the system.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,9 +105,15 @@ pub struct CallHealth {
     pub p99_seconds: Option<f64>,
     /// The longest finished call, in seconds.
     pub max_seconds: f64,
+    /// Calls that ended in a second, over the last minute; absent before there are two looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
     /// The type of the last error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Failures by the type of the error; those of types that found no room are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
 }
 
 /// Databases.

@@ -8,8 +8,8 @@ use crate::{
     engine::Engine,
     model::Process,
     observation::{
-        AdapterInfo, CallKind, CallReading, ClientReading, ExecutorReading, GcReading, Owner,
-        PoolReading, ProcessKey, ServerReading,
+        AdapterInfo, CallKind, ClientReading, ExecutorReading, GcReading, Owner, PoolReading,
+        ProcessKey, ServerReading,
     },
     report::{
         CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
@@ -18,7 +18,7 @@ use crate::{
     },
     rules::holders::{self, Holders},
     time::{Nanos, seconds},
-    work::Site,
+    work::{Call, Site},
 };
 
 /// Sites, calls and the like that a report lists; sums hold them all.
@@ -199,32 +199,34 @@ fn loop_id(engine: &Engine, process: ProcessKey, owner: Owner) -> Option<String>
     Some(engine.model.loops.get(&key)?.id.clone())
 }
 
-pub(super) fn calls(engine: &Engine) -> Option<Vec<CallHealth>> {
+pub(super) fn calls(engine: &Engine, now: Nanos) -> Option<Vec<CallHealth>> {
     if !is_watched(engine, |adapter| adapter.calls) {
         return None;
     }
     let mut listed = all_calls(engine);
-    listed.sort_by_key(|(_, reading)| {
+    listed.sort_by_key(|(_, call)| {
+        let reading = &call.reading;
         std::cmp::Reverse((reading.blocking, reading.slow, reading.total_nanos))
     });
     let listed = listed.into_iter().take(MOST_LISTED);
     Some(
         listed
-            .map(|(key, reading)| call_health(key, reading))
+            .map(|(key, call)| call_health(key, call, now))
             .collect(),
     )
 }
 
-fn all_calls(engine: &Engine) -> Vec<(ProcessKey, &CallReading)> {
+fn all_calls(engine: &Engine) -> Vec<(ProcessKey, &Call)> {
     let processes = engine.model.processes.iter();
     let calls = processes.flat_map(|(key, process)| {
         let calls = process.work.calls.values();
-        calls.map(|call| (*key, &call.reading))
+        calls.map(|call| (*key, call))
     });
     calls.collect()
 }
 
-fn call_health(key: ProcessKey, reading: &CallReading) -> CallHealth {
+fn call_health(key: ProcessKey, call: &Call, now: Nanos) -> CallHealth {
+    let reading = &call.reading;
     let in_seconds = |nanos: Option<u64>| nanos.map(|nanos| seconds(Nanos(nanos)));
     CallHealth {
         pid: key.pid,
@@ -242,7 +244,13 @@ fn call_health(key: ProcessKey, reading: &CallReading) -> CallHealth {
         p50_seconds: in_seconds(reading.p50_nanos),
         p99_seconds: in_seconds(reading.p99_nanos),
         max_seconds: seconds(Nanos(reading.longest_nanos)),
+        per_second: call.rate(now),
         last_error: reading.last_error.clone(),
+        errors: reading
+            .errors
+            .iter()
+            .map(|(error_type, failed)| (error_type.to_string(), *failed))
+            .collect(),
     }
 }
 
@@ -332,7 +340,8 @@ fn database_server(reading: &ServerReading, at: Nanos, now: Nanos) -> DatabaseSe
 
 fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {
     let (mut finished, mut total_nanos, mut longest_nanos) = (0, 0, 0);
-    for (_, reading) in all_calls(engine) {
+    for (_, call) in all_calls(engine) {
+        let reading = &call.reading;
         if reading.call.kind == CallKind::Query {
             add(&mut health.queries, reading.started);
             add(&mut health.queries_in_flight, reading.in_flight());

@@ -248,8 +248,15 @@ impl Call {
         (started, ended_at): (u64, u64),
         failure: Option<&Failure<'_, '_>>,
     ) {
+        let process = self.bound.with(py, |bound| bound.process);
+        let Some((process, recording)) = process.and_then(|found| Some((found, found.recording?)))
+        else {
+            return;
+        };
         if let Some(failure) = failure {
-            writer.set_last_error(&failure.error_type());
+            let error_type = failure.error_type();
+            writer.set_last_error(&error_type);
+            recording.count_call_error(writer.index(), &error_type);
         }
         // Of a connection that fails, whoever counts connections tells more.
         let is_told_elsewhere = kind == FactKind::CallFailed && self.kind == CallKind::Connect;
@@ -264,11 +271,8 @@ impl Call {
             return;
         }
         let told = failure.map_or_else(|| Told::of_callers(py), |failure| self.told(py, failure));
-        let Some(process) = self.bound.with(py, |bound| bound.process) else {
-            return;
-        };
         let thread_id = process::thread_id(process.epoch);
-        let fact = FactRecord {
+        recording.push_fact(&FactRecord {
             owner: LoopOwner::Thread(thread_id),
             subject: Some(writer.index()),
             thread_id,
@@ -279,10 +283,7 @@ impl Call {
             message: &told.message,
             frames: &told.fact_frames(),
             ..FactRecord::new(kind)
-        };
-        if let Some(recording) = process.recording {
-            recording.push_fact(&fact);
-        }
+        });
     }
 
     fn told(&self, py: Python<'_>, failure: &Failure<'_, '_>) -> Told {

@@ -15,6 +15,9 @@ pub const TASK_SITE_CAPACITY: u32 = 1024;
 /// Calls that one process can have recorded, the overflow's included.
 pub const CALL_CAPACITY: u32 = 512;
 
+/// Types of errors that the failures of calls are told apart by, the overflow's included.
+pub const CALL_ERROR_CAPACITY: u32 = 256;
+
 /// Pools and databases that one process can have recorded.
 pub const POOL_CAPACITY: u32 = 128;
 
@@ -76,6 +79,8 @@ pub enum Table {
     Facts = 4,
     /// [`super::ConnectionSlot`]s; since version 3.
     Connections = 5,
+    /// [`CallErrorSlot`]s; since version 3.
+    CallErrors = 6,
 }
 
 /// How many tables version 2 brought.
@@ -195,6 +200,22 @@ pub struct CallSlot {
     pub last_error: ErrorText,
     /// Room, zero in version 2.
     pub reserved_tail: [AtomicU64; 2],
+}
+
+/// The failures of one call with one type of error; the last slot is that of all which found no room.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct CallErrorSlot {
+    /// [`RecordState`], stored once the rest is complete.
+    pub state: AtomicU64,
+    /// The place of the call among the calls.
+    pub call: AtomicU64,
+    /// Calls that ended with it.
+    pub failed: AtomicU64,
+    /// Room, zero in version 3.
+    pub reserved: [AtomicU64; 5],
+    /// The type.
+    pub error_type: [AtomicU64; ERROR_TEXT_BYTES / 8],
 }
 
 /// Kinds of call.

@@ -8,8 +8,9 @@ use super::bytes::{text_at, u32_at, u64_at};
 use super::error::ReadError;
 use crate::identity::{self, ProcessIdentity, boot_id};
 use crate::layout::{
-    CallSlot, ConnectionSlot, EXECUTABLE_BYTES, EventSlot, ExecutorSlot, FORMAT_VERSION, FactSlot,
-    Header, LoopSlot, MAGIC, PoolSlot, SERVICE_BYTES, TABLES, Table, TableHead, TaskSiteSlot,
+    CallErrorSlot, CallSlot, ConnectionSlot, EXECUTABLE_BYTES, EventSlot, ExecutorSlot,
+    FORMAT_VERSION, FactSlot, Header, LoopSlot, MAGIC, PoolSlot, SERVICE_BYTES, TABLES, Table,
+    TableHead, TaskSiteSlot,
 };
 
 /// A recording's fixed facts.
@@ -175,8 +176,8 @@ pub(super) struct Places {
     pub(super) events: Place,
     /// Those that version 1 does not have.
     pub(super) later: Option<[Place; TABLES]>,
-    /// The open connections, which versions 1 and 2 do not have.
-    pub(super) connections: Option<Place>,
+    /// The open connections and the errors of calls, which versions 1 and 2 do not have.
+    pub(super) latest: Option<[Place; 2]>,
 }
 
 /// The smallest records of the later tables, in their order.
@@ -221,19 +222,25 @@ fn decode_places(bytes: &[u8], version: u32) -> Option<Places> {
             1 => None,
             _ => Some([later(0)?, later(1)?, later(2)?, later(3)?, later(4)?]),
         },
-        connections: match version {
+        latest: match version {
             1 | 2 => None,
-            _ => Some(later(Table::Connections as usize)?),
+            _ => Some([
+                later(Table::Connections as usize)?,
+                later(Table::CallErrors as usize)?,
+            ]),
         },
     })
 }
 
+const CONNECTIONS: usize = Table::Connections as usize;
+const CALL_ERRORS: usize = Table::CallErrors as usize;
+
 /// Where the head of a table stands in the header.
 pub(super) fn head_offset(table: usize) -> usize {
-    if table < TABLES {
-        offset_of!(Header, tables) + table * size_of::<TableHead>()
-    } else {
-        offset_of!(Header, connections)
+    match table {
+        CONNECTIONS => offset_of!(Header, connections),
+        CALL_ERRORS => offset_of!(Header, call_errors),
+        _ => offset_of!(Header, tables) + table * size_of::<TableHead>(),
     }
 }
 
@@ -248,8 +255,9 @@ impl Places {
         for (place, smallest) in later.clone().zip(LATER_BYTES) {
             place.check(smallest, file_bytes)?;
         }
-        if let Some(connections) = self.connections {
+        if let Some([connections, call_errors]) = self.latest {
             connections.check(size_of::<ConnectionSlot>(), file_bytes)?;
+            call_errors.check(size_of::<CallErrorSlot>(), file_bytes)?;
         }
         let facts = self.later.map(|later| later[Table::Facts as usize]);
         if self.events.capacity == 0 || facts.is_some_and(|facts| facts.capacity == 0) {

@@ -149,8 +149,19 @@ pub struct CallState {
     pub oldest_started_nanos: Option<u64>,
     /// The type of the last error; `None` where none is known.
     pub last_error: Option<String>,
+    /// Failures by the type of the error, as far as types found room; none in a recording before version 3.
+    pub errors: Vec<CallErrorState>,
     /// Finished calls by length.
     pub histogram: [u64; BUCKETS],
+}
+
+/// The failures of a call with one type of error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallErrorState {
+    /// The type.
+    pub error_type: Arc<String>,
+    /// Calls that ended with it.
+    pub failed: u64,
 }
 
 impl CallState {

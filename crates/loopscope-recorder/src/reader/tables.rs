@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::bytes::{shown, text_at, u32_at, u64_at};
 use super::states::{
-    AdapterState, CallName, CallState, ConnectionState, ExecutorState, GcState, HolderState,
-    PoolName, PoolState, TaskSite, TaskSiteState,
+    AdapterState, CallErrorState, CallName, CallState, ConnectionState, ExecutorState, GcState,
+    HolderState, PoolName, PoolState, TaskSite, TaskSiteState,
 };
 use crate::layout::{
-    ADAPTER_BYTES, BUCKETS, CALL_TEXT_BYTES, CallKind, CallSlot, ConnectionSlot, Coverage,
-    ERROR_TEXT_BYTES, ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES,
+    ADAPTER_BYTES, BUCKETS, CALL_TEXT_BYTES, CallErrorSlot, CallKind, CallSlot, ConnectionSlot,
+    Coverage, ERROR_TEXT_BYTES, ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES,
     GROUP_TEXT_BYTES, GcGauges, HOLDER_WORDS, Header, LoopOwner, NAME_TEXT_BYTES, PoolSlot,
     RecordState, SlotState, TASK_NAME_BYTES, TaskSiteSlot, checksum,
 };
@@ -115,8 +115,37 @@ pub(super) fn decode_call(
         last_failed_nanos: some_at(bytes, offset_of!(CallSlot, last_failed_nanos)),
         oldest_started_nanos: some_at(bytes, offset_of!(CallSlot, oldest_started_nanos)),
         last_error: error_at(bytes, offset_of!(CallSlot, last_error)),
+        errors: Vec::new(),
         histogram,
     })
+}
+
+/// The place of a call among the calls, and its failures with one type of error.
+pub(super) fn decode_call_error(
+    bytes: &[u8],
+    slot: usize,
+    names: &mut Names<String>,
+) -> Option<(u64, CallErrorState)> {
+    let error_type = names.of(slot, bytes, |bytes| {
+        text_at(
+            bytes,
+            offset_of!(CallErrorSlot, error_type),
+            ERROR_TEXT_BYTES,
+        )
+    })?;
+    let failed = u64_at(bytes, offset_of!(CallErrorSlot, failed))?;
+    let call = u64_at(bytes, offset_of!(CallErrorSlot, call))?;
+    Some((call, CallErrorState { error_type, failed }))
+}
+
+/// Gives each call its errors.
+pub(super) fn add_errors(calls: &mut [CallState], errors: Vec<(u64, CallErrorState)>) {
+    for (call, error) in errors {
+        let known = calls.iter_mut().find(|known| u64::from(known.slot) == call);
+        if let Some(known) = known {
+            known.errors.push(error);
+        }
+    }
 }
 
 fn call_of(bytes: &[u8]) -> Option<CallName> {

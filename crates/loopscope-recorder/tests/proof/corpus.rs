@@ -5,9 +5,10 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
 use loopscope_recorder::layout::{
-    CALLS_OFFSET, CONNECTIONS_OFFSET, CallSlot, ConnectionSlot, EVENTS_OFFSET, EXECUTORS_OFFSET,
-    EventSlot, ExecutorSlot, FACTS_OFFSET, FactSlot, Header, LOOPS_OFFSET, LoopSlot, POOLS_OFFSET,
-    PoolSlot, TASK_SITES_OFFSET, Table, TableHead, TaskSiteSlot,
+    CALL_ERRORS_OFFSET, CALLS_OFFSET, CONNECTIONS_OFFSET, CallErrorSlot, CallSlot, ConnectionSlot,
+    EVENTS_OFFSET, EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACTS_OFFSET, FactSlot, Header,
+    LOOPS_OFFSET, LoopSlot, POOLS_OFFSET, PoolSlot, TASK_SITES_OFFSET, Table, TableHead,
+    TaskSiteSlot,
 };
 
 use crate::everything::read_everything;
@@ -92,6 +93,11 @@ impl Seed {
                 CONNECTIONS_OFFSET,
                 2 * size_of::<ConnectionSlot>(),
             ),
+            (
+                Table::CallErrors,
+                CALL_ERRORS_OFFSET,
+                2 * size_of::<CallErrorSlot>(),
+            ),
         ] {
             let head = head_at(table);
             let [offset, capacity] = [
@@ -139,6 +145,7 @@ impl Seed {
 fn head_at(table: Table) -> usize {
     match table {
         Table::Connections => offset_of!(Header, connections),
+        Table::CallErrors => offset_of!(Header, call_errors),
         _ => offset_of!(Header, tables) + table as usize * size_of::<TableHead>(),
     }
 }
@@ -164,6 +171,10 @@ fn writes_the_seeds_of_version_3() {
     Seed::new()
         .with(first(offset_of!(ConnectionSlot, state)), &huge)
         .save("whole-3-connection-in-unknown-state");
+    let error = |seed: &Seed| seed.table(Table::CallErrors) + offset_of!(CallErrorSlot, call);
+    Seed::new()
+        .with(error, &huge)
+        .save("whole-3-error-of-unknown-call");
     Seed::new()
         .with(head(offset_of!(TableHead, capacity)), &huge[..4])
         .save("refused-3-connections-huge");

@@ -66,6 +66,7 @@ fn fill_calls(recording: &Recording) {
             held_loop: true,
         });
         call.set_last_error("TimeoutError");
+        recording.count_call_error(call.index(), "TimeoutError");
     }
 }
 

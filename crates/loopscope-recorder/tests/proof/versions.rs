@@ -192,6 +192,16 @@ fn version_3_gives_back_its_connections() {
     );
     assert_eq!(holder.task_name, "Task-7");
     assert_eq!((idle.backend, idle.taken_nanos), (None, None));
+    let errors = tables.calls.iter().map(|call| &call.errors[..]);
+    for errors in errors {
+        let [error] = errors else {
+            panic!("{errors:?}");
+        };
+        assert_eq!(
+            (error.error_type.as_str(), error.failed),
+            ("TimeoutError", 1)
+        );
+    }
     let pool = &tables.pools[0];
     assert_eq!((pool.releases, pool.longest_use_nanos), (1, 4 * MILLIS));
 }

@@ -1,5 +1,7 @@
 //! Tracked calls: those that hold a loop, take long or fail.
 
+use std::sync::Arc;
+
 use crate::{
     observation::{CallKind, CallReading, Ending, Event, EventKind},
     report::{Figure, IncidentKind, Severity, Status},
@@ -18,6 +20,41 @@ fn asked() -> CallReading {
         total_nanos: 600_000_000,
         ..call(CallKind::Call, "agno", "Agent.run")
     }
+}
+
+#[test]
+fn calls_are_told_with_their_rate_and_their_errors_by_type() {
+    let mut bench = Bench::adapted();
+    let after = |calls| CallReading {
+        started: calls,
+        finished: calls,
+        failed: 3,
+        errors: vec![
+            (Arc::new("TimeoutError".into()), 2),
+            (Arc::new("openai.RateLimitError".into()), 1),
+        ],
+        ..call(CallKind::Call, "agno", "Agent.run")
+    };
+    bench.call(1_000, after(10));
+    bench.tick(1_500);
+    let told = |bench: &Bench, at| {
+        let calls = bench.report(at).detailed_health.calls.unwrap();
+        calls.into_iter().next().unwrap()
+    };
+    assert_eq!(told(&bench, 1_600).per_second, None, "one look is no rate");
+    bench.call(11_400, after(60));
+    bench.tick(11_400);
+    let told = told(&bench, 11_500);
+    let rate = told.per_second.unwrap();
+    assert!((rate - 5.0).abs() < 0.1, "{rate}");
+    let errors: Vec<_> = told.errors.into_iter().collect();
+    assert_eq!(
+        errors,
+        [
+            ("TimeoutError".to_owned(), 2),
+            ("openai.RateLimitError".to_owned(), 1)
+        ]
+    );
 }
 
 #[test]

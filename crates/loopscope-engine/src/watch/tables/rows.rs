@@ -88,6 +88,11 @@ impl Row for CallState {
             p99_nanos: quantile(self, 0.99),
             oldest_started: self.oldest_started_nanos.map(Nanos),
             last_error: self.last_error.clone(),
+            errors: self
+                .errors
+                .iter()
+                .map(|error| (error.error_type.clone(), error.failed))
+                .collect(),
         };
         let slot = self.slot;
         Fact::CallReading {
