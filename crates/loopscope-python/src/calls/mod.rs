@@ -20,7 +20,7 @@ mod tracked_type;
 
 pub(crate) use followed::unwrapped;
 
-use loopscope_recorder::clock::monotonic_nanos;
+use loopscope_recorder::clock::{Ticks, monotonic_nanos};
 use loopscope_recorder::layout::{CallKind, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
     CallEnd, CallOutcome, CallSpec, CallWriter, Exclusive, FactRecord, Recording,
@@ -65,7 +65,7 @@ struct CallBound {
 /// When, and where, a call begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) started_nanos: u64,
+    started: Ticks,
     turn: Turn,
     /// Whether nothing else can run on the thread's loop before the call ends.
     is_sync: bool,
@@ -75,10 +75,21 @@ impl Moment {
     #[inline]
     pub(crate) fn now(is_sync: bool) -> Self {
         Self {
-            started_nanos: monotonic_nanos(),
+            started: Ticks::now(),
             turn: Turn::current(),
             is_sync,
         }
+    }
+
+    /// How long ago it was.
+    #[inline]
+    pub(crate) fn elapsed_nanos(&self) -> u64 {
+        self.started.elapsed_nanos()
+    }
+
+    /// When it was, on the recording's clock.
+    pub(crate) fn nanos(&self) -> u64 {
+        monotonic_nanos().saturating_sub(self.elapsed_nanos())
     }
 }
 
@@ -183,13 +194,9 @@ impl Call {
         if epoch != begun.epoch {
             return;
         }
-        let now = monotonic_nanos();
-        let Moment {
-            started_nanos,
-            turn,
-            is_sync,
-        } = begun.moment;
-        let nanos = now.saturating_sub(started_nanos);
+        let moment = begun.moment;
+        let nanos = moment.elapsed_nanos();
+        let Moment { turn, is_sync, .. } = moment;
         let held_loop = if turn.is_step() {
             turn == Turn::current()
         } else {
@@ -201,7 +208,7 @@ impl Call {
             held_loop,
         });
         if let Some(kind) = noteworthy {
-            self.tell(py, kind, &writer, (started_nanos, now), failure);
+            self.tell(py, kind, &writer, nanos, failure);
         }
     }
 
@@ -245,9 +252,11 @@ impl Call {
         py: Python<'_>,
         kind: FactKind,
         writer: &CallWriter<Exclusive>,
-        (started, ended_at): (u64, u64),
+        nanos: u64,
         failure: Option<&Failure<'_, '_>>,
     ) {
+        let ended_at = monotonic_nanos();
+        let started = ended_at.saturating_sub(nanos);
         let process = self.bound.with(py, |bound| bound.process);
         let Some((process, recording)) = process.and_then(|found| Some((found, found.recording?)))
         else {
@@ -262,7 +271,7 @@ impl Call {
         let is_told_elsewhere = kind == FactKind::CallFailed && self.kind == CallKind::Connect;
         let length = match kind {
             // Who reads it may find only the longest ones slow: many shorter ones must not crowd these out.
-            FactKind::SlowCall => ended_at.saturating_sub(started).ilog2() as usize,
+            FactKind::SlowCall => nanos.max(1).ilog2() as usize,
             _ => 0,
         };
         let what = (writer.index() << 4 | kind as u32, length);

@@ -161,7 +161,7 @@ impl Driver {
         if let Some(begun) = begun {
             connecting.failed(py, begun, &Failure::Raised(error, None));
         }
-        pool.open_failed(error, &self.0.describe, moment.0.started_nanos);
+        pool.open_failed(error, &self.0.describe, moment.0.nanos());
     }
 
     /// A connection was closed.

@@ -49,7 +49,7 @@ impl PoolSite {
     #[pyo3(signature = (moment, connection=None))]
     fn acquired(&self, py: Python<'_>, moment: &PyMoment, connection: Option<&Bound<'_, PyAny>>) {
         let now = super::now();
-        let waited = now.saturating_sub(moment.0.started_nanos);
+        let waited = moment.0.elapsed_nanos();
         self.0.with(py, |writer| writer.acquired(now, waited));
         if let Some(connection) = connection {
             lives::taken(connection);
@@ -59,12 +59,10 @@ impl PoolSite {
     /// A wait that began at that moment was given up because it took too long.
     fn timed_out(&self, py: Python<'_>, moment: &PyMoment) {
         self.0.with(py, |writer| writer.timed_out(super::now()));
-        self.0.tell(
-            py,
-            FactKind::AcquireTimedOut,
-            moment.0.started_nanos,
-            || Told::of_callers(py),
-        );
+        self.0
+            .tell(py, FactKind::AcquireTimedOut, moment.0.nanos(), || {
+                Told::of_callers(py)
+            });
     }
 
     /// A wait ended in another way.
