@@ -20,22 +20,21 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
         preflight::say_what_is_left_out();
     }
     cmd!(shell, "cargo fmt --all --check").run()?;
-    timed("clippy", || {
-        let run = cmd!(
-            shell,
-            "cargo clippy --workspace --all-targets -- -D warnings"
-        );
-        Ok(run.run()?)
-    })?;
-    schema::run(true)?;
-    licences_and_advisories(shell)?;
     if quick {
+        without_programs(shell)?;
         cmd!(shell, "cargo test --workspace -- --skip truth_").run()?;
         println!("left out: the real programs, since this is --quick");
         return Ok(());
     }
-    // Before the tests that read interpreters, which then find more of them.
-    let pythons = timed("interpreters", || venv::prepare(shell))?;
+    // Fetching interpreters mostly waits for the network. They come before the tests that read interpreters, which
+    // then find more of them.
+    let pythons = thread::scope(|scope| {
+        let own = shell.clone();
+        let prepared = scope.spawn(move || timed("interpreters", || venv::prepare(&own)));
+        without_programs(shell)?;
+        let prepared = prepared.join();
+        prepared.unwrap_or_else(|_| bail!("the preparation of interpreters panicked"))
+    })?;
     timed("workspace", || {
         // The real programs come by themselves below, one after another.
         Ok(cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?)
@@ -50,6 +49,19 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     real_programs(shell, &pythons)?;
     println!("all of it passed in {:.0?}", began.elapsed());
     Ok(())
+}
+
+/// What needs no program to run.
+fn without_programs(shell: &Shell) -> Result<()> {
+    timed("clippy", || {
+        let run = cmd!(
+            shell,
+            "cargo clippy --workspace --all-targets -- -D warnings"
+        );
+        Ok(run.run()?)
+    })?;
+    schema::run(true)?;
+    licences_and_advisories(shell)
 }
 
 /// Says how long a part took: a run of everything is the sum of them.

@@ -92,7 +92,9 @@ pub(super) fn taken(connection: &Bound<'_, PyAny>) {
     if is_inherited {
         pool.shared(py, opened_nanos, SHARED_BY_FORK);
         record = adopt(py, address, &pool);
-    } else if event_loop.is_some() && turn::running_loop(py) != event_loop {
+    } else if let (Some(own), Some(running)) = (event_loop, turn::running_loop(py))
+        && own != running
+    {
         pool.shared(py, opened_nanos, SHARED_BY_LOOPS);
     }
     if let Some(record) = record {
