@@ -11,6 +11,8 @@ use std::ptr::null;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::sleep;
+use std::time::Duration;
 
 use loopscope_recorder::hooking::{
     HOOK_SYMBOL, Hook, HookSpec, Hooked, NOTE_TURN_SYMBOL, NoteTurn, UNHOOK_SYMBOL, Unhook, VERSION,
@@ -20,6 +22,10 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use crate::process;
+
+/// A recording is waited for this often, for so long: it is made in a millisecond, on a busy machine in some more.
+const MOST_WAITS: u32 = 1_000;
+const WAIT: Duration = Duration::from_millis(1);
 
 /// What to hook with, once that is settled.
 static SETTLED: OnceLock<Settled> = OnceLock::new();
@@ -115,17 +121,20 @@ pub(crate) fn note_turn(descriptor: i32) {
     }
 }
 
-/// Why this process has no recording, in words; `None` where it has one.
+/// Why this process has no recording, in words; `None` where it has one. Waits, without the interpreter's lock, for a
+/// thread that is just making it.
 #[pyfunction]
-pub(crate) fn refusal() -> Option<String> {
-    if process::bind().recording.is_some() {
-        return None;
+pub(crate) fn refusal(py: Python<'_>) -> Option<String> {
+    for _ in 0..MOST_WAITS {
+        if process::bind().recording.is_some() {
+            return None;
+        }
+        if let Some(refused) = refusal_code().and_then(Refusal::of_code) {
+            return Some(format!("{}; {}", refused.reason(), refused.hint()));
+        }
+        py.detach(|| sleep(WAIT));
     }
-    let refused = refusal_code().and_then(Refusal::of_code);
-    Some(refused.map_or_else(
-        || "it has no recording".to_owned(),
-        |refused| format!("{}; {}", refused.reason(), refused.hint()),
-    ))
+    Some("it has no recording".to_owned())
 }
 
 fn refusal_code() -> Option<u32> {

@@ -8,10 +8,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 use crate::package;
@@ -23,6 +26,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
         .join("tests/library/programs")
         .join(name)
 }
+
+/// Far beyond what any program takes: one that hangs is to fail its test, not to hang it.
+const LONGEST: Duration = Duration::from_secs(120);
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -88,7 +94,7 @@ pub(crate) fn passes(python: &Path, name: &str, arguments: &[&str]) -> String {
     let python = python.display().to_string();
     let mut words = vec![python.as_str(), path.as_str()];
     words.extend(arguments);
-    let output = command(&words, &folder).output().unwrap();
+    let output = output_in_time(command(&words, &folder));
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, error) = (said(&output.stdout), said(&output.stderr));
     assert!(
@@ -102,6 +108,27 @@ pub(crate) fn passes(python: &Path, name: &str, arguments: &[&str]) -> String {
         .collect();
     assert!(left.is_empty(), "{words:?} left {left:?}");
     out
+}
+
+/// What a program says until it ends; one that does not end is killed.
+fn output_in_time(mut command: Command) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    let (ended, ends) = mpsc::channel::<()>();
+    let limit = thread::spawn(move || {
+        if ends.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    limit.join().unwrap();
+    output
 }
 
 /// A program that runs, and is told and tells things by lines. Dropping it kills its whole process group.

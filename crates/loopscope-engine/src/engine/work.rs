@@ -108,6 +108,9 @@ impl Engine {
             self.book_more(key, booked, times, at);
         }
         self.close_findings(key, &BTreeMap::new(), at);
+        if let Some(work) = self.work_of(key) {
+            work.held.clear();
+        }
     }
 
     /// Something happened in a process.

@@ -39,7 +39,7 @@ impl Held {
         out: &mut Vec<Fact>,
     ) {
         if now < self.due {
-            return;
+            return self.tell_returned(process, connections, out);
         }
         self.due = now.plus(AGAIN);
         let taken = connections.iter().filter_map(|connection| {
@@ -80,6 +80,29 @@ impl Held {
             out.push(Fact::ConnectionsHeld {
                 process,
                 connections: held,
+            });
+        }
+    }
+
+    /// Those that were given back are told of at once, so that nobody is said to have what lies in its pool.
+    fn tell_returned(
+        &mut self,
+        process: ProcessKey,
+        connections: &[ConnectionState],
+        out: &mut Vec<Fact>,
+    ) {
+        let before = self.told.len();
+        self.told.retain(|one| {
+            let is_it = |connection: &ConnectionState| {
+                connection.taken_nanos == Some(one.since.0)
+                    && (connection.pool, connection.backend) == (one.pool, one.backend)
+            };
+            connections.iter().any(is_it)
+        });
+        if self.told.len() < before {
+            out.push(Fact::ConnectionsHeld {
+                process,
+                connections: self.told.clone(),
             });
         }
     }
@@ -185,6 +208,7 @@ mod tests {
             "the longest first"
         );
         assert_eq!(told(&mut held, &both, 8_000), [[0; 0]; 0], "nothing new");
+        assert_eq!(told(&mut held, &both[..1], 8_100), [[900]], "given back");
         let given_back = ConnectionState {
             taken_nanos: None,
             holder: None,

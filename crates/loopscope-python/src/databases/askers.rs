@@ -175,7 +175,9 @@ fn judge(py: Python<'_>, code: NonNull<PyObject>) -> Option<Kind> {
 
 fn kind_of_file(file: &str, library: &str) -> Kind {
     let is_installed = file.contains("/site-packages/") || file.contains("/dist-packages/");
+    // What CPython puts around the call of a class's `__init__` calls itself a file of that name.
     let is_between = file.starts_with('<')
+        || file == "__init__"
         || is_own_file(file)
         || (is_installed && DRIVERS.iter().any(|driver| file.contains(driver)));
     match (is_between, is_installed) {
@@ -223,5 +225,6 @@ mod tests {
         assert_eq!(of(&format!("{packages}/asyncpg/pool.py")), Kind::Between);
         assert_eq!(of("/srv/sqlalchemy/orders.py"), Kind::Program);
         assert_eq!(of("<frozen runpy>"), Kind::Between);
+        assert_eq!(of("__init__"), Kind::Between);
     }
 }

@@ -99,7 +99,7 @@ def beside():
             await asyncio.sleep(0.01)
         await turn(asyncio)
 
-    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
     started.wait()
     same("problems", (), loopscope.install().problems)
@@ -139,7 +139,7 @@ def threads():
         while not seen.is_set():
             await asyncio.sleep(0.01)
 
-    others = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(2)]
+    others = [threading.Thread(target=lambda: asyncio.run(main()), daemon=True) for _ in range(2)]
     for thread in others:
         thread.start()
     together.wait()
