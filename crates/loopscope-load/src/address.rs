@@ -54,13 +54,19 @@ impl Address {
             return Err(refused("it names no host"));
         }
         let usual = if secure { 443 } else { 80 };
-        let port = match authority.port() {
-            Some(port) => port.as_u16(),
-            None if authority.as_str().ends_with(':') => return Err(refused("it names no port")),
-            None => usual,
+        // Of a port that is none the parser says that there is none.
+        let names_port = authority.as_str().len() > authority.host().len();
+        let port = match authority.port_u16() {
+            None if names_port => return Err(refused("its port is none")),
+            port => port.unwrap_or(usual),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok((Self { secure, host, port }, path.to_owned()))
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
+        Ok((Self { secure, host, port }, path))
     }
 
     /// The addresses that its name stands for, in the order of the system.

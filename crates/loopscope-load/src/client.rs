@@ -137,7 +137,9 @@ impl Client {
             Some((connector, name)) => {
                 let secured = connector.connect(name.clone(), stream).await;
                 let secured = secured.map_err(|error| match FailureKind::of_io(&error) {
-                    FailureKind::Other | FailureKind::Closed => FailureKind::Tls,
+                    FailureKind::Other | FailureKind::Closed | FailureKind::Reset => {
+                        FailureKind::Tls
+                    }
                     kind => kind,
                 })?;
                 Connection::new(secured).await

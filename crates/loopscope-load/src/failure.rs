@@ -81,20 +81,20 @@ impl FailureKind {
     }
 
     pub(crate) fn of_http(error: &hyper::Error) -> Self {
-        if error.is_parse() || error.is_parse_status() {
-            return Self::Protocol;
-        }
-        let mut source: Option<&(dyn Error + 'static)> = error.source();
-        while let Some(cause) = source {
-            if let Some(error) = cause.downcast_ref::<io::Error>() {
+        let mut is_end = true;
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
                 return Self::of_io(error);
             }
-            source = cause.source();
+            if let Some(error) = error.downcast_ref::<hyper::Error>() {
+                // What is cancelled for a reason has that for its source.
+                is_end &= error.is_incomplete_message() || error.is_closed() || error.is_canceled();
+            }
+            cause = error.source();
         }
-        if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-            return Self::Closed;
-        }
-        Self::Other
+        // Else what came cannot be parsed, or came unasked.
+        if is_end { Self::Closed } else { Self::Protocol }
     }
 }
 

@@ -50,7 +50,6 @@ fn every_figure_can_be_limited() {
         "max<1ms",
         "rate>2000",
         "lag<1ms",
-        "memory_growth<1KB",
         "errors<0%",
     ] {
         assert_eq!(held(threshold).0, Verdict::Failed, "{threshold}");
