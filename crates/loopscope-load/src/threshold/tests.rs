@@ -46,12 +46,7 @@ fn every_figure_can_be_limited() {
             held(threshold)
         );
     }
-    for threshold in [
-        "max<1ms",
-        "rate>2000",
-        "lag<1ms",
-        "errors<0%",
-    ] {
+    for threshold in ["max<1ms", "rate>2000", "lag<1ms", "errors<0%"] {
         assert_eq!(held(threshold).0, Verdict::Failed, "{threshold}");
     }
 }
