@@ -92,9 +92,9 @@ fn rounds_against(delay: &str, rounds: usize, seconds: &str, has_wrk: bool) -> R
     let server = Server::start(delay)?;
     let url = &server.url;
     let round = |number: usize| {
-        let early = (has_wrk && number % 2 == 0).then(|| wrk(url, seconds));
+        let early = (has_wrk && number.is_multiple_of(2)).then(|| wrk(url, seconds));
         let own = send(url, seconds)?;
-        let late = (has_wrk && number % 2 == 1).then(|| wrk(url, seconds));
+        let late = (has_wrk && !number.is_multiple_of(2)).then(|| wrk(url, seconds));
         let wrk = early.or(late).transpose()?;
         Ok(Round { own, wrk })
     };

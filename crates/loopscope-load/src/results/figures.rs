@@ -106,6 +106,9 @@ pub fn figures(results: &Results) -> Vec<Figure> {
     figures
 }
 
+/// One figure of a latency.
+type Pick = fn(&crate::Latency) -> f64;
+
 fn of_load(load: &LoadResult) -> Vec<Figure> {
     let mut figures = Vec::new();
     let mut add = |metric, values: Vec<f64>, overall: Option<f64>, samples: u64| {
@@ -129,7 +132,7 @@ fn of_load(load: &LoadResult) -> Vec<Figure> {
         .map(|latency| latency.count)
         .min()
         .unwrap_or(0);
-    let latencies: [(Metric, fn(&crate::Latency) -> f64); 7] = [
+    let latencies: [(Metric, Pick); 7] = [
         (Metric::Quantile(500), |latency| latency.p50_ms),
         (Metric::Quantile(900), |latency| latency.p90_ms),
         (Metric::Quantile(950), |latency| latency.p95_ms),
