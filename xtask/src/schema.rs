@@ -1,14 +1,16 @@
-//! The committed JSON Schemas of reports and dumps, generated from the types that are serialised.
+//! The committed JSON Schemas of reports, dumps and stress results, generated from the types that are serialised.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
 use loopscope_engine::schema::{dump_schema_text, report_schema_text};
+use loopscope_load::results::schema_text;
 
 /// Writes the schemas, or with `check` fails where a committed one differs.
 pub(crate) fn run(check: bool) -> Result<()> {
     one("schema/report.schema.json", &report_schema_text(), check)?;
-    one("schema/dump.schema.json", &dump_schema_text(), check)
+    one("schema/dump.schema.json", &dump_schema_text(), check)?;
+    one("schema/stress.schema.json", &schema_text(), check)
 }
 
 fn one(name: &str, fresh: &str, check: bool) -> Result<()> {

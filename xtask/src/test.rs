@@ -121,6 +121,8 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     }
     side_by_side(shell, &rows)?;
     Part::new("truth", &ends, &[ALONE]).run(shell)?;
+    let newest = pythons.get(pythons.len().saturating_sub(1)..);
+    Part::new("stress", newest.unwrap_or_default(), &[ALONE]).run(shell)?;
     if between.is_empty() {
         return Ok(());
     }

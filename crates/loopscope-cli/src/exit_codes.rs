@@ -15,6 +15,15 @@ pub(crate) const CRITICAL: u8 = 2;
 /// There was no answer, or none from Loopscope: nothing is known of the service.
 pub(crate) const UNREACHABLE: u8 = 3;
 
+/// `stress`: every test and threshold held.
+pub(crate) const PASSED: u8 = 0;
+
+/// `stress`: a test or a threshold failed.
+pub(crate) const FAILED: u8 = 1;
+
+/// `stress --fail-on-regression`: a figure is worse than the baseline's.
+pub(crate) const REGRESSION: u8 = 2;
+
 /// The command line is wrong (`EX_USAGE` of sysexits.h). Not 2, which would read as critical.
 pub(crate) const USAGE: u8 = 64;
 
@@ -24,6 +33,9 @@ pub(crate) const NO_PROCESS: u8 = 66;
 /// What was asked for cannot be had: a missing program, an unreadable file, a process of a kind that
 /// cannot be read (`EX_UNAVAILABLE`).
 pub(crate) const UNAVAILABLE: u8 = 69;
+
+/// What was asked for is done, and a file of it could not be written (`EX_IOERR`).
+pub(crate) const NOT_WRITTEN: u8 = 74;
 
 /// The kernel does not let this user do it (`EX_NOPERM`).
 pub(crate) const NOT_PERMITTED: u8 = 77;

@@ -9,6 +9,7 @@ mod postmortem;
 mod recordings;
 mod run;
 mod screen;
+mod stress;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ enum Command {
     Run(run::RunArgs),
     Dump(dump::DumpArgs),
     Health(health::HealthArgs),
+    Stress(Box<stress::StressArgs>),
     Demo(demo::DemoArgs),
     Recordings(recordings::RecordingsArgs),
     Postmortem(postmortem::PostmortemArgs),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             Command::Dump(args) => dump::run(args),
             Command::Health(args) => health::run(args),
+            Command::Stress(args) => stress::run(*args),
             Command::Demo(args) => demo::run(args),
             Command::Recordings(args) => recordings::run(args),
             Command::Postmortem(args) => postmortem::run(args),

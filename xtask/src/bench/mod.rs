@@ -13,6 +13,7 @@ mod library;
 mod load;
 mod observer;
 mod overhead;
+mod sender;
 mod stats;
 
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ impl Setting {
 type Benchmark = fn(&Setting) -> Result<()>;
 
 /// Every benchmark, and whether it needs the built program.
-const ALL: [(&str, Benchmark, bool); 7] = [
+const ALL: [(&str, Benchmark, bool); 8] = [
     ("overhead", overhead::run, true),
     ("library", library::run, false),
     ("detection", detection::run, true),
@@ -65,6 +66,7 @@ const ALL: [(&str, Benchmark, bool); 7] = [
     ("observer", observer::run, true),
     ("dump", dump::run, true),
     ("agent", agent::run, true),
+    ("load", sender::run, false),
 ];
 
 /// Runs the benchmarks whose name contains `only`.

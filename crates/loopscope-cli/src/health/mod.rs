@@ -10,14 +10,14 @@ pub(crate) mod duration;
 mod follow;
 mod incident;
 mod json;
-mod look;
-mod look_error;
+pub(crate) mod look;
+pub(crate) mod look_error;
 mod paint;
 #[cfg(test)]
 mod sample;
 mod summary;
 mod table;
-mod target;
+pub(crate) mod target;
 mod view;
 
 use std::io::Write;

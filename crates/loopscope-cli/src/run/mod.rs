@@ -22,6 +22,7 @@ mod watchdog;
 
 pub(crate) use lines::summary;
 pub(crate) use options::{Listen, RunArgs};
+pub(crate) use report_file::write_whole;
 pub(crate) use serve::Show;
 pub(crate) use supervise::{Supervised, Watching};
 

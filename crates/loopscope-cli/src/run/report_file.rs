@@ -1,4 +1,4 @@
-//! The file of the final report.
+//! The file of the final report, and of other results.
 //!
 //! A regular file is written whole or not at all: a draft beside it takes its place. What is no regular
 //! file (a device, a pipe, `/dev/stdout`, a process substitution) is written straight into; a rename
@@ -55,10 +55,11 @@ pub(crate) fn write(path: &Path, report: &Report) -> Result<(), WriteError> {
     };
     let mut text = serde_json::to_vec_pretty(report).map_err(|error| failure(error.into()))?;
     text.push(b'\n');
-    write_text(path, &text).map_err(failure)
+    write_whole(path, &text).map_err(failure)
 }
 
-fn write_text(path: &Path, text: &[u8]) -> io::Result<()> {
+/// Puts a whole text where the path leads.
+pub(crate) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     match Place::of(path)? {
         Place::Regular(path) => replace(&path, text),
         Place::Stream(path) => open_stream(&path)?.write_all(text),
@@ -155,7 +156,7 @@ mod tests {
         fs::write(&target, "an older report").unwrap();
         fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
         symlink("target", &link).unwrap();
-        write_text(&link, b"{}").unwrap();
+        write_whole(&link, b"{}").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"{}");
         assert_eq!(mode(&target), 0o640);
@@ -165,7 +166,7 @@ mod tests {
     fn a_new_report_has_the_mode_of_any_new_file() {
         let folder = tempfile::tempdir().unwrap();
         let (report, other) = (folder.path().join("report"), folder.path().join("other"));
-        write_text(&report, b"{}").unwrap();
+        write_whole(&report, b"{}").unwrap();
         fs::write(&other, "").unwrap();
         assert_eq!(mode(&report), mode(&other));
     }
@@ -175,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
-        let unread = write_text(&pipe, b"{}").unwrap_err();
+        let unread = write_whole(&pipe, b"{}").unwrap_err();
         assert_eq!(
             unread.raw_os_error(),
             Some(Errno::NXIO.raw_os_error()),
@@ -186,7 +187,7 @@ mod tests {
             .custom_flags(OFlags::NONBLOCK.bits() as i32)
             .open(&pipe)
             .unwrap();
-        write_text(&pipe, b"{}").unwrap();
+        write_whole(&pipe, b"{}").unwrap();
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "{}");
@@ -197,7 +198,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let told = |path: PathBuf| {
             let error = WriteError {
-                source: write_text(&path, b"{}").unwrap_err(),
+                source: write_whole(&path, b"{}").unwrap_err(),
                 path: path.clone(),
             };
             let said = error.to_string();
