@@ -104,11 +104,13 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     };
     cmd!(shell, "cargo test -p loopscope-cli --no-run").run()?;
     let inside = [&[ALONE], INSIDE].concat();
+    let newest = &ends[ends.len().saturating_sub(1)..];
     let mut rows = [
         vec![
             Part::new("agent", &ends, &[ALONE]),
             Part::new("library", &ends, &[ALONE]),
             Part::new("factory", &ends, &[ALONE]),
+            Part::new("stress", newest, &[ALONE]),
         ],
         vec![
             Part::new("dump", pythons, &[ALONE]),
@@ -121,8 +123,6 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     }
     side_by_side(shell, &rows)?;
     Part::new("truth", &ends, &[ALONE]).run(shell)?;
-    let newest = pythons.get(pythons.len().saturating_sub(1)..);
-    Part::new("stress", newest.unwrap_or_default(), &[ALONE]).run(shell)?;
     if between.is_empty() {
         return Ok(());
     }
