@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use loopscope_recorder::layout::{
     CALL_ERRORS_OFFSET, CALLS_OFFSET, CONNECTIONS_OFFSET, CallErrorSlot, CallSlot, ConnectionSlot,
-    EVENTS_OFFSET, EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACTS_OFFSET, FactSlot, Header,
-    LOOPS_OFFSET, LoopSlot, POOLS_OFFSET, PoolSlot, TASK_SITES_OFFSET, Table, TableHead,
-    TaskSiteSlot,
+    EVENTS_OFFSET, EXECUTABLE_BYTES, EXECUTORS_OFFSET, EventSlot, ExecutorSlot, FACTS_OFFSET,
+    FactSlot, Header, LOOPS_OFFSET, LoopSlot, POOLS_OFFSET, PoolSlot, TASK_SITES_OFFSET, Table,
+    TableHead, TaskSiteSlot,
 };
 
 use crate::everything::read_everything;
@@ -54,6 +54,8 @@ impl Seed {
         fill(&recording);
         let whole = fs::read(path).unwrap();
         let mut seed = Self(whole[..HEADER_BYTES].to_vec());
+        seed.put(offset_of!(Header, executable), &[0; EXECUTABLE_BYTES]);
+        seed.put(offset_of!(Header, executable), b"/usr/bin/python3.11");
         let [offset, capacity] = [
             offset_of!(Header, loops_offset),
             offset_of!(Header, loops_capacity),
