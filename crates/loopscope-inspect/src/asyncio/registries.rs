@@ -51,8 +51,10 @@ impl<M: Memory> ObjectReader<M> {
     ) -> ReadResult<()> {
         match self.layout.task_registry {
             TaskRegistry::AllTasks => {
-                let tasks = self.weak_registry(interpreter, "_all_tasks");
-                return found.take("the set of all tasks", tasks);
+                let mut tasks = Vec::new();
+                let outcome = self.weak_registry(interpreter, "_all_tasks", &mut tasks);
+                found.add(tasks);
+                return found.take("the set of all tasks", outcome.map(|()| Vec::new()));
             }
             TaskRegistry::ScheduledAndEager => {}
             TaskRegistry::LinkedLists(lists) => {
@@ -64,16 +66,23 @@ impl<M: Memory> ObjectReader<M> {
                 }
             }
         }
-        let scheduled = self.weak_registry(interpreter, "_scheduled_tasks");
-        found.take("the set of scheduled tasks", scheduled)?;
+        let mut scheduled = Vec::new();
+        let outcome = self.weak_registry(interpreter, "_scheduled_tasks", &mut scheduled);
+        found.add(scheduled);
+        found.take("the set of scheduled tasks", outcome.map(|()| Vec::new()))?;
         let eager = self.eager_tasks(interpreter);
         found.take("the set of eager tasks", eager)
     }
 
-    fn weak_registry(&mut self, interpreter: u64, name: &'static str) -> ReadResult<Vec<u64>> {
+    fn weak_registry(
+        &mut self,
+        interpreter: u64,
+        name: &'static str,
+        tasks: &mut Vec<u64>,
+    ) -> ReadResult<()> {
         match self.module_global(interpreter, TASKS_MODULE, name)? {
-            Some(registry) => self.weak_set_items(registry),
-            None => Ok(Vec::new()),
+            Some(registry) => self.weak_set_items(registry, tasks),
+            None => Ok(()),
         }
     }
 

@@ -66,7 +66,8 @@ pub(crate) fn take(
 
 /// Takes until every stack and every set can be read, a few times at most. A thread may be caught at the instant at
 /// which it links a new frame in, or while it gives the set of all tasks a larger table; the next time it stands
-/// elsewhere. The pause is that of all takes.
+/// elsewhere. In one that runs on, so many tasks may change while they are read that none of them is believed. The
+/// pause is that of all takes.
 fn take_readable(
     walker: &mut Walker<ProcessMemory>,
     pid: u32,
@@ -86,7 +87,8 @@ fn take_readable(
         let is_cut = |thread: &WalkedThread| thread.problem.is_some();
         // In one that runs on, a set changes while it is read.
         let has_torn_set = mode != DumpMode::Live && walker.reader.met_unfinished_set;
-        let is_whole = !has_torn_set && !taken.walked.threads.iter().any(is_cut);
+        let is_whole =
+            !has_torn_set && !walker.left_tasks_out && !taken.walked.threads.iter().any(is_cut);
         if takes == MAX_TAKES || is_whole {
             return Ok(Taken {
                 pause: pauses,

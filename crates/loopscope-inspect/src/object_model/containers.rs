@@ -88,8 +88,13 @@ impl<M: Memory> ObjectReader<M> {
         Ok(members)
     }
 
-    /// The living objects that a `weakref.WeakSet` refers to.
-    pub(crate) fn weak_set_items(&mut self, weak_set: u64) -> ReadResult<Vec<u64>> {
+    /// The living objects that a `weakref.WeakSet` refers to, added to `living`. A member that cannot be read, as one
+    /// that went away meanwhile, costs no other: the first such error comes when all are read.
+    pub(crate) fn weak_set_items(
+        &mut self,
+        weak_set: u64,
+        living: &mut Vec<u64>,
+    ) -> ReadResult<()> {
         let unexpected = ReadError::Unexpected {
             expected: "a weak set",
             address: weak_set,
@@ -97,20 +102,35 @@ impl<M: Memory> ObjectReader<M> {
         let data = self.attribute(weak_set, "data")?.ok_or(unexpected)?;
         let references = self.set_items(data)?;
         self.pages.prefetch_objects(references.iter().copied())?;
+        let mut failure = None;
         let mut objects = Vec::with_capacity(references.len());
         for reference in references {
-            self.expect_kind(reference, Kind::WeakReference, "a weak reference")?;
-            objects.push(self.pointer(reference, fixed::WEAK_REFERENCE_OBJECT)?);
-        }
-        self.pages.prefetch_objects(objects.iter().copied())?;
-        let mut living = Vec::with_capacity(objects.len());
-        for object in objects {
-            // A reference whose callback has not run yet refers to `None`.
-            if object != 0 && self.kind_of(object)? != Kind::None {
-                living.push(object);
+            match self.referent(reference) {
+                Ok(object) => objects.push(object),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => failure = failure.or(Some(error)),
             }
         }
-        Ok(living)
+        self.pages.prefetch_objects(objects.iter().copied())?;
+        living.reserve(objects.len());
+        for object in objects.into_iter().filter(|object| *object != 0) {
+            match self.kind_of(object) {
+                // A reference whose callback has not run yet refers to `None`.
+                Ok(Kind::None) => {}
+                Ok(_) => living.push(object),
+                Err(error) if error.is_final() => return Err(error),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        // One that was stopped may be just about to take that member out.
+        self.met_unfinished_set |= failure.is_some();
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// What a weak reference refers to; 0 for nothing.
+    fn referent(&mut self, reference: u64) -> ReadResult<u64> {
+        self.expect_kind(reference, Kind::WeakReference, "a weak reference")?;
+        self.pointer(reference, fixed::WEAK_REFERENCE_OBJECT)
     }
 
     /// As many words as are asked for, read in pieces.

@@ -96,7 +96,7 @@ fn read_containers(reader: &mut ObjectReader<&FakeMemory>, address: u64) {
     let _ = reader.set_length(address);
     let _ = reader.tuple_items(address);
     let _ = reader.tuple_item(address, 1);
-    let _ = reader.weak_set_items(address);
+    let _ = reader.weak_set_items(address, &mut Vec::new());
     let _ = reader.deque_length(address);
     let _ = reader.deque_first(address);
     let _ = reader.float(address);

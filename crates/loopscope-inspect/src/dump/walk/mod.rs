@@ -39,6 +39,9 @@ pub(crate) struct Walker<M> {
     pub(super) reader: ObjectReader<M>,
     pub(super) codes: CodeCache,
     pub(super) python_version: PythonVersion,
+    /// Tasks were left out of the last walk, since they did not look as tasks do: so many changed meanwhile, or this
+    /// build lays them out otherwise.
+    pub(super) left_tasks_out: bool,
     runtime: u64,
     thread_ids: ThreadIds,
     queue_offsets: QueueOffsets,
@@ -59,6 +62,7 @@ impl<M: Memory + Clone> Walker<M> {
             reader: ObjectReader::with_budget(memory, target.layout, Budget::DUMP),
             codes: CodeCache::default(),
             python_version: target.python_version,
+            left_tasks_out: false,
             runtime: target.runtime,
             thread_ids,
             queue_offsets: QueueOffsets::default(),
@@ -85,6 +89,7 @@ impl<M: Memory + Clone> Walker<M> {
         let mut walked = Walked::default();
         let mut known = Known::default();
         self.reader.met_unfinished_set = false;
+        self.left_tasks_out = false;
         let threads = self.reader.python_threads(self.runtime)?;
         walked.threads = self.walk_threads(&threads, kernel, &mut known)?;
         let tasks = self.find_tasks(&threads, &walked.threads, &mut known)?;

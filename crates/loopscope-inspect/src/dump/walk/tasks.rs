@@ -43,6 +43,7 @@ impl<M: Memory + Clone> Walker<M> {
             known.problems.say(problem);
         }
         if fit == TaskFit::Unknown {
+            self.left_tasks_out = true;
             let reader = &mut self.reader;
             tasks.retain(|task| !matches!(reader.kind_of(*task), Ok(Kind::NativeTask)));
         }
