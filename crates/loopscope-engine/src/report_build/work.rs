@@ -282,14 +282,11 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
             add(&mut ended, reading.ended());
             add(&mut lived_nanos, reading.lifetime_nanos);
             let held = process.work.held.iter().filter(|one| one.pool == *slot);
-            health.pools.push(PoolHealth {
-                holders: holders::by_line(held)
-                    .iter()
-                    .take(MOST_HOLDERS)
-                    .filter_map(|line| pool_holder(line, now))
-                    .collect(),
-                ..pool_health(*key, reading, now)
-            });
+            let lines = holders::by_line(held);
+            let lines = lines.iter().take(MOST_HOLDERS);
+            let holders = lines.filter_map(|line| pool_holder(line, now)).collect();
+            let pool = pool_health(*key, reading, holders, now);
+            health.pools.push(pool);
         }
     }
     health.avg_connection_seconds = average(lived_nanos, ended);
@@ -357,7 +354,12 @@ fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {
     health.max_query_seconds = seconds(Nanos(longest_nanos));
 }
 
-fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth {
+fn pool_health(
+    key: ProcessKey,
+    reading: &PoolReading,
+    holders: Vec<PoolHolderHealth>,
+    now: Nanos,
+) -> PoolHealth {
     let waiting = reading.waiting_since.map(|since| now.since(since));
     PoolHealth {
         pid: key.pid,
@@ -377,7 +379,7 @@ fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth
         timeouts: reading.timeouts,
         avg_use_seconds: average(reading.use_nanos, reading.releases),
         max_use_seconds: seconds(Nanos(reading.longest_use_nanos)),
-        holders: Vec::new(),
+        holders,
         opened: reading.opened,
         closed: reading.closed,
         leaked: reading.leaked,

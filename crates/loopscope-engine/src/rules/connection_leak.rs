@@ -36,7 +36,7 @@ pub(super) fn describe(event: &Event, pool: Option<&Pool>) -> Happening {
         |pool| words::pool_name(&pool.reading.pool),
     );
     let age = duration(event.until().since(event.started));
-    let what = format!("{to}: a connection was never closed and was collected after {age}, made");
+    let what = format!("{to}: a connection was never closed and was collected after {age}");
     let driver = pool.map_or("", |pool| &pool.reading.pool.driver);
     let block = BLOCKS.iter().find(|(of, _)| *of == driver);
     let replacement = block.map_or(ANY_BLOCK, |(_, block)| block).to_owned();
@@ -44,10 +44,7 @@ pub(super) fn describe(event: &Event, pool: Option<&Pool>) -> Happening {
         replacement: Some(replacement),
         ..words::advice(STEPS, VERIFY)
     };
-    let mut diagnosis = words::of_event(event, &what, &[&to], advice);
-    diagnosis.note = diagnosis
-        .note
-        .map(|note| note.trim_end_matches(", made").to_owned());
+    let diagnosis = words::of_event_that_was(event, (&what, "made"), &[&to], advice);
     Happening {
         kind: IncidentKind::ConnectionLeak,
         severity: Severity::Degraded,

@@ -36,21 +36,18 @@ pub(super) fn describe(event: &Event, pool: Option<&Pool>) -> Happening {
     let is_fork = event.message == SHARED_BY_FORK;
     let (how, steps) = if is_fork {
         (
-            "a connection that was opened before a fork is used behind it, taken",
+            "a connection that was opened before a fork is used behind it",
             FORK_STEPS,
         )
     } else {
         (
-            "a connection that belongs to another loop is used on this one, taken",
+            "a connection that belongs to another loop is used on this one",
             LOOP_STEPS,
         )
     };
     let what = format!("{of}: {how}");
     let advice = words::advice(steps, VERIFY);
-    let mut diagnosis = words::of_event(event, &what, &[&of], advice);
-    diagnosis.note = diagnosis
-        .note
-        .map(|note| note.trim_end_matches(", taken").to_owned());
+    let diagnosis = words::of_event_that_was(event, (&what, "taken"), &[&of], advice);
     Happening {
         kind: IncidentKind::ConnectionShared,
         severity: if is_fork {

@@ -47,6 +47,23 @@ pub(super) fn of_event(event: &Event, what: &str, group: &[&str], advice: Advice
     }
 }
 
+/// The same where what happened goes on with how it came about, `made`, `taken`, if it is known where.
+pub(super) fn of_event_that_was(
+    event: &Event,
+    (what, how): (&str, &str),
+    group: &[&str],
+    advice: Advice,
+) -> Diagnosis {
+    let how = format!(", {how}");
+    let mut diagnosis = of_event(event, &format!("{what}{how}"), group, advice);
+    if let Some(note) = &mut diagnosis.note
+        && note.ends_with(&how)
+    {
+        note.truncate(note.len() - how.len());
+    }
+    diagnosis
+}
+
 /// An event's frames as those of a stack.
 pub(super) fn frames_of(event: &Event) -> Vec<Frame> {
     let frames = event.frames.iter();

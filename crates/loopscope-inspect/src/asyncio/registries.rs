@@ -30,6 +30,17 @@ impl FoundTasks {
         }
     }
 
+    /// Adds what was found in a place, however the reading of it ended.
+    fn take_part(
+        &mut self,
+        place: &'static str,
+        tasks: Vec<u64>,
+        outcome: ReadResult<()>,
+    ) -> ReadResult<()> {
+        self.add(tasks);
+        self.take(place, outcome.map(|()| Vec::new()))
+    }
+
     fn take(&mut self, place: &'static str, found: ReadResult<Vec<u64>>) -> ReadResult<()> {
         match found {
             Ok(tasks) => self.add(tasks),
@@ -53,8 +64,7 @@ impl<M: Memory> ObjectReader<M> {
             TaskRegistry::AllTasks => {
                 let mut tasks = Vec::new();
                 let outcome = self.weak_registry(interpreter, "_all_tasks", &mut tasks);
-                found.add(tasks);
-                return found.take("the set of all tasks", outcome.map(|()| Vec::new()));
+                return found.take_part("the set of all tasks", tasks, outcome);
             }
             TaskRegistry::ScheduledAndEager => {}
             TaskRegistry::LinkedLists(lists) => {
@@ -68,8 +78,7 @@ impl<M: Memory> ObjectReader<M> {
         }
         let mut scheduled = Vec::new();
         let outcome = self.weak_registry(interpreter, "_scheduled_tasks", &mut scheduled);
-        found.add(scheduled);
-        found.take("the set of scheduled tasks", outcome.map(|()| Vec::new()))?;
+        found.take_part("the set of scheduled tasks", scheduled, outcome)?;
         let eager = self.eager_tasks(interpreter);
         found.take("the set of eager tasks", eager)
     }
@@ -104,8 +113,7 @@ impl<M: Memory> ObjectReader<M> {
         let head = owner.wrapping_add(head);
         let mut tasks = Vec::new();
         let outcome = self.collect_nodes(head, lists.node, &mut tasks);
-        found.add(tasks);
-        found.take("a list of tasks", outcome.map(|()| Vec::new()))
+        found.take_part("a list of tasks", tasks, outcome)
     }
 
     fn collect_nodes(&mut self, head: u64, node: u64, tasks: &mut Vec<u64>) -> ReadResult<()> {

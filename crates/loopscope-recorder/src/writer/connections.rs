@@ -1,10 +1,10 @@
 //! Writes down open connections, and who has them.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::fence;
 
 use super::Recording;
-use super::loops::{generation_of, is_takeable, pack_state};
+use super::loops::{claim_slot, pack_state};
 use super::texts::{head, tail, word_at};
 use crate::layout::{
     ConnectionSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES, HOLDER_WORDS, SlotState, TASK_NAME_BYTES,
@@ -50,30 +50,21 @@ impl Recording {
         opened_nanos: u64,
     ) -> Option<ConnectionWriter> {
         let table = self.head(Table::Connections);
-        for (index, slot) in self.0.connections.iter().enumerate() {
-            let state = slot.state.load(Relaxed);
-            if !is_takeable(state) {
-                continue;
-            }
-            let generation = generation_of(state).wrapping_add(u32::from(state != 0));
-            let claimed = pack_state(generation, SlotState::Claimed);
-            let taken = slot
-                .state
-                .compare_exchange(state, claimed, Acquire, Relaxed);
-            if taken.is_err() {
-                continue;
-            }
-            slot.pool.store(pool, Relaxed);
-            slot.backend.store(backend, Relaxed);
-            slot.opened_nanos.store(opened_nanos, Relaxed);
-            slot.taken_nanos.store(0, Relaxed);
-            slot.state
-                .store(pack_state(generation, SlotState::Live), Release);
-            table.used.fetch_max(index as u64 + 1, Release);
-            return Some(ConnectionWriter { slot, generation });
-        }
-        table.dropped.fetch_add(1, Relaxed);
-        None
+        let connections = self.0.connections;
+        let states = connections.iter().map(|slot| &slot.state);
+        let Some((index, generation)) = claim_slot(states) else {
+            table.dropped.fetch_add(1, Relaxed);
+            return None;
+        };
+        let slot = connections.get(index)?;
+        slot.pool.store(pool, Relaxed);
+        slot.backend.store(backend, Relaxed);
+        slot.opened_nanos.store(opened_nanos, Relaxed);
+        slot.taken_nanos.store(0, Relaxed);
+        slot.state
+            .store(pack_state(generation, SlotState::Live), Release);
+        table.used.fetch_max(index as u64 + 1, Release);
+        Some(ConnectionWriter { slot, generation })
     }
 }
 

@@ -31,35 +31,23 @@ impl Recording {
     ///
     /// May be called from any thread; costs a scan of the table.
     pub fn claim_loop(&self, loop_spec: &LoopSpec) -> Option<LoopWriter> {
-        for (index, slot) in self.0.loops.iter().enumerate() {
-            let state = slot.state.load(Relaxed);
-            if !is_takeable(state) {
-                continue;
-            }
-            let generation = generation_of(state).wrapping_add(u32::from(state != 0));
-            let claimed = pack_state(generation, SlotState::Claimed);
-            if slot
-                .state
-                .compare_exchange(state, claimed, Acquire, Relaxed)
-                .is_err()
-            {
-                continue;
-            }
-            let loop_writer = LoopWriter {
-                recording: *self,
-                slot,
-                index: index as u32,
-                generation,
-            };
-            loop_writer.begin(loop_spec);
-            self.0
-                .header
-                .loops_used
-                .fetch_max(index as u64 + 1, Release);
-            return Some(loop_writer);
-        }
-        self.0.header.loops_dropped.fetch_add(1, Relaxed);
-        None
+        let loops = self.0.loops;
+        let Some((index, generation)) = claim_slot(loops.iter().map(|slot| &slot.state)) else {
+            self.0.header.loops_dropped.fetch_add(1, Relaxed);
+            return None;
+        };
+        let loop_writer = LoopWriter {
+            recording: *self,
+            slot: loops.get(index)?,
+            index: index as u32,
+            generation,
+        };
+        loop_writer.begin(loop_spec);
+        self.0
+            .header
+            .loops_used
+            .fetch_max(index as u64 + 1, Release);
+        Some(loop_writer)
     }
 
     /// The loop that lives on a thread now, as the owner of tasks and facts. Costs a scan of the table.
@@ -246,12 +234,30 @@ fn add(counter: &AtomicU64, amount: u64) {
     Exclusive::add(counter, amount);
 }
 
-pub(super) fn is_takeable(state: u64) -> bool {
+/// Takes a slot that is free among those with these states: its place, and how often it was taken before. Nobody
+/// else has it from then on, and no reader sees it before it is [`SlotState::Live`].
+pub(super) fn claim_slot<'a>(states: impl Iterator<Item = &'a AtomicU64>) -> Option<(usize, u32)> {
+    for (index, place) in states.enumerate() {
+        let state = place.load(Relaxed);
+        if !is_takeable(state) {
+            continue;
+        }
+        let generation = generation_of(state).wrapping_add(u32::from(state != 0));
+        let claimed = pack_state(generation, SlotState::Claimed);
+        let taken = place.compare_exchange(state, claimed, Acquire, Relaxed);
+        if taken.is_ok() {
+            return Some((index, generation));
+        }
+    }
+    None
+}
+
+fn is_takeable(state: u64) -> bool {
     let low = state as u32;
     low == SlotState::Free as u32 || low == SlotState::Ended as u32
 }
 
-pub(super) fn generation_of(state: u64) -> u32 {
+fn generation_of(state: u64) -> u32 {
     (state >> 32) as u32
 }
 
