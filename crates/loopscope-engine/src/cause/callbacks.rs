@@ -3,7 +3,15 @@
 //! Callbacks are told apart by the best identity that all looks have: the callback itself, else the
 //! task, else the outermost frame inside the loop.
 
-use crate::{in_app::inside_loop, looks::Look, time::Nanos};
+use std::collections::BTreeMap;
+
+use super::stacks;
+use crate::{
+    in_app::{inside_loop, is_in_app},
+    looks::Look,
+    observation::RunState,
+    time::Nanos,
+};
 
 /// What the looks say.
 pub(super) enum Run<'a> {
@@ -37,6 +45,29 @@ pub(super) fn dominant_run<'a>(looks: &[&'a Look], from: Nanos, share: f64) -> O
         true => Run::Single(longest.iter().map(|(_, look)| *look).collect()),
         false => Run::Many,
     })
+}
+
+/// The looks at a thread asleep at one line of the application's own, whichever callbacks were on, where these are at
+/// least `share` of the looks.
+pub(super) fn asleep_at_one_line<'a>(looks: &[&'a Look], share: f64) -> Option<Vec<&'a Look>> {
+    let mut by_line: BTreeMap<(&str, u32), Vec<&Look>> = BTreeMap::new();
+    for look in looks.iter().copied().filter(|look| is_asleep(look)) {
+        if let Some(frame) = inside_loop(&look.stack).iter().find(|one| is_in_app(one)) {
+            let line = (&*frame.file, frame.line);
+            by_line.entry(line).or_default().push(look);
+        }
+    }
+    let weigh = |run: &Vec<&Look>| stacks::weight(run.iter().copied());
+    let most = by_line.into_values().max_by_key(weigh)?;
+    let all = stacks::weight(looks.iter().copied());
+    (weigh(&most) as f64 >= all as f64 * share).then_some(most)
+}
+
+/// Whether the thread waited for something that is not the interpreter's lock.
+fn is_asleep(look: &Look) -> bool {
+    let thread = &look.thread;
+    let waits = matches!(thread.run_state, RunState::Sleeping | RunState::DiskSleep);
+    waits && !thread.awaits_gil
 }
 
 /// A look between two callbacks has no identity; it must not make the others lose theirs.

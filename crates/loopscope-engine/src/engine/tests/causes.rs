@@ -94,6 +94,53 @@ fn changing_callbacks_are_an_overload_and_share_the_time() {
     );
 }
 
+/// A look at a callback that calls `ask_model` in another line each time, in which the thread is in this state.
+fn in_ask_model(callback: u64, run_state: RunState) -> Sample {
+    let mut look = sample(
+        &[
+            frame_calling(APP, 26, "ask_model", &["time.sleep"]),
+            frame(APP, 30 + callback as u32, "answer"),
+        ],
+        callback,
+    );
+    look.thread.run_state = run_state;
+    look
+}
+
+#[test]
+fn many_callbacks_that_sleep_at_one_line_are_that_lines_fault() {
+    let incident = stalled_with(
+        (0..10)
+            .map(|n| in_ask_model(n, RunState::Sleeping))
+            .collect(),
+    );
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "ask_model:26".into())
+    );
+    assert_eq!(incident.advice.rule.as_deref(), Some("ASYNC251"));
+}
+
+#[test]
+fn many_callbacks_that_work_at_one_line_are_an_overload() {
+    let incident = stalled_with(
+        (0..10)
+            .map(|n| in_ask_model(n, RunState::Runnable))
+            .collect(),
+    );
+    assert_eq!(incident.cause, Some(StallCause::Overload));
+}
+
+#[test]
+fn many_callbacks_of_which_few_sleep_are_an_overload() {
+    let state = |n| match n {
+        0..=3 => RunState::Sleeping,
+        _ => RunState::Runnable,
+    };
+    let incident = stalled_with((0..10).map(|n| in_ask_model(n, state(n))).collect());
+    assert_eq!(incident.cause, Some(StallCause::Overload));
+}
+
 #[test]
 fn the_share_of_an_overloaded_loop_goes_to_the_callback_not_to_its_helpers() {
     let looks = (0..6).map(|n| {
