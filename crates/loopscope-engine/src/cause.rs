@@ -65,8 +65,8 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
     match callbacks::dominant_run(&framed, case.from, share) {
         None => unknown(case),
         Some(Run::Single(run)) => one_call(&run, blame(&run)),
-        // Many callbacks that all sleep at the same line are that line's fault, not one of their number.
-        Some(Run::Many) => match callbacks::asleep_at_one_line(&framed, share) {
+        // Many callbacks that all wait at the same line are that line's fault, not one of their number.
+        Some(Run::Many) => match callbacks::waiting_at_one_line(&framed, share) {
             Some(run) => one_call(&run, run.last().and_then(|look| blame_frames(&look.stack))),
             None => overload(&framed),
         },

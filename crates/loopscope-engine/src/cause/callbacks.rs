@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::stacks;
 use crate::{
+    advice::{self, Evidence},
     in_app::{inside_loop, is_in_app},
     looks::Look,
     observation::RunState,
@@ -47,13 +48,20 @@ pub(super) fn dominant_run<'a>(looks: &[&'a Look], from: Nanos, share: f64) -> O
     })
 }
 
-/// The looks at a thread asleep at one line of the application's own, whichever callbacks were on, where these are at
-/// least `share` of the looks.
-pub(super) fn asleep_at_one_line<'a>(looks: &[&'a Look], share: f64) -> Option<Vec<&'a Look>> {
+/// The looks at a thread that waits at one line of the application's own, whichever callbacks were on, where these
+/// are at least `share` of the looks.
+pub(super) fn waiting_at_one_line<'a>(looks: &[&'a Look], share: f64) -> Option<Vec<&'a Look>> {
     let mut by_line: BTreeMap<(&str, u32), Vec<&Look>> = BTreeMap::new();
-    for look in looks.iter().copied().filter(|look| is_asleep(look)) {
-        if let Some(frame) = inside_loop(&look.stack).iter().find(|one| is_in_app(one)) {
-            let line = (&*frame.file, frame.line);
+    for look in looks.iter().copied() {
+        let inside = inside_loop(&look.stack);
+        let Some(depth) = inside.iter().position(is_in_app) else {
+            continue;
+        };
+        // What blocks by itself computes as well, before and after it waits.
+        let run = [look];
+        let evidence = Evidence::new(inside, depth, &look.thread, &run);
+        if is_asleep(look) || advice::is_blocking_call(&evidence) {
+            let line = (&*inside[depth].file, inside[depth].line);
             by_line.entry(line).or_default().push(look);
         }
     }
