@@ -176,8 +176,8 @@ fn requirements() -> Result<String> {
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
-/// An interpreter that was unpacked has no pip to put into its environment; it gets one below.
-fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()> {
+/// Makes an environment. An interpreter that was unpacked has no pip to put into it: see [`pip`].
+pub(crate) fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()> {
     let python = &interpreter.path;
     let without_pip = suites::is_unpacked(python).then_some("--without-pip");
     let made = cmd!(shell, "{python} -m venv --clear {without_pip...} {folder}")
@@ -197,15 +197,7 @@ fn create(shell: &Shell, interpreter: &Interpreter, folder: &Path) -> Result<()>
 
 /// What was installed: `wanted`, or less where there is no wheel of something.
 fn install(shell: &Shell, one: &Interpreter, python: &Path, wanted: Packages) -> Result<Packages> {
-    // A wheel is a folder that Python can run a package from.
-    let wheel = match suites::is_unpacked(&one.path) {
-        true => suites::pip_wheel(&one.path),
-        false => None,
-    };
-    let pip = match wheel {
-        Some(wheel) => vec![wheel.join("pip").display().to_string()],
-        None => vec!["-m".to_owned(), "pip".to_owned()],
-    };
+    let pip = pip(one);
     let all = ["-r".to_owned(), REQUIREMENTS.to_owned()];
     if wanted == Packages::All {
         match run_pip(shell, python, &pip, &all) {
@@ -215,6 +207,19 @@ fn install(shell: &Shell, one: &Interpreter, python: &Path, wanted: Packages) ->
     }
     run_pip(shell, python, &pip, &reader_packages()?)?;
     Ok(Packages::Reader)
+}
+
+/// What the Python of an environment is given to run pip.
+pub(crate) fn pip(one: &Interpreter) -> Vec<String> {
+    // A wheel is a folder that Python can run a package from.
+    let wheel = match suites::is_unpacked(&one.path) {
+        true => suites::pip_wheel(&one.path),
+        false => None,
+    };
+    match wheel {
+        Some(wheel) => vec![wheel.join("pip").display().to_string()],
+        None => vec!["-m".to_owned(), "pip".to_owned()],
+    }
 }
 
 /// The pinned versions of [`READER_PACKAGES`].

@@ -128,6 +128,7 @@ fn outcomes(
         false => Vec::new(),
     };
     let words = suite.words(setting, &file, names);
+    let command = words.join(" ");
     let _there = shell.push_dir(&setting.sources);
     // Its words go nowhere, and it fails where a test does: only the outcomes count.
     cmd!(shell, "env {supervisor...} {words...}")
@@ -139,7 +140,15 @@ fn outcomes(
         .ignore_stderr()
         .ignore_stdout()
         .run()?;
-    read(&file).with_context(|| format!("{} {how} left no outcomes", suite.name))
+    let outcomes = read(&file).with_context(|| format!("{} {how} left no outcomes", suite.name))?;
+    if outcomes.is_empty() {
+        let place = setting.sources.display();
+        bail!(
+            "{} {how} ran no test\nhint: in {place}, run: {command}",
+            suite.name
+        );
+    }
+    Ok(outcomes)
 }
 
 fn read(file: &Path) -> Result<Outcomes> {

@@ -9,6 +9,7 @@ use xshell::{Shell, cmd};
 
 use super::runners;
 use crate::pythons::Interpreter;
+use crate::venv;
 
 /// What all suites that pytest runs need.
 const PYTEST: &[&str] = &["pytest==8.4.2"];
@@ -55,7 +56,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "uvloop",
         source: Some(("uvloop", "0.23.0")),
-        needs: &["aiohttp==3.13.5", "psutil==7.1.3"],
+        needs: &["aiohttp==3.13.5", "psutil==7.1.3", "pyOpenSSL==25.3.0"],
         runner: Runner::Pytest(&["tests"]),
     },
     Suite {
@@ -75,8 +76,9 @@ pub(crate) const SUITES: &[Suite] = &[
             "tests/test_client_functional.py",
             "tests/test_web_functional.py",
             "tests/test_connector.py",
-            "tests/test_web_protocol.py",
             "tests/test_client_ws_functional.py",
+            "tests/test_web_sendfile_functional.py",
+            "tests/test_web_websocket_functional.py",
         ]),
     },
 ];
@@ -155,17 +157,16 @@ pub(crate) fn prepare(
     };
     let python = folder.join("venv/bin/python");
     if !python.exists() {
-        let base = &interpreter.path;
-        let venv = folder.join("venv");
-        cmd!(shell, "{base} -m venv {venv}").quiet().run()?;
+        venv::create(shell, interpreter, &folder.join("venv"))?;
     }
+    let pip = &venv::pip(interpreter);
     let wheel = format!("{package}=={release}");
     let needs = suite.needs.iter().chain(PYTEST);
     let quiet = ["-q", "--disable-pip-version-check"];
     // The package itself as people have it; of what its tests need, some is only there as source.
     let installed = cmd!(
         shell,
-        "{python} -m pip install {quiet...} --only-binary {package} {wheel} {needs...}"
+        "{python} {pip...} install {quiet...} --only-binary {package} {wheel} {needs...}"
     )
     .quiet()
     .ignore_stderr()
@@ -173,7 +174,7 @@ pub(crate) fn prepare(
     if installed.is_err() {
         return Ok(None);
     }
-    let sources = unpack(shell, &python, &folder, package, release)?;
+    let sources = unpack(shell, &python, pip, &folder, package, release)?;
     Ok(Some(Setting {
         python,
         sources,
@@ -181,10 +182,12 @@ pub(crate) fn prepare(
     }))
 }
 
-/// The tests of a source package, and nothing else of it: what they test is the installed package.
+/// The tests of a source package with what pytest is told of them, and nothing else of it: what they test is the
+/// installed package.
 fn unpack(
     shell: &Shell,
     python: &Path,
+    pip: &[String],
     folder: &Path,
     package: &str,
     release: &str,
@@ -203,19 +206,30 @@ fn unpack(
     ];
     cmd!(
         shell,
-        "{python} -m pip download {quiet...} -d {folder} {wanted}"
+        "{python} {pip...} download {quiet...} -d {folder} {wanted}"
     )
     .quiet()
     .run()?;
     let archive = folder.join(format!("{package}-{release}.tar.gz"));
     fs::create_dir_all(&sources)?;
-    let inside = format!("{package}-{release}/tests");
-    cmd!(
-        shell,
-        "tar -xzf {archive} -C {sources} --strip-components 1 {inside}"
-    )
-    .quiet()
-    .run()
-    .context("the source package has its tests")?;
+    let inside = |name: &str| format!("{package}-{release}/{name}");
+    let unpack = |name: String| {
+        let options = [
+            "-C",
+            &sources.display().to_string(),
+            "--strip-components",
+            "1",
+        ]
+        .map(str::to_owned);
+        cmd!(shell, "tar -xzf {archive} {options...} {name}")
+            .quiet()
+            .ignore_stderr()
+            .run()
+    };
+    for settings in ["pyproject.toml", "setup.cfg"] {
+        // Not every package has both.
+        let _ = unpack(inside(settings));
+    }
+    unpack(inside("tests")).context("the source package has its tests")?;
     Ok(sources)
 }
