@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
 
 use super::agent_files;
+use super::drills;
 use super::equip::Equipment;
 use super::options::RunArgs;
 use super::restart::Guard;
@@ -217,7 +218,7 @@ impl Watching {
                 stall_threshold,
                 blocked_threshold: args.blocked_threshold(),
                 slow_model_call_threshold: args.slow_model_call_threshold(),
-                ..Config::default()
+                ..Config::default().hastened(args.trend_pace.unwrap_or(1))
             },
             service: service(args),
             version: env!("CARGO_PKG_VERSION"),
@@ -243,6 +244,8 @@ impl Watching {
         if self.port_told.is_some() {
             command.stdout(Stdio::piped());
         }
+        // Left over from elsewhere it allows nothing.
+        command.env_remove(environment::ALLOW_DRILL);
         if let Some(equipment) = &self.equipment {
             command
                 .env("LD_PRELOAD", preload(&equipment.pulse))
@@ -256,6 +259,9 @@ impl Watching {
                 );
             if let Some(untracked) = &args.untracked {
                 command.env(environment::UNTRACKED, untracked);
+            }
+            if args.allow_drill {
+                command.env(environment::ALLOW_DRILL, drills::allowed(args, self.run_id));
             }
             if let Some(endpoint) = endpoint {
                 command.env(environment::ENDPOINT, endpoint.to_string());

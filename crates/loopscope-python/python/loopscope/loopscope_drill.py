@@ -1,0 +1,364 @@
+"""The faults that `loopscope drill` brings in. A finding that names this file is a fire drill, not an incident.
+
+Brought in by :mod:`loopscope._drill`, which exists only under ``loopscope run --allow-drill``. Each fault is bounded
+in time and in size, and undone when it is over, whatever ends it: its time, the drill, or the end of the drill's
+process. Code that is to be blamed is marked; what Loopscope finds is held against these lines.
+"""
+
+import asyncio
+import mmap
+import os
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Type
+
+# The name of the drill's tasks, threads and executors.
+NAME = "loopscope-drill"
+
+# How often whoever keeps something looks whether it is to let go.
+_STEP_SECONDS = 0.05
+
+# No fault lasts longer, whatever is asked for.
+_LONGEST_SECONDS = 3600.0
+
+# A lock that is held can be given back by nobody else before its time.
+_LONGEST_LOCK_SECONDS = 2.0
+
+_MOST_TASKS = 500
+
+_MIB = 1024 * 1024
+
+
+class Missing(Exception):
+    """What a fault needs and this process has not."""
+
+
+class FireDrill(Exception):
+    """Raised on purpose, by a drill."""
+
+
+class Order(NamedTuple):
+    """What is asked for."""
+
+    #: For how long at most.
+    seconds: float
+    #: Tasks, or MiB.
+    size: int
+
+
+class Fault:
+    """A fault under way. Begun and ended by the drill's thread."""
+
+    def __init__(self, loop: Any, order: Order, began: Callable[[], None], over: Callable[[str], None]) -> None:
+        self.loop = loop
+        self.seconds = min(max(order.seconds, 0.0), _LONGEST_SECONDS)
+        self.size = order.size
+        #: Given back by whoever waits for it.
+        self.release = threading.Event()
+        self.undone = threading.Event()
+        self._began = began
+        self._over = over
+        self._until = 0.0
+
+    def prepare(self) -> None:
+        """Gets what it takes, off the loop. Raises `Missing` where something is."""
+
+    def begin(self) -> None:
+        """Brings it in. Returns before it is over."""
+        raise NotImplementedError
+
+    def begins(self) -> None:
+        """It is in from here on."""
+        self._until = time.monotonic() + self.seconds
+        self._began()
+
+    def goes_on(self) -> bool:
+        return not self.release.is_set() and time.monotonic() < self._until
+
+    def is_over(self, undone: str = "") -> None:
+        """It is over, and `undone` says what was put right."""
+        self._over(undone)
+        self.undone.set()
+
+
+class _OnLoop(Fault):
+    """One that is a task on the loop."""
+
+    _task: "Optional[asyncio.Task[None]]" = None
+
+    def begin(self) -> None:
+        self.loop.call_soon_threadsafe(self._create)
+
+    def _create(self) -> None:
+        self._task = self.loop.create_task(self._bring_in(), name=NAME)
+
+    async def _bring_in(self) -> None:
+        self.begins()
+        try:
+            await self.act()
+        finally:
+            self.is_over(await self.undo())
+
+    def act(self) -> Coroutine[Any, Any, None]:
+        raise NotImplementedError
+
+    async def undo(self) -> str:
+        return ""
+
+
+class SyncSleep(_OnLoop):
+    """A synchronous call on the loop."""
+
+    async def act(self) -> None:
+        while self.goes_on():
+            time.sleep(_STEP_SECONDS)  # FAULT sleep
+
+
+class BlockedLoop(_OnLoop):
+    """The same for longer. Code of its own, so that it is a finding of its own."""
+
+    async def act(self) -> None:
+        while self.goes_on():
+            time.sleep(_STEP_SECONDS)  # FAULT block
+
+
+class LockHold(_OnLoop):
+    """C code that keeps the interpreter's lock."""
+
+    _hold: Callable[[int], object]
+
+    def prepare(self) -> None:
+        try:
+            import ctypes
+
+            # Unlike `CDLL`, this keeps the lock while the function runs.
+            self._hold = ctypes.PyDLL(None).usleep
+        except (ImportError, OSError, AttributeError) as error:
+            raise Missing(f"ctypes, with which C code is called ({error})") from None
+
+    async def act(self) -> None:
+        microseconds = int(min(self.seconds, _LONGEST_LOCK_SECONDS) * 1_000_000)
+        self._hold(microseconds)  # FAULT gil
+
+
+class FailingTasks(_OnLoop):
+    """Tasks that fail, and whose failure nobody takes."""
+
+    async def act(self) -> None:
+        for _ in range(min(self.size, _MOST_TASKS)):
+            self.loop.create_task(fail(), name=NAME)
+        await asyncio.sleep(0.1)
+
+
+async def fail() -> None:
+    raise FireDrill("on purpose")  # FAULT task-failure
+
+
+class LeakingTasks(_OnLoop):
+    """Tasks that become ever more: each waits for what never comes."""
+
+    _tasks: "List[asyncio.Task[None]]"
+
+    async def act(self) -> None:
+        self._tasks = []
+        pause = self.seconds / max(min(self.size, _MOST_TASKS), 1)
+        while self.goes_on():
+            self._leak()
+            await asyncio.sleep(pause)
+
+    def _leak(self) -> None:
+        if len(self._tasks) < _MOST_TASKS:
+            self._tasks.append(self.loop.create_task(wait_for_nobody(), name=NAME))  # FAULT task-leak
+
+    async def undo(self) -> str:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        count = sum(task.cancelled() for task in self._tasks)
+        self._tasks = []
+        return f"{count} tasks cancelled"
+
+
+async def wait_for_nobody() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+class HoggedExecutor(_OnLoop):
+    """An executor whose threads are all kept, while more work waits.
+
+    One of its own: the default executor's threads would stay, and the program's own work would wait.
+    """
+
+    async def act(self) -> None:
+        threads = 2
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=NAME)
+        work = [self.loop.run_in_executor(self._pool, self._keep_a_thread) for _ in range(threads * 2)]
+        await asyncio.gather(*work)
+
+    def _keep_a_thread(self) -> None:
+        self.release.wait(max(self._until - time.monotonic(), 0.0))  # FAULT executor
+
+    async def undo(self) -> str:
+        # Its threads have nothing to do any more, and end.
+        self._pool.shutdown(wait=True)
+        return "4 pieces of work done, 2 threads ended"
+
+
+class HeldDatabase(_OnLoop):
+    """A connection that keeps a database to itself, while another one waits for it."""
+
+    _connect: Callable[..., Any]
+
+    def prepare(self) -> None:
+        try:
+            # Not before: the program may do without it.
+            import sqlite3
+        except ImportError as error:
+            raise Missing(f"sqlite3, whose database is held ({error})") from None
+        self._connect = sqlite3.connect
+        self._folder = tempfile.TemporaryDirectory(prefix=NAME)
+        self._path = os.path.join(self._folder.name, "drill.sqlite")
+        connection = self._connect(self._path)
+        connection.execute("CREATE TABLE drill (n INTEGER)")
+        connection.close()
+        self._is_held = threading.Event()
+
+    async def act(self) -> None:
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix=NAME)
+        run = self.loop.run_in_executor
+        await asyncio.gather(run(self._pool, self._keep_it), run(self._pool, self._wait_for_it))
+
+    def _keep_it(self) -> None:
+        connection = self._connect(self._path, isolation_level=None)
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+            self._is_held.set()
+            self.release.wait(max(self._until - time.monotonic(), 0.0))
+            connection.execute("ROLLBACK")
+        finally:
+            self._is_held.set()
+            connection.close()
+
+    def _wait_for_it(self) -> None:
+        self._is_held.wait()
+        connection = self._connect(self._path, isolation_level=None, timeout=self.seconds + 5.0)
+        try:
+            connection.execute("INSERT INTO drill VALUES (1)")  # FAULT database
+        finally:
+            connection.close()
+
+    async def undo(self) -> str:
+        self._pool.shutdown(wait=True)
+        self._folder.cleanup()
+        return "2 connections closed, the file removed"
+
+
+class GrowingMemory(Fault):
+    """Memory that becomes ever more, on a thread of its own: it grows also while the loop stands still."""
+
+    def prepare(self) -> None:
+        room = _available_mib()
+        if room is not None and self.size > room // 4:
+            raise Missing(f"memory: it would take {self.size} MiB, of {room} MiB that are left")
+
+    def begin(self) -> None:
+        threading.Thread(target=self._grow, name=NAME, daemon=True).start()
+
+    def _grow(self) -> None:
+        kept: "List[mmap.mmap]" = []
+        self.begins()
+        pause = self.seconds / max(self.size, 1)
+        try:
+            while self.goes_on() and len(kept) < self.size:
+                kept.append(_one_mib())  # FAULT memory
+                self.release.wait(pause)
+            # It stays what it is until somebody has seen it.
+            self.release.wait(max(self._until - time.monotonic(), 0.0))
+        finally:
+            count = len(kept)
+            for piece in kept:
+                piece.close()
+            self.is_over(f"{count} MiB given back")
+
+
+def _one_mib() -> mmap.mmap:
+    """Pages of its own, so that giving them back gives them to the system."""
+    piece = mmap.mmap(-1, _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for offset in range(0, _MIB, mmap.PAGESIZE):
+        piece[offset] = 1
+    return piece
+
+
+def _available_mib() -> Optional[int]:
+    """What the host has left, and what the process's own group has left of its limit, whichever is less."""
+    rooms = [_meminfo("MemAvailable:")]
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        most, now = _number_in(limit), _number_in(used)
+        if most is not None and now is not None:
+            rooms.append(max(most - now, 0) // _MIB)
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _meminfo(name: str) -> Optional[int]:
+    try:
+        with open("/proc/meminfo") as lines:
+            return next((int(line.split()[1]) // 1024 for line in lines if line.startswith(name)), None)
+    except (OSError, ValueError):
+        return None
+
+
+def _number_in(path: str) -> Optional[int]:
+    try:
+        with open(path) as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
+
+
+class HealthyWork(_OnLoop):
+    """What looks like these faults and is none: nothing of it may be found."""
+
+    async def act(self) -> None:
+        pool = ThreadPoolExecutor(2, thread_name_prefix=NAME)
+        try:
+            waits = [asyncio.sleep(self.seconds) for _ in range(50)]
+            # Work that takes as long, where it belongs.
+            work = [self.loop.run_in_executor(pool, self.release.wait, self.seconds) for _ in range(2)]
+            await asyncio.gather(*waits, *work, self._handled())
+        finally:
+            pool.shutdown(wait=True)
+
+    async def _handled(self) -> None:
+        """A failure that somebody takes."""
+        try:
+            await self.loop.create_task(fail(), name=NAME)
+        except FireDrill:
+            pass
+
+
+FAULTS: Dict[str, Type[Fault]] = {
+    "sleep": SyncSleep,
+    "block": BlockedLoop,
+    "gil": LockHold,
+    "task-failure": FailingTasks,
+    "task-leak": LeakingTasks,
+    "executor": HoggedExecutor,
+    "database": HeldDatabase,
+    "memory": GrowingMemory,
+    "healthy": HealthyWork,
+}
+
+
+def lines_to_blame() -> Dict[str, int]:
+    """The line of this file that each fault is to be found at."""
+    lines: Dict[str, int] = {}
+    with open(__file__, encoding="utf-8") as source:
+        for number, line in enumerate(source, 1):
+            for name in line.partition("  # FAULT ")[2].split():
+                lines[name] = number
+    return lines
