@@ -73,7 +73,7 @@ pub enum Fault {
 pub struct Plan {
     /// For how long at most.
     pub lasts: Duration,
-    /// Tasks, or MiB.
+    /// Tasks, MiB, or for how many milliseconds a statement is to wait.
     pub size: u64,
     /// How long after it was asked for it must have been found.
     pub patience: Duration,
@@ -186,7 +186,7 @@ impl Fault {
                 ..plan(seconds(8.0), seconds(1.0))
             }),
             Self::Database => {
-                let lasts = limits.slow_call + seconds(1.5);
+                let lasts = limits.slow_call + seconds(0.5);
                 if lasts > LONGEST_HOLD {
                     let slow = limits.slow_call.as_secs_f64();
                     return Err(format!(
@@ -194,8 +194,10 @@ impl Fault {
                     ));
                 }
                 Ok(Plan {
+                    size: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX),
                     ends_when_found: true,
-                    ..plan(lasts, seconds(3.0))
+                    // A pool is held for as long as it takes to be found exhausted, and by whom.
+                    ..plan(lasts.max(seconds(5.0)), seconds(3.0))
                 })
             }
             Self::TaskLeak => Ok(growing(limits, seconds(600.0), 150)),

@@ -5,31 +5,29 @@ use crate::report::{FILE, Incident};
 use crate::results::{AlertResult, FaultResult, Found, Verdict};
 use crate::watch::Watched;
 
-/// An answer that takes longer is one that a probe gives up on.
-const SLOW_MS: f64 = 1_000.0;
+/// A health endpoint that takes longer is itself degraded.
+const SLOW_MS: f64 = 2_000.0;
 
-/// When a fault was in, on the monotonic clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// From.
+/// What the process said of a fault. Times are those of the monotonic clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// Since when it was in.
     pub began_nanos: u64,
-    /// To; `None` where that was not heard of.
-    pub ended_nanos: Option<u64>,
+    /// When it was out, and what was put right; `None` where that was not heard of.
+    pub ended: Option<(u64, String)>,
+    /// What went wrong with the fault itself.
+    pub failure: Option<String>,
 }
 
-/// What there is to say of a fault that was brought in.
-///
-/// `line` is where in the drill's own file it is, `undone` what was put right after it.
-pub fn fault(
-    fault: Fault,
-    span: Span,
-    watched: Watched,
-    line: Option<u32>,
-    undone: Option<String>,
-) -> FaultResult {
+/// What there is to say of a fault that was brought in. `line` is where in the drill's own file it is.
+pub fn fault(fault: Fault, stay: Stay, watched: Watched, line: Option<u32>) -> FaultResult {
     let found = watched.found.as_ref();
-    let after = |at: u64| nanos(at.saturating_sub(span.began_nanos));
+    let after = |at: u64| nanos(at.saturating_sub(stay.began_nanos));
     let mut failures = Vec::new();
+    failures.extend(
+        stay.failure
+            .map(|failure| format!("the fault itself went wrong: {failure}")),
+    );
     match found {
         _ if fault == Fault::Healthy => {}
         Some((incident, _)) => failures.extend(wrong(fault, incident, line)),
@@ -39,18 +37,17 @@ pub fn fault(
         )),
     }
     failures.extend(surfaces(fault, &watched));
-    if undone.is_none() {
+    if stay.ended.is_none() {
         failures.push("it was not heard that it was undone".to_owned());
     }
-    if fault == Fault::Healthy {
-        let alarms = watched.others.iter();
-        failures.extend(alarms.map(|summary| format!("false alarm: {summary}")));
-    }
+    let alarms = watched.false_alarms.values();
+    failures.extend(alarms.map(|summary| format!("false alarm: {summary}")));
     let verdict = if failures.is_empty() {
         Verdict::Passed
     } else {
         Verdict::Failed
     };
+    let (ended, undone) = stay.ended.unzip();
     let mut reasons = failures;
     match found {
         Some((incident, at)) => reasons.push(seen(incident, after(*at))),
@@ -64,10 +61,9 @@ pub fn fault(
         what: fault.what().to_owned(),
         verdict,
         reasons,
-        lasted_seconds: span.ended_nanos.map(after),
+        lasted_seconds: ended.map(after),
         line: line.map(|line| format!("{FILE}:{line}")),
         found: found.map(|(incident, at)| Found::of(incident, after(*at))),
-        others: watched.others,
         health: watched.health,
         probes: watched.probes,
         undone,
@@ -85,12 +81,23 @@ pub fn skipped(fault: Fault, why: String) -> FaultResult {
         lasted_seconds: None,
         line: None,
         found: None,
-        others: Vec::new(),
         health: Default::default(),
         probes: Default::default(),
         undone: None,
         alert_after_seconds: None,
     }
+}
+
+/// A fault that was under way when the drill was ended before its time.
+pub fn cut_short(mut result: FaultResult) -> FaultResult {
+    result.verdict = Verdict::Skipped;
+    let undone = if result.undone.is_some() {
+        "and undone"
+    } else {
+        "and it was not heard that it was undone"
+    };
+    result.reasons = vec![format!("cut short, {undone}")];
+    result
 }
 
 /// The worst of all. Nothing but skipped faults prove nothing.

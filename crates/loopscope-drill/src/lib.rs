@@ -14,6 +14,8 @@ pub mod results;
 pub mod wire;
 
 mod fault;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use fault::{Fault, Limits, Plan, Skip};

@@ -87,24 +87,30 @@ pub struct Place {
 /// The file that the faults are in.
 pub const FILE: &str = "loopscope_drill.py";
 
+/// What the names of all files begin with that faults are in.
+const FILES: &str = "loopscope_drill";
+
 /// The name of the drill's tasks, threads and executors.
 pub const NAME: &str = "loopscope-drill";
 
 impl Incident {
     /// Whether it says of itself that a drill made it.
     pub fn is_of_drill(&self) -> bool {
-        let is_there = |place: &Place| place.file.ends_with(FILE);
+        let is_there = |place: &Place| place.file_name().starts_with(FILES);
         self.culprit.as_ref().is_some_and(is_there)
             || self.frames.iter().any(is_there)
-            || self.summary.contains(FILE)
+            || self.summary.contains(FILES)
             || self.summary.contains(NAME)
     }
 }
 
 impl Place {
+    fn file_name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or(&self.file)
+    }
+
     /// `file:line in function`, without the folder.
     pub fn words(&self) -> String {
-        let file = self.file.rsplit('/').next().unwrap_or(&self.file);
-        format!("{file}:{} in {}", self.line, self.function)
+        format!("{}:{} in {}", self.file_name(), self.line, self.function)
     }
 }

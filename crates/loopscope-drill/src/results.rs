@@ -102,9 +102,6 @@ pub struct FaultResult {
     /// The finding; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
-    /// Findings that name the drill and are not what was to be found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<String>,
     /// What `/health` answered while it lasted.
     pub health: Health,
     /// What the probes answered while it lasted.

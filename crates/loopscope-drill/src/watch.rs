@@ -45,8 +45,8 @@ pub struct Watch {
 pub struct Watched {
     /// The finding that the fault led to, as it was last seen, and when it was first.
     pub found: Option<(Incident, u64)>,
-    /// Findings that name the drill and are not what was to be found.
-    pub others: Vec<String>,
+    /// Findings that name the drill where nothing is to be found, by their identity.
+    pub false_alarms: BTreeMap<String, String>,
     /// What `/health` answered.
     pub health: Health,
     /// What the probes answered.
@@ -80,6 +80,11 @@ impl Watch {
 
     /// Takes in findings alone, once the fault is over: they may still come or end, and the probes turn back.
     pub fn look_after(&mut self, look: &Look) {
+        let health = &self.watched.health;
+        if health.answers + health.unanswered == 0 {
+            // It was over before anybody could look.
+            return self.look(look);
+        }
         self.watched.probes.take_after(look.ready, look.live);
         if let Some(answer) = &look.health {
             self.look_for_findings(&answer.report, look.at_nanos);
@@ -119,8 +124,9 @@ impl Watch {
             }
             if self.watched.found.is_none() && self.is_looked_for(incident) {
                 self.watched.found = Some((incident.clone(), at_nanos));
-            } else if incident.is_of_drill() && !self.watched.others.contains(&incident.summary) {
-                self.watched.others.push(incident.summary.clone());
+            } else if self.fault == Fault::Healthy && is_blamed(incident) {
+                let (id, summary) = (incident.id.clone(), incident.summary.clone());
+                self.watched.false_alarms.insert(id, summary);
             }
         }
     }
@@ -143,6 +149,12 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether the drill's code is blamed. For want of a processor, or in a process that is stopped, no code is.
+fn is_blamed(incident: &Incident) -> bool {
+    let cause = incident.cause.as_deref();
+    incident.is_of_drill() && !matches!(cause, Some("cpu_starved" | "suspended"))
 }
 
 impl Fault {

@@ -46,7 +46,7 @@ pub enum Request {
         begin: &'static str,
         /// For how long at most.
         seconds: f64,
-        /// Tasks, or MiB.
+        /// As in [`Plan`].
         size: u64,
     },
     /// Take it away.
@@ -93,6 +93,9 @@ pub enum Reply {
         ended_nanos: u64,
         /// What was put right.
         undone: String,
+        /// What went wrong with the fault itself.
+        #[serde(default)]
+        failure: Option<String>,
     },
     /// It cannot be brought in here.
     Missing {

@@ -79,6 +79,11 @@ fn one(fault: &FaultResult, layout: &Layout) -> String {
 /// What the surfaces said while it lasted, and what became of it.
 fn meanwhile(fault: &FaultResult) -> String {
     let health = &fault.health;
+    if fault.fault == Fault::Memory {
+        // It goes on beside the others, and so do the answers.
+        let undone = fault.undone.as_deref().unwrap_or("not undone");
+        return format!("beside the others; {}", Text::new(undone));
+    }
     let mut words = format!(
         "/health {} {}, {} at most",
         health.worst_code,

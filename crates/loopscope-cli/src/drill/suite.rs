@@ -52,15 +52,8 @@ struct UnderWay {
 #[derive(Clone, Debug)]
 enum Stage {
     Asked,
-    In {
-        began_nanos: u64,
-        is_ending: bool,
-    },
-    Over {
-        span: judge::Span,
-        undone: Option<String>,
-        at: Instant,
-    },
+    In { began_nanos: u64, is_ending: bool },
+    Over { stay: judge::Stay, at: Instant },
     Missing(String),
 }
 
@@ -184,7 +177,7 @@ impl<'a> Suite<'a> {
             .into_iter()
             .partition(UnderWay::is_finished);
         self.under_way = rest;
-        self.finish(finished);
+        self.finish(finished, |result| result);
         Ok(())
     }
 
@@ -201,11 +194,11 @@ impl<'a> Suite<'a> {
         }
     }
 
-    fn finish(&mut self, finished: Vec<UnderWay>) {
+    fn finish(&mut self, finished: Vec<UnderWay>, as_told: impl Fn(FaultResult) -> FaultResult) {
         for one in finished {
             let line = self.lease.introduction.lines.get(one.fault.name()).copied();
             let began = one.began_nanos();
-            let mut result = one.result(line);
+            let mut result = as_told(one.result(line));
             let alert = began.zip(self.alerts).and_then(|(began, alerts)| {
                 alerts
                     .first_after(began)
@@ -232,7 +225,7 @@ impl<'a> Suite<'a> {
             std::thread::sleep(INTERVAL);
         }
         let cut_short = std::mem::take(&mut self.under_way);
-        self.finish(cut_short);
+        self.finish(cut_short, judge::cut_short);
     }
 }
 
@@ -256,13 +249,14 @@ impl UnderWay {
                 began_nanos,
                 ended_nanos,
                 undone,
+                failure,
                 ..
             } => Stage::Over {
-                span: judge::Span {
+                stay: judge::Stay {
                     began_nanos,
-                    ended_nanos: Some(ended_nanos),
+                    ended: Some((ended_nanos, undone)),
+                    failure,
                 },
-                undone: Some(undone),
                 at: Instant::now(),
             },
             Reply::Missing { why, .. } => Stage::Missing(format!("it needs {why}")),
@@ -297,7 +291,7 @@ impl UnderWay {
     fn began_nanos(&self) -> Option<u64> {
         match &self.stage {
             Stage::In { began_nanos, .. } => Some(*began_nanos),
-            Stage::Over { span, .. } => Some(span.began_nanos),
+            Stage::Over { stay, .. } => Some(stay.began_nanos),
             Stage::Asked | Stage::Missing(_) => None,
         }
     }
@@ -310,15 +304,14 @@ impl UnderWay {
                 judge::skipped(self.fault, "the process did not begin with it".to_owned())
             }
             Stage::In { began_nanos, .. } => {
-                let span = judge::Span {
+                let stay = judge::Stay {
                     began_nanos,
-                    ended_nanos: None,
+                    ended: None,
+                    failure: None,
                 };
-                judge::fault(self.fault, span, watched, line, None)
+                judge::fault(self.fault, stay, watched, line)
             }
-            Stage::Over { span, undone, .. } => {
-                judge::fault(self.fault, span, watched, line, undone)
-            }
+            Stage::Over { stay, .. } => judge::fault(self.fault, stay, watched, line),
         }
     }
 }

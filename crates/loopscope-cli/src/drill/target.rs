@@ -15,7 +15,7 @@ use crate::health::look::Looker;
 use crate::health::target::{self, Target};
 
 /// How long an answer of the surfaces may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the sample service has until its loop turns.
 const TURNS_WITHIN: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,6 +152,7 @@ impl Watching {
         }
         let file_limit = FileLimit::raised();
         let port_told = self.port_told.take();
+        let drills = self.drills(args);
         let database = self.database.take();
         let (stop, stopped) = mpsc::channel();
         let server = server.and_then(serve::tell);
@@ -182,6 +183,9 @@ impl Watching {
         };
         let status = again.wait(args, target, observer.as_deref(), &cell, &stopped);
         drop(asking);
+        if let Some(folder) = drills {
+            drills::tidy(&folder);
+        }
         let outcome = observer
             .as_ref()
             .and_then(|observer| observer.finish(ending_of(status)));
@@ -196,6 +200,12 @@ impl Watching {
             server,
             observer,
         })
+    }
+
+    /// Where the sockets of processes lie that may be drilled.
+    fn drills(&self, args: &RunArgs) -> Option<PathBuf> {
+        let equipment = self.equipment.as_ref().filter(|_| args.allow_drill);
+        equipment.map(|equipment| equipment.folder.path().to_path_buf())
     }
 
     fn observe(self, args: &RunArgs, child: &Child, cell: Arc<SnapshotCell>) -> Option<Observer> {

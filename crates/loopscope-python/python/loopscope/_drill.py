@@ -148,10 +148,14 @@ class _Lease:
 
         kind = loopscope_drill.FAULTS.get(name)
         if kind is None:
-            self._say(missing=name, why=f"this agent knows no fault {name}")
+            self._say(missing=name, why=f"an agent that knows of {name}")
             return
         if self._loop is None:
-            self._say(missing=name, why="no event loop runs in this process")
+            self._say(missing=name, why="an event loop that turns")
+            return
+        earlier = self._faults.get(name)
+        if earlier is not None and not earlier.undone.is_set():
+            self._say(missing=name, why="the same fault, which is under way, to be over")
             return
         since = 0
 
@@ -160,11 +164,12 @@ class _Lease:
             since = time.monotonic_ns()
             self._say(began=name, at_nanos=since)
 
-        def over(undone: str) -> None:
-            self._say(over=name, began_nanos=since, ended_nanos=time.monotonic_ns(), undone=undone)
+        def over(undone: str, failure: str) -> None:
+            ended = time.monotonic_ns()
+            self._say(over=name, began_nanos=since, ended_nanos=ended, undone=undone, failure=failure or None)
 
-        fault = kind(self._loop, loopscope_drill.Order(seconds, size), began, over)
         try:
+            fault = kind(self._loop, loopscope_drill.Order(seconds, size), began, over)
             fault.prepare()
             fault.begin()
         except loopscope_drill.Missing as missing:

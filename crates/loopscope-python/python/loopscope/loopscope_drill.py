@@ -12,7 +12,9 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional, Type
+from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional
+
+from . import loopscope_drill_pools
 
 # The name of the drill's tasks, threads and executors.
 NAME = "loopscope-drill"
@@ -27,6 +29,12 @@ _LONGEST_SECONDS = 3600.0
 _LONGEST_LOCK_SECONDS = 2.0
 
 _MOST_TASKS = 500
+
+# Growth by less than a tenth within the window of its trend is none; this is that, and the time that it takes to rise.
+_SHARE_OF_RESIDENT = 5
+
+# How much longer whoever waits for a connection has patience: nobody is to give up.
+_POOL_PATIENCE_SECONDS = 10.0
 
 _MIB = 1024 * 1024
 
@@ -44,14 +52,14 @@ class Order(NamedTuple):
 
     #: For how long at most.
     seconds: float
-    #: Tasks, or MiB.
+    #: Tasks, MiB, or for how many milliseconds a statement is to wait.
     size: int
 
 
 class Fault:
     """A fault under way. Begun and ended by the drill's thread."""
 
-    def __init__(self, loop: Any, order: Order, began: Callable[[], None], over: Callable[[str], None]) -> None:
+    def __init__(self, loop: Any, order: Order, began: Callable[[], None], over: Callable[[str, str], None]) -> None:
         self.loop = loop
         self.seconds = min(max(order.seconds, 0.0), _LONGEST_SECONDS)
         self.size = order.size
@@ -77,10 +85,14 @@ class Fault:
     def goes_on(self) -> bool:
         return not self.release.is_set() and time.monotonic() < self._until
 
-    def is_over(self, undone: str = "") -> None:
-        """It is over, and `undone` says what was put right."""
-        self._over(undone)
+    def is_over(self, undone: str, failure: str) -> None:
+        """It is over. `undone` says what was put right, `failure` what went wrong with the fault itself."""
+        self._over(undone, failure)
         self.undone.set()
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 class _OnLoop(Fault):
@@ -96,10 +108,18 @@ class _OnLoop(Fault):
 
     async def _bring_in(self) -> None:
         self.begins()
+        failure = ""
         try:
             await self.act()
+        except Exception as error:
+            failure = _words(error)
         finally:
-            self.is_over(await self.undo())
+            undone = ""
+            try:
+                undone = await self.undo()
+            except Exception as error:
+                failure = failure or _words(error)
+            self.is_over(undone, failure)
 
     def act(self) -> Coroutine[Any, Any, None]:
         raise NotImplementedError
@@ -164,9 +184,12 @@ class LeakingTasks(_OnLoop):
     async def act(self) -> None:
         self._tasks = []
         pause = self.seconds / max(min(self.size, _MOST_TASKS), 1)
+        due = time.monotonic()
         while self.goes_on():
-            self._leak()
-            await asyncio.sleep(pause)
+            if time.monotonic() >= due:
+                self._leak()
+                due += pause
+            await asyncio.sleep(min(pause, _STEP_SECONDS))
 
     def _leak(self) -> None:
         if len(self._tasks) < _MOST_TASKS:
@@ -206,8 +229,23 @@ class HoggedExecutor(_OnLoop):
         return "4 pieces of work done, 2 threads ended"
 
 
+class HeldPool(_OnLoop):
+    """All connections of a pool of the program's, while one caller more waits for one."""
+
+    pool: Any
+
+    async def act(self) -> None:
+        patience = self.seconds + _POOL_PATIENCE_SECONDS
+        keepers = [loopscope_drill_pools.keep(self.pool, patience, self.goes_on) for _ in range(self.pool.most + 1)]
+        await asyncio.gather(*keepers)
+
+    async def undo(self) -> str:
+        self.pool.close()
+        return f"{self.pool.most} connections of {self.pool.name} given back"
+
+
 class HeldDatabase(_OnLoop):
-    """A connection that keeps a database to itself, while another one waits for it."""
+    """A connection that keeps a database of the drill's own to itself, while another one waits for it."""
 
     _connect: Callable[..., Any]
 
@@ -235,7 +273,8 @@ class HeldDatabase(_OnLoop):
         try:
             connection.execute("BEGIN EXCLUSIVE")
             self._is_held.set()
-            self.release.wait(max(self._until - time.monotonic(), 0.0))
+            # A statement is told as slow once it is over.
+            self.release.wait(min(self.size / 1000, self.seconds))
             connection.execute("ROLLBACK")
         finally:
             self._is_held.set()
@@ -252,13 +291,25 @@ class HeldDatabase(_OnLoop):
     async def undo(self) -> str:
         self._pool.shutdown(wait=True)
         self._folder.cleanup()
-        return "2 connections closed, the file removed"
+        return "no pool that is watched was found, so it was a file of the drill's own, which is removed"
+
+
+def held(loop: Any, order: Order, began: Callable[[], None], over: Callable[[str, str], None]) -> Fault:
+    """Holds the program's pool, where it has one; else a database of the drill's own."""
+    pool = loopscope_drill_pools.find(loop)
+    if pool is None:
+        return HeldDatabase(loop, order, began, over)
+    fault = HeldPool(loop, order, began, over)
+    fault.pool = pool
+    return fault
 
 
 class GrowingMemory(Fault):
     """Memory that becomes ever more, on a thread of its own: it grows also while the loop stands still."""
 
     def prepare(self) -> None:
+        # What is a lot for one process is little for another.
+        self.size = max(self.size, _resident_mib() // _SHARE_OF_RESIDENT)
         room = _available_mib()
         if room is not None and self.size > room // 4:
             raise Missing(f"memory: it would take {self.size} MiB, of {room} MiB that are left")
@@ -270,17 +321,20 @@ class GrowingMemory(Fault):
         kept: "List[mmap.mmap]" = []
         self.begins()
         pause = self.seconds / max(self.size, 1)
+        failure = ""
         try:
             while self.goes_on() and len(kept) < self.size:
                 kept.append(_one_mib())  # FAULT memory
                 self.release.wait(pause)
             # It stays what it is until somebody has seen it.
             self.release.wait(max(self._until - time.monotonic(), 0.0))
+        except (OSError, ValueError, MemoryError) as error:
+            failure = _words(error)
         finally:
             count = len(kept)
             for piece in kept:
                 piece.close()
-            self.is_over(f"{count} MiB given back")
+            self.is_over(f"{count} MiB given back", failure)
 
 
 def _one_mib() -> mmap.mmap:
@@ -289,6 +343,11 @@ def _one_mib() -> mmap.mmap:
     for offset in range(0, _MIB, mmap.PAGESIZE):
         piece[offset] = 1
     return piece
+
+
+def _resident_mib() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE // _MIB
 
 
 def _available_mib() -> Optional[int]:
@@ -341,14 +400,14 @@ class HealthyWork(_OnLoop):
             pass
 
 
-FAULTS: Dict[str, Type[Fault]] = {
+FAULTS: Dict[str, Callable[..., Fault]] = {
     "sleep": SyncSleep,
     "block": BlockedLoop,
     "gil": LockHold,
     "task-failure": FailingTasks,
     "task-leak": LeakingTasks,
     "executor": HoggedExecutor,
-    "database": HeldDatabase,
+    "database": held,
     "memory": GrowingMemory,
     "healthy": HealthyWork,
 }
