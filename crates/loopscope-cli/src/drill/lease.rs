@@ -22,7 +22,7 @@ use crate::exit_codes::{NOT_PERMITTED, UNAVAILABLE, UNREACHABLE};
 use crate::run::DRILL_EXTENSION;
 
 /// A process that is not in the middle of something introduces itself within this.
-const INTRODUCED_WITHIN: Duration = Duration::from_secs(8);
+const INTRODUCED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A lease on a process.
 pub(super) struct Lease {

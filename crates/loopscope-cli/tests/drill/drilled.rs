@@ -16,18 +16,15 @@ use crate::service::Service;
 
 #[test]
 fn a_service_that_allows_it_is_drilled_and_is_afterwards_what_it_was() {
-    let service = Service::start(
-        &pythons().1,
-        "shop",
-        &["--allow-drill", "--trend-pace", "30"],
-    );
+    let service = Service::start(&pythons().1, "shop", &["--allow-drill"]);
     service.get("/orders");
     let before = service.get("/state");
     let port = free_port();
     let alerting = Alerting::start(&service.health, port);
     let address = format!("127.0.0.1:{port}");
     let mut words = vec![&*service.health, "--yes", "--expect-alert", &address];
-    for fault in Fault::ALL.iter().filter(|fault| **fault != Fault::Memory) {
+    // What grows is drilled with the sample service: it takes half a minute.
+    for fault in Fault::ALL.iter().filter(|fault| !fault.is_slow()) {
         words.extend(["--only", fault.name()]);
     }
     let (ran, results) = results(&words);
@@ -73,7 +70,7 @@ fn a_service_that_allows_it_is_drilled_and_is_afterwards_what_it_was() {
         .filter(|line| line.contains("loopscope: degraded"));
     let of_drill = findings
         .filter(|line| line.contains("loopscope_drill") || line.contains("loopscope-drill"));
-    assert!(of_drill.count() >= 6, "{said}");
+    assert!(of_drill.count() >= 5, "{said}");
 }
 
 /// An alerting as an operator would set it up: asks `/health`, and calls an address where the answer is 503.

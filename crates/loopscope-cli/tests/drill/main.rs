@@ -11,5 +11,6 @@ mod alone;
 mod command;
 mod drilled;
 mod ends;
+mod held;
 mod refused;
 mod service;

@@ -77,24 +77,22 @@ def _sqlalchemy(pool: Any, loop: Any) -> Optional[Pool]:
     if type(pool).__name__.startswith("Async"):
         spawn = sys.modules["sqlalchemy.util"].greenlet_spawn
         return Pool(name, most, lambda _: spawn(pool.connect), lambda connection: spawn(connection.close), _nothing)
-
-    def take(_: float) -> Any:
-        return pool.connect()
-
-    def give(connection: Any) -> None:
-        connection.close()
-
-    return _in_threads(name, most, loop, take, give)
+    return _in_threads(name, most, loop, lambda _: pool.connect(), lambda connection: connection.close())
 
 
 def _in_threads(
     name: str, most: int, loop: Any, take: Callable[[float], Any], give: Callable[[Any], Any]
 ) -> Optional[Pool]:
     threads = ThreadPoolExecutor(max(most, 0) + 1, thread_name_prefix=_NAME)
+
+    def keep_one(seconds: float) -> Any:
+        # A frame of ours, by which whoever looks knows the drill.
+        return take(seconds)
+
     return Pool(
         name,
         most,
-        lambda seconds: loop.run_in_executor(threads, take, seconds),
+        lambda seconds: loop.run_in_executor(threads, keep_one, seconds),
         lambda connection: loop.run_in_executor(threads, give, connection),
         lambda: threads.shutdown(wait=True),
     )
