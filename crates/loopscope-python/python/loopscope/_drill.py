@@ -211,9 +211,11 @@ def _running_loop() -> Any:
 
     There is no list of loops in Python, so all objects are gone through; once a drill.
     """
-    base = asyncio.AbstractEventLoop
+    everything = gc.get_objects()
     # By their types: asking an object itself could run code of the program.
-    loops = [one for one in gc.get_objects() if base in type(one).__mro__ and one.is_running()]
+    kinds = {kind for kind in {type(one) for one in everything} if asyncio.AbstractEventLoop in kind.__mro__}
+    loops = [one for one in everything if type(one) in kinds and one.is_running()]
+    del everything
     main = threading.main_thread().ident
     turning = [(_thread_of(loop), loop) for loop in loops]
     turning = [(thread, loop) for thread, loop in turning if thread is not None]

@@ -6,6 +6,7 @@ process. Code that is to be blamed is marked; what Loopscope finds is held again
 """
 
 import asyncio
+import importlib
 import mmap
 import os
 import tempfile
@@ -16,17 +17,27 @@ from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional
 
 from . import loopscope_drill_pools
 
+
+def _module(name: str) -> Any:
+    """A module, where this interpreter was built with it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+# Before the first fault: importing takes its time, and is no fault.
+_ctypes = _module("ctypes")
+_sqlite3 = _module("sqlite3")
+
 # The name of the drill's tasks, threads and executors.
 NAME = "loopscope-drill"
 
 # How often whoever keeps something looks whether it is to let go.
 _STEP_SECONDS = 0.05
 
-# No fault lasts longer, whatever is asked for.
-_LONGEST_SECONDS = 3600.0
-
-# A lock that is held can be given back by nobody else before its time.
-_LONGEST_LOCK_SECONDS = 2.0
+# As long as the rules look back, and some more.
+_LONGEST_GROWTH_SECONDS = 2400.0
 
 _MOST_TASKS = 500
 
@@ -59,9 +70,12 @@ class Order(NamedTuple):
 class Fault:
     """A fault under way. Begun and ended by the drill's thread."""
 
+    #: It lasts no longer, whatever is asked for.
+    longest_seconds = 30.0
+
     def __init__(self, loop: Any, order: Order, began: Callable[[], None], over: Callable[[str, str], None]) -> None:
         self.loop = loop
-        self.seconds = min(max(order.seconds, 0.0), _LONGEST_SECONDS)
+        self.seconds = min(max(order.seconds, 0.0), self.longest_seconds)
         self.size = order.size
         #: Given back by whoever waits for it.
         self.release = threading.Event()
@@ -147,19 +161,19 @@ class BlockedLoop(_OnLoop):
 class LockHold(_OnLoop):
     """C code that keeps the interpreter's lock."""
 
+    # Nobody can have it given back before its time.
+    longest_seconds = 2.0
+
     _hold: Callable[[int], object]
 
     def prepare(self) -> None:
-        try:
-            import ctypes
-
-            # Unlike `CDLL`, this keeps the lock while the function runs.
-            self._hold = ctypes.PyDLL(None).usleep
-        except (ImportError, OSError, AttributeError) as error:
-            raise Missing(f"ctypes, with which C code is called ({error})") from None
+        if _ctypes is None:
+            raise Missing("ctypes, with which C code is called")
+        # Unlike `CDLL`, this keeps the lock while the function runs.
+        self._hold = _ctypes.PyDLL(None).usleep
 
     async def act(self) -> None:
-        microseconds = int(min(self.seconds, _LONGEST_LOCK_SECONDS) * 1_000_000)
+        microseconds = int(self.seconds * 1_000_000)
         self._hold(microseconds)  # FAULT gil
 
 
@@ -179,6 +193,7 @@ async def fail() -> None:
 class LeakingTasks(_OnLoop):
     """Tasks that become ever more: each waits for what never comes."""
 
+    longest_seconds = _LONGEST_GROWTH_SECONDS
     _tasks: "List[asyncio.Task[None]]"
 
     async def act(self) -> None:
@@ -247,18 +262,12 @@ class HeldPool(_OnLoop):
 class HeldDatabase(_OnLoop):
     """A connection that keeps a database of the drill's own to itself, while another one waits for it."""
 
-    _connect: Callable[..., Any]
-
     def prepare(self) -> None:
-        try:
-            # Not before: the program may do without it.
-            import sqlite3
-        except ImportError as error:
-            raise Missing(f"sqlite3, whose database is held ({error})") from None
-        self._connect = sqlite3.connect
+        if _sqlite3 is None:
+            raise Missing("a pool that is watched, or sqlite3, whose database is held")
         self._folder = tempfile.TemporaryDirectory(prefix=NAME)
         self._path = os.path.join(self._folder.name, "drill.sqlite")
-        connection = self._connect(self._path)
+        connection = _sqlite3.connect(self._path)
         connection.execute("CREATE TABLE drill (n INTEGER)")
         connection.close()
         self._is_held = threading.Event()
@@ -269,7 +278,7 @@ class HeldDatabase(_OnLoop):
         await asyncio.gather(run(self._pool, self._keep_it), run(self._pool, self._wait_for_it))
 
     def _keep_it(self) -> None:
-        connection = self._connect(self._path, isolation_level=None)
+        connection = _sqlite3.connect(self._path, isolation_level=None)
         try:
             connection.execute("BEGIN EXCLUSIVE")
             self._is_held.set()
@@ -282,7 +291,7 @@ class HeldDatabase(_OnLoop):
 
     def _wait_for_it(self) -> None:
         self._is_held.wait()
-        connection = self._connect(self._path, isolation_level=None, timeout=self.seconds + 5.0)
+        connection = _sqlite3.connect(self._path, isolation_level=None, timeout=self.seconds + 5.0)
         try:
             connection.execute("INSERT INTO drill VALUES (1)")  # FAULT database
         finally:
@@ -306,6 +315,8 @@ def held(loop: Any, order: Order, began: Callable[[], None], over: Callable[[str
 
 class GrowingMemory(Fault):
     """Memory that becomes ever more, on a thread of its own: it grows also while the loop stands still."""
+
+    longest_seconds = _LONGEST_GROWTH_SECONDS
 
     def prepare(self) -> None:
         # What is a lot for one process is little for another.

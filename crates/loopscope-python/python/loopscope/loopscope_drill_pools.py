@@ -8,7 +8,7 @@ import asyncio
 import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Awaitable, Callable, NamedTuple, Optional, Tuple
+from typing import Any, Awaitable, Callable, Dict, NamedTuple, Optional, Tuple
 
 # Each may be a connection to be made, and the server has others to serve.
 _MOST_CONNECTIONS = 50
@@ -43,8 +43,12 @@ def find(loop: Any) -> Optional[Pool]:
     if not kinds:
         return None
     # There is no list of pools. By their types: asking an object itself could run code of the program.
-    for one in gc.get_objects():
-        adapt = next((kinds[kind] for kind in type(one).__mro__ if kind in kinds), None)
+    everything = gc.get_objects()
+    adapters: "Dict[type, Callable[[Any, Any], Optional[Pool]]]" = {}
+    for kind in {type(one) for one in everything}:
+        adapters.update((kind, kinds[base]) for base in kind.__mro__ if base in kinds)
+    for one in everything:
+        adapt = adapters.get(type(one))
         pool = adapt(one, loop) if adapt is not None else None
         if pool is not None and 0 < pool.most <= _MOST_CONNECTIONS:
             return pool
