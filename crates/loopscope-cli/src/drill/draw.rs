@@ -38,7 +38,7 @@ fn head(results: &Results, layout: &Layout) -> String {
     let count = format::count(results.faults.len() as u64, "fault", "faults");
     let ended = match results.ended {
         DrillEnd::Complete => format!("{count} in {took}"),
-        DrillEnd::Interrupted => format!("interrupted after {took}; what was under way was undone"),
+        DrillEnd::Interrupted => format!("interrupted after {took}; what follows came before"),
         DrillEnd::TargetGone => {
             format!("the service was gone after {took}; what follows came before")
         }
@@ -132,4 +132,114 @@ fn style(verdict: Verdict) -> Style {
         Verdict::Skipped => AnsiColor::Yellow,
     };
     colour.on_default().bold()
+}
+
+#[cfg(test)]
+mod tests {
+    use loopscope_drill::judge;
+    use loopscope_drill::results::{Found, Health, Probes};
+
+    use super::*;
+
+    fn seen(fault: Fault, reason: &str) -> FaultResult {
+        FaultResult {
+            verdict: Verdict::Passed,
+            reasons: vec![reason.to_owned()],
+            health: Health {
+                answers: 9,
+                unanswered: 0,
+                worst_status: "degraded".into(),
+                worst_code: 200,
+                slowest_ms: 4.2,
+            },
+            undone: Some(String::new()),
+            ..judge::skipped(fault, String::new())
+        }
+    }
+
+    fn results() -> Results {
+        let mut block = seen(
+            Fault::Block,
+            "loop_stall after 0.11 s: at loopscope_drill.py:124 in act",
+        );
+        block.health.worst_code = 503;
+        block.health.worst_status = "critical".into();
+        block.alert_after_seconds = Some(6.25);
+        block.probes = Probes {
+            ready_failed: true,
+            live_failed: false,
+            is_failing: false,
+        };
+        block.found = Some(Found {
+            id: "incident-1".into(),
+            kind: "loop_stall".into(),
+            severity: "critical".into(),
+            cause: None,
+            gil_held: None,
+            summary: "a loop stalled".into(),
+            culprit: None,
+            after_seconds: 0.11,
+            is_closed: true,
+        });
+        let mut leak = seen(Fault::TaskLeak, "not seen: no task_leak that names it");
+        leak.verdict = Verdict::Failed;
+        leak.undone = Some("26 tasks cancelled".into());
+        Results {
+            schema_version: 1,
+            version: "0.1.0".into(),
+            started_at: "2026-11-27T00:00:00Z".into(),
+            duration_seconds: 35.6,
+            ended: DrillEnd::Complete,
+            target: Target {
+                service: "sh\u{1b}op".into(),
+                pid: 41,
+                python: "3.13.0".into(),
+                r#loop: "uvloop".into(),
+                ..Target::default()
+            },
+            verdict: Verdict::Failed,
+            faults: vec![
+                seen(Fault::Healthy, "nothing was found, as it should be"),
+                judge::skipped(Fault::Gil, "it needs ctypes".into()),
+                block,
+                leak,
+            ],
+            alert: Some(AlertResult {
+                listened_at: "127.0.0.1:9099".into(),
+                count: 2,
+                first: Some("POST /alert HTTP/1.1".into()),
+                verdict: Verdict::Passed,
+            }),
+            notes: vec!["a note".into()],
+        }
+    }
+
+    #[test]
+    fn each_fault_is_told_with_what_the_surfaces_said_and_what_was_put_right() {
+        insta::assert_snapshot!(summary(&results(), &Layout::default()), @r#"
+        NOT AS IT SHOULD BE  sh\u{1b}op (pid 41, Python 3.13.0, uvloop)  4 faults in 35.6 s
+
+        quiet    healthy       nothing was found, as it should be
+                               /health 200 degraded, 4 ms at most; probes stayed
+        skipped  gil           it needs ctypes
+        seen     block         loop_stall after 0.11 s: at loopscope_drill.py:124 in act
+                               /health 503 critical, 4 ms at most; /readyz turned and came back; alert after 6.25 s
+        failed   task-leak     not seen: no task_leak that names it
+                               /health 200 degraded, 4 ms at most; probes stayed; 26 tasks cancelled
+        rang     alert         2 times at 127.0.0.1:9099, first with POST /alert HTTP/1.1
+
+          - a note
+        "#);
+    }
+
+    #[test]
+    fn a_drill_that_was_cut_short_says_so() {
+        let mut results = results();
+        results.ended = DrillEnd::Interrupted;
+        let text = summary(&results, &Layout::default());
+        assert!(
+            text.contains("interrupted after 35.6 s; what follows came before"),
+            "{text}"
+        );
+    }
 }

@@ -126,7 +126,6 @@ fn drill(args: &DrillArgs) -> Result<u8, Refusal> {
         files::check(file).map_err(|error| Refusal::new(NOT_WRITTEN, &error, error.hint()))?;
     }
     let alerts = args.expect_alert.map(Alerts::listen).transpose()?;
-    let interrupt = Interrupt::listen();
     let started_at = jiff::Timestamp::now();
     let begun = Instant::now();
     let reached = Reached::new(args.target.as_ref(), args.token.as_deref())?;
@@ -136,6 +135,8 @@ fn drill(args: &DrillArgs) -> Result<u8, Refusal> {
     if !reached.is_sample() {
         confirm(args, &target, faults.len())?;
     }
+    // Only now: until here there is nothing to undo, and Ctrl-C answers the question.
+    let interrupt = Interrupt::listen();
     say_beginning(&target, alerts.as_ref());
     let since = monotonic_nanos();
     let surfaces = Surfaces::new(reached.looker, &reached.url);
