@@ -1,4 +1,4 @@
-//! The committed JSON Schemas of reports, dumps and stress results, generated from the types that are serialised.
+//! The committed JSON Schemas of reports, dumps, and results of stress runs and drills, generated from the types that are serialised.
 
 use std::fs;
 

@@ -179,6 +179,24 @@ fn of_healthy_work_nothing_may_be_said_that_blames_it() {
 }
 
 #[test]
+fn a_stall_that_is_explained_better_at_the_next_look_is_taken_as_that() {
+    let early = incident(json!({"cause": "cpu_starved"}));
+    let better = json!({"id": "incident-2"});
+    let mut both = over(better.clone());
+    let report = &mut both.health.as_mut().unwrap().report;
+    report
+        .incidents
+        .insert(0, serde_json::from_value(early.clone()).unwrap());
+    let meanwhile = [
+        look(SECOND, &[early]),
+        look(2 * SECOND, &[incident(better)]),
+    ];
+    let result = judged(Fault::Sleep, &meanwhile, &[both]);
+    assert_eq!(result.verdict, Verdict::Passed, "{result:?}");
+    assert_eq!(result.found.unwrap().after_seconds, 1.0);
+}
+
+#[test]
 fn an_incident_of_an_earlier_drill_is_news_only_once_it_occurs_again() {
     let closed = incident(json!({"closed_at": "2026-11-27T00:00:00Z", "count": 3}));
     let mut watch = Watch::new(Fault::Sleep, 7, &report(std::slice::from_ref(&closed)));
@@ -186,6 +204,18 @@ fn an_incident_of_an_earlier_drill_is_news_only_once_it_occurs_again() {
     assert!(!watch.is_found());
     watch.look(&look(2 * SECOND, &[incident(json!({"count": 4}))]));
     assert!(watch.is_found() && !watch.is_settled());
+}
+
+#[test]
+fn a_fault_that_is_found_already_cannot_be_told_from_that() {
+    let grows = incident(json!({"kind": "memory_growth", "culprit": null, "summary": "it grows"}));
+    let before = report(&[grows]);
+    let said = |fault, pid| {
+        Watch::new(fault, pid, &before)
+            .said_before(&before)
+            .is_some()
+    };
+    assert!(said(Fault::Memory, 7) && !said(Fault::Memory, 8) && !said(Fault::Sleep, 7));
 }
 
 #[test]

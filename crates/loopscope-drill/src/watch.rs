@@ -37,6 +37,8 @@ pub struct Watch {
     pid: u32,
     /// Occurrences of each incident by now, and whether it is open.
     known: BTreeMap<String, (u64, bool)>,
+    /// When each finding was first seen as it is.
+    first_seen: BTreeMap<String, u64>,
     watched: Watched,
 }
 
@@ -62,8 +64,19 @@ impl Watch {
             fault,
             pid,
             known: known.collect(),
+            first_seen: BTreeMap::new(),
             watched: Watched::default(),
         }
+    }
+
+    /// What is found already that the fault would be found by: it could not be told from that.
+    pub fn said_before<'a>(&self, before: &'a Report) -> Option<&'a str> {
+        let mut open = before
+            .incidents
+            .iter()
+            .filter(|one| one.closed_at.is_none());
+        let found = open.find(|one| self.is_looked_for(one))?;
+        Some(&found.summary)
     }
 
     /// Takes in what the surfaces answer while the fault lasts.
@@ -108,26 +121,20 @@ impl Watch {
     }
 
     fn look_for_findings(&mut self, report: &Report, at_nanos: u64) {
-        for incident in &report.incidents {
-            let is_found = |(found, _): &(Incident, u64)| found.id == incident.id;
-            if self.watched.found.as_ref().is_some_and(is_found) {
-                let since = self
-                    .watched
-                    .found
-                    .as_ref()
-                    .map_or(at_nanos, |(_, since)| *since);
-                self.watched.found = Some((incident.clone(), since));
-                continue;
-            }
-            if !self.is_news(incident) {
-                continue;
-            }
-            if self.watched.found.is_none() && self.is_looked_for(incident) {
-                self.watched.found = Some((incident.clone(), at_nanos));
-            } else if self.fault == Fault::Healthy && is_blamed(incident) {
-                let (id, summary) = (incident.id.clone(), incident.summary.clone());
-                self.watched.false_alarms.insert(id, summary);
-            }
+        let news = report.incidents.iter().filter(|one| self.is_news(one));
+        let news: Vec<&Incident> = news.collect();
+        if self.fault == Fault::Healthy {
+            let blamed = news.into_iter().filter(|one| is_blamed(one));
+            let alarms = blamed.map(|one| (one.id.clone(), one.summary.clone()));
+            self.watched.false_alarms.extend(alarms);
+            return;
+        }
+        let looked_for = news.into_iter().filter(|one| self.is_looked_for(one));
+        // A stall is explained better with each look at it, and may become another incident by that.
+        let best = looked_for.max_by_key(|one| is_blamed(one)).cloned();
+        if let Some(best) = best {
+            let since = *self.first_seen.entry(best.id.clone()).or_insert(at_nanos);
+            self.watched.found = Some((best, since));
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct DrillArgs {
     #[arg(long, value_name = "FAULT", value_parser = fault)]
     only: Vec<Fault>,
 
-    /// Bring in what takes minutes, too: growth of tasks (4 to 10) and of memory (11 to 35).
+    /// Bring in what takes minutes, too: growth of tasks (3 to 10) and of memory (17 to 35).
     #[arg(long, conflicts_with = "only")]
     slow: bool,
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use loopscope_drill::results::{DrillEnd, FaultResult};
 use loopscope_drill::wire::{Reply, Request};
-use loopscope_drill::{Fault, Limits, Look, Plan, Watch, judge};
+use loopscope_drill::{Fault, Limits, Look, Plan, Skip, Watch, judge};
 
 use super::alert::Alerts;
 use super::lease::Lease;
@@ -119,30 +119,38 @@ impl<'a> Suite<'a> {
     }
 
     fn ask(&mut self, fault: Fault) {
-        let plan = match fault.plan(&self.limits) {
-            Ok(plan) => plan,
+        match self.prepared(fault) {
+            Ok(one) => {
+                self.progress.begin(fault, &one.plan);
+                self.lease.ask(&Request::begin(fault, &one.plan));
+                self.under_way.push(one);
+            }
             Err(why) => {
                 let result = judge::skipped(fault, why);
                 self.progress.over(&result);
                 self.done.insert(fault, result);
-                return;
             }
-        };
-        self.progress.begin(fault, &plan);
+        }
+    }
+
+    fn prepared(&self, fault: Fault) -> Result<UnderWay, Skip> {
+        let plan = fault.plan(&self.limits)?;
         let empty = Default::default();
-        let before = self
-            .last
-            .health
-            .as_ref()
-            .map_or(&empty, |answer| &answer.report);
-        self.under_way.push(UnderWay {
+        let before = self.last.health.as_ref();
+        let before = before.map_or(&empty, |answer| &answer.report);
+        let watch = Watch::new(fault, self.lease.introduction.pid, before);
+        if let Some(said) = watch.said_before(before) {
+            return Err(format!(
+                "it could not be told from what is found already: {said}"
+            ));
+        }
+        Ok(UnderWay {
             fault,
             plan,
-            watch: Watch::new(fault, self.lease.introduction.pid, before),
+            watch,
             asked_at: Instant::now(),
             stage: Stage::Asked,
-        });
-        self.lease.ask(&Request::begin(fault, &plan));
+        })
     }
 
     /// Looks until something is so.

@@ -6,11 +6,10 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-// In the order in which they are run: the long ones first, beside each other.
-mod alone;
 mod command;
-mod drilled;
-mod ends;
-mod held;
 mod refused;
 mod service;
+mod truth_alone;
+mod truth_drilled;
+mod truth_ends;
+mod truth_held;

@@ -1,40 +1,39 @@
-//! What is refused: by whom it was not allowed, and what is not there.
+//! What is refused: what is not there, is another user's, or cannot be spoken with.
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
+use loopscope_drill::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::command::{drill, finish, pythons};
-use crate::service::Service;
+use crate::command::{drill, finish};
 
 #[test]
-fn a_service_that_did_not_opt_in_is_refused_and_has_neither_thread_nor_socket() {
-    // What somebody left in the environment allows nothing.
-    let service = Service::start(&pythons().0, "none", &[]);
-    let pid = service.pid().to_string();
-    for target in [&service.health, &pid] {
-        let ran = finish(&mut drill(&[target, "--yes"]));
-        assert_eq!(ran.code, 77, "{ran:?}");
-        assert!(
-            ran.stderr.contains("was not started with --allow-drill"),
-            "{ran:?}"
-        );
-        assert!(
-            ran.stderr
-                .contains("hint: start it so: `loopscope run --allow-drill"),
-            "{ran:?}"
-        );
-    }
-    let state = service.get("/state");
-    assert_eq!(state["threads"], serde_json::json!(["MainThread"]));
-    assert_eq!(state["drill_modules"], serde_json::json!([]));
-    let sockets = fs::read_dir(state["runtime"].as_str().unwrap()).unwrap();
-    let mut names = sockets.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert!(names.all(|name| name.ends_with(".loopscope")));
+fn without_python_it_says_what_is_missing() {
+    let folder = TempDir::new().unwrap();
+    let mut command = drill(&[]);
+    // By its whole path: there is none to find it on.
+    let ran = finish(
+        command
+            .env("PATH", folder.path())
+            .env("LOOPSCOPE_RUNTIME_DIR", folder.path()),
+    );
+    assert_eq!(ran.code, 69, "{ran:?}");
+    assert!(ran.stderr.contains("needs python3"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("hint: install Python 3.9 or newer"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn the_faults_are_told() {
+    let ran = finish(&mut drill(&["--list"]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), Fault::ALL.len(), "{ran:?}");
 }
 
 #[test]

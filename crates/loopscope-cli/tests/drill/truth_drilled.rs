@@ -1,6 +1,7 @@
 //! Ground truth: a real FastAPI service with a pool of its own, on the newest interpreter. Everything is as it was after
 //! the drill; the alert rings; who looks at the findings knows that it was a drill.
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use loopscope_drill::Fault;
 use loopscope_drill::results::Verdict;
 
-use crate::command::{pythons, result, results};
+use crate::command::{drill, finish, loopscope, pythons, result, results};
 use crate::service::Service;
 
 #[test]
@@ -73,6 +74,32 @@ fn a_service_that_allows_it_is_drilled_and_is_afterwards_what_it_was() {
     assert!(of_drill.count() >= 5, "{said}");
 }
 
+#[test]
+fn a_service_that_did_not_opt_in_is_refused_and_has_neither_thread_nor_socket() {
+    // What somebody left in the environment allows nothing.
+    let service = Service::start(&pythons().0, "none", &[]);
+    let pid = service.pid().to_string();
+    for target in [&service.health, &pid] {
+        let ran = finish(&mut drill(&[target, "--yes"]));
+        assert_eq!(ran.code, 77, "{ran:?}");
+        assert!(
+            ran.stderr.contains("was not started with --allow-drill"),
+            "{ran:?}"
+        );
+        assert!(
+            ran.stderr
+                .contains("hint: start it so: `loopscope run --allow-drill"),
+            "{ran:?}"
+        );
+    }
+    let state = service.get("/state");
+    assert_eq!(state["threads"], serde_json::json!(["MainThread"]));
+    assert_eq!(state["drill_modules"], serde_json::json!([]));
+    let sockets = fs::read_dir(state["runtime"].as_str().unwrap()).unwrap();
+    let mut names = sockets.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.all(|name| name.ends_with(".loopscope")));
+}
+
 /// An alerting as an operator would set it up: asks `/health`, and calls an address where the answer is 503.
 struct Alerting(Arc<AtomicBool>);
 
@@ -83,8 +110,7 @@ impl Alerting {
         let health = health.to_owned();
         thread::spawn(move || {
             while !theirs.load(Ordering::Relaxed) {
-                let ran =
-                    crate::command::finish(crate::command::loopscope().args(["health", &health]));
+                let ran = finish(loopscope().args(["health", &health]));
                 if ran.code == 2 {
                     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
                     stream

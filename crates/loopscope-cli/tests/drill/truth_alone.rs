@@ -39,28 +39,3 @@ fn alone_it_drills_a_sample_service_and_sees_every_fault_and_nothing_healthy() {
         .filter(|path| path.extension().is_some_and(|end| end == "drill"));
     assert_eq!(sockets.count(), 0, "{left:?}");
 }
-
-#[test]
-fn without_python_it_says_what_is_missing() {
-    let folder = TempDir::new().unwrap();
-    let mut command = drill(&[]);
-    // By its whole path: there is none to find it on.
-    let ran = finish(
-        command
-            .env("PATH", folder.path())
-            .env("LOOPSCOPE_RUNTIME_DIR", folder.path()),
-    );
-    assert_eq!(ran.code, 69, "{ran:?}");
-    assert!(ran.stderr.contains("needs python3"), "{ran:?}");
-    assert!(
-        ran.stderr.contains("hint: install Python 3.9 or newer"),
-        "{ran:?}"
-    );
-}
-
-#[test]
-fn the_faults_are_told() {
-    let ran = finish(&mut drill(&["--list"]));
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(ran.stdout.lines().count(), Fault::ALL.len(), "{ran:?}");
-}
