@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Coroutine, Dict, List, NamedTuple, Optional
 
-from . import loopscope_drill_pools
+from . import _drill_memory, loopscope_drill_pools
 
 
 def _module(name: str) -> Any:
@@ -47,7 +47,6 @@ _SHARE_OF_RESIDENT = 5
 # How much longer whoever waits for a connection has patience: nobody is to give up.
 _POOL_PATIENCE_SECONDS = 10.0
 
-_MIB = 1024 * 1024
 
 
 class Missing(Exception):
@@ -320,8 +319,8 @@ class GrowingMemory(Fault):
 
     def prepare(self) -> None:
         # What is a lot for one process is little for another.
-        self.size = max(self.size, _resident_mib() // _SHARE_OF_RESIDENT)
-        room = _available_mib()
+        self.size = max(self.size, _drill_memory.resident_mib() // _SHARE_OF_RESIDENT)
+        room = _drill_memory.available_mib()
         if room is not None and self.size > room // 4:
             raise Missing(f"memory: it would take {self.size} MiB, of {room} MiB that are left")
 
@@ -335,7 +334,7 @@ class GrowingMemory(Fault):
         failure = ""
         try:
             while self.goes_on() and len(kept) < self.size:
-                kept.append(_one_mib())  # FAULT memory
+                kept.append(_drill_memory.one_mib())  # FAULT memory
                 self.release.wait(pause)
             # It stays what it is until somebody has seen it.
             self.release.wait(max(self._until - time.monotonic(), 0.0))
@@ -346,48 +345,6 @@ class GrowingMemory(Fault):
             for piece in kept:
                 piece.close()
             self.is_over(f"{count} MiB given back", failure)
-
-
-def _one_mib() -> mmap.mmap:
-    """Pages of its own, so that giving them back gives them to the system."""
-    piece = mmap.mmap(-1, _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    for offset in range(0, _MIB, mmap.PAGESIZE):
-        piece[offset] = 1
-    return piece
-
-
-def _resident_mib() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * mmap.PAGESIZE // _MIB
-
-
-def _available_mib() -> Optional[int]:
-    """What the host has left, and what the process's own group has left of its limit, whichever is less."""
-    rooms = [_meminfo("MemAvailable:")]
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        most, now = _number_in(limit), _number_in(used)
-        if most is not None and now is not None:
-            rooms.append(max(most - now, 0) // _MIB)
-    return min((room for room in rooms if room is not None), default=None)
-
-
-def _meminfo(name: str) -> Optional[int]:
-    try:
-        with open("/proc/meminfo") as lines:
-            return next((int(line.split()[1]) // 1024 for line in lines if line.startswith(name)), None)
-    except (OSError, ValueError):
-        return None
-
-
-def _number_in(path: str) -> Optional[int]:
-    try:
-        with open(path) as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None
 
 
 class HealthyWork(_OnLoop):
