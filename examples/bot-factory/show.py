@@ -1,7 +1,8 @@
 """The bot factory before and after, under the same traffic: ``python examples/bot-factory/show.py``.
 
 Starts the stage, runs each version under ``loopscope run`` with people chatting, and prints side by side how long
-they waited and what Loopscope found. ``--json`` prints all of it, with both reports.
+they waited and what Loopscope found. ``--stress`` has ``loopscope stress`` load the dashboard meanwhile, and say
+whether the service holds. ``--json`` prints all of it, with both reports.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,6 +21,9 @@ from typing import Any, Dict, List
 
 HERE = Path(__file__).parent
 VERSIONS = ("before", "after")
+
+# How many of the bots that `traffic.py` makes come to work.
+BOTS = 2
 
 
 def free_port() -> int:
@@ -28,7 +33,37 @@ def free_port() -> int:
         return port
 
 
-def watched(loopscope: str, version: str, environment: Dict[str, str], traffic: List[str]) -> Dict[str, Any]:
+def wait_for_bots(port: str) -> None:
+    """Returns when the bots that people chat with are made."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/bots", timeout=10) as answer:
+                if len(json.load(answer)["bots"]) >= BOTS:
+                    return
+        except urllib.error.URLError:
+            pass
+        time.sleep(0.1)
+    sys.exit("the bots are not made")
+
+
+def stressed(loopscope: str, health: str, environment: Dict[str, str]) -> Dict[str, Any]:
+    """Loads the dashboard while people chat. The exit code and the results."""
+    wait_for_bots(environment["PORT"])
+    with tempfile.TemporaryDirectory(prefix="bot-factory-") as folder:
+        results = Path(folder) / "results.json"
+        command = [loopscope, "stress", health, "--base", f"http://127.0.0.1:{environment['PORT']}"]
+        command += ["--endpoint", "GET", "/bots", "--concurrency", "4", "--rate", "20", "--rounds", "1"]
+        command += ["--duration", "3", "--settle", "1", "--output", str(results)]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if not results.exists():
+            sys.exit(f"loopscope stress: {ended.stderr}")
+        return {"exit_code": ended.returncode, "results": json.loads(results.read_text())}
+
+
+def watched(
+    loopscope: str, version: str, environment: Dict[str, str], traffic: List[str], with_stress: bool
+) -> Dict[str, Any]:
     """Runs one version under traffic. What the people saw, and the report at its end."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bot-factory-") as transcripts:
@@ -38,13 +73,16 @@ def watched(loopscope: str, version: str, environment: Dict[str, str], traffic: 
         command += [sys.executable, str(HERE / version / "main.py")]
         factory = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         try:
-            people = subprocess.run(
+            people = subprocess.Popen(
                 [sys.executable, str(HERE / "traffic.py"), *traffic],
                 env=environment,
                 stdout=subprocess.PIPE,
                 text=True,
-                check=True,
             )
+            stress = stressed(loopscope, f"http://127.0.0.1:{port}/health", environment) if with_stress else None
+            seen = people.communicate()[0]
+            if people.returncode:
+                sys.exit("the traffic failed")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health?format=full", timeout=10) as answer:
                 report = json.load(answer)
         except urllib.error.HTTPError as error:
@@ -53,7 +91,13 @@ def watched(loopscope: str, version: str, environment: Dict[str, str], traffic: 
         finally:
             factory.send_signal(signal.SIGTERM)
             said = factory.communicate(timeout=60)[1]
-    return {"version": version, "people": json.loads(people.stdout), "report": report, "said": said.splitlines()}
+    return {
+        "version": version,
+        "people": json.loads(seen),
+        "stress": stress,
+        "report": report,
+        "said": said.splitlines(),
+    }
 
 
 def row(name: str, *columns: Any) -> None:
@@ -77,6 +121,9 @@ def show(seen: List[Dict[str, Any]]) -> None:
     row("connections at the server", *counts)
     row("status", *(one["report"]["status"] for one in seen))
     row("incidents", *(len(one["report"]["incidents"]) for one in seen))
+    if all(one["stress"] for one in seen):
+        tests = [one["stress"]["results"]["tests"] for one in seen]
+        row("loopscope stress", *(test["verdict"] for of in tests for test in of if test["name"] == "health"))
     for one in seen:
         print(f"\nloopscope on {one['version']}:")
         for issue in one["report"]["issues"] or ["(nothing)"]:
@@ -89,6 +136,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20, help="who chat at once (default 20)")
     parser.add_argument("--seconds", type=float, default=20, help="for how long (default 20)")
     parser.add_argument("--only", choices=VERSIONS, help="one version")
+    parser.add_argument("--stress", action="store_true", help="run loopscope stress meanwhile")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     given = parser.parse_args()
     traffic = ["--people", str(given.people), "--seconds", str(given.seconds)]
@@ -102,7 +150,7 @@ def main() -> None:
             if not line:
                 sys.exit("the stage does not start")
             environment = {**os.environ, **json.loads(line)}
-            seen.append(watched(given.loopscope, version, environment, traffic))
+            seen.append(watched(given.loopscope, version, environment, traffic, given.stress))
         finally:
             stage.terminate()
             stage.wait(60)

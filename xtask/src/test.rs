@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use xshell::{Shell, cmd};
+use serde_json::Value;
+use xshell::{Cmd, Shell, cmd};
 
 use crate::{preflight, schema, typing, venv};
 
@@ -35,13 +36,20 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
         let prepared = prepared.join();
         prepared.unwrap_or_else(|_| bail!("the preparation of interpreters panicked"))
     })?;
+    timed("build", || {
+        Ok(cmd!(shell, "cargo test --workspace --no-run").run()?)
+    })?;
     timed("workspace", || {
         // The real programs come by themselves below, one after another.
-        Ok(cmd!(shell, "cargo test --workspace --exclude loopscope-cli").run()?)
+        let tests = tests_outside_of(shell, COMMAND_LINE)?;
+        Ok(of_the_workspace(shell, &["--lib", "--bins"], &tests).run()?)
     })?;
-    let own = ["--bins", "--test=pulse", "--test=commands", "--test=health"];
+    timed("documentation", || {
+        Ok(cmd!(shell, "cargo test --workspace --doc").run()?)
+    })?;
     timed("command line", || {
-        Ok(of_the_command_line(shell, &own, &[], &[]).run()?)
+        let own = ["pulse", "commands", "health"].map(str::to_owned);
+        Ok(of_the_workspace(shell, &[], &own).run()?)
     })?;
     if let Some(newest) = pythons.iter().rfind(|one| venv::is_program(one)) {
         timed("types", || typing::check(shell, newest))?;
@@ -102,7 +110,6 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
         [oldest, between @ .., newest] => (vec![oldest.clone(), newest.clone()], between),
         few => (few.to_vec(), [].as_slice()),
     };
-    cmd!(shell, "cargo test -p loopscope-cli --no-run").run()?;
     let inside = [&[ALONE], INSIDE].concat();
     let newest = &ends[ends.len().saturating_sub(1)..];
     let mut rows = [
@@ -176,9 +183,16 @@ impl<'a> Part<'a> {
         })
     }
 
-    fn command<'s>(&self, shell: &'s Shell) -> xshell::Cmd<'s> {
-        let test = format!("--test={}", self.test);
-        of_the_command_line(shell, &[&test], &self.options, self.pythons)
+    fn command<'s>(&self, shell: &'s Shell) -> Cmd<'s> {
+        let texts = self
+            .pythons
+            .iter()
+            .map(|python| python.display().to_string());
+        let pythons = texts.collect::<Vec<_>>().join(":");
+        of_the_workspace(shell, &[], &[self.test.to_owned()])
+            .arg("--")
+            .args(&self.options)
+            .env("LOOPSCOPE_TEST_PYTHONS", pythons)
     }
 }
 
@@ -198,20 +212,39 @@ fn side_by_side(shell: &Shell, rows: &[Vec<Part<'_>>]) -> Result<()> {
     })
 }
 
-/// Some tests of the program itself, on some interpreters.
-fn of_the_command_line<'s>(
-    shell: &'s Shell,
-    tests: &[&str],
-    options: &[&str],
-    pythons: &[PathBuf],
-) -> xshell::Cmd<'s> {
-    let texts: Vec<_> = pythons
-        .iter()
-        .map(|python| python.display().to_string())
-        .collect();
-    cmd!(
-        shell,
-        "cargo test -p loopscope-cli {tests...} -- {options...}"
-    )
-    .env("LOOPSCOPE_TEST_PYTHONS", texts.join(":"))
+/// Some tests by the names of their files. Whatever is run, it is the whole workspace that is built: the features of
+/// what it depends on would be others for a package alone, and all of it built again.
+fn of_the_workspace<'s>(shell: &'s Shell, kinds: &[&str], tests: &[String]) -> Cmd<'s> {
+    let tests = tests.iter().map(|test| format!("--test={test}"));
+    cmd!(shell, "cargo test --workspace {kinds...}").args(tests)
+}
+
+/// The package whose tests run real programs.
+const COMMAND_LINE: &str = "loopscope-cli";
+
+/// The names of all files of tests but those of one package. Errors where one of them is a name of its as well.
+fn tests_outside_of(shell: &Shell, package: &str) -> Result<Vec<String>> {
+    let said = cmd!(shell, "cargo metadata --no-deps --format-version 1")
+        .quiet()
+        .read()?;
+    let metadata: Value = serde_json::from_str(&said)?;
+    let packages = metadata["packages"].as_array().context("packages")?;
+    let (of_it, others): (Vec<_>, Vec<_>) = packages.iter().partition(|one| one["name"] == package);
+    let names = |packages: &[&Value]| -> Vec<String> {
+        let targets = packages.iter().filter_map(|one| one["targets"].as_array());
+        let tests = targets
+            .flatten()
+            .filter(|target| target["kind"][0] == "test");
+        let names = tests.filter_map(|test| test["name"].as_str());
+        names.map(str::to_owned).collect()
+    };
+    let own = names(&of_it);
+    let others = names(&others);
+    let shared = others.iter().find(|name| own.contains(name));
+    if let Some(name) = shared {
+        bail!(
+            "`{name}` names tests of {package} and of another package: give one of them another name"
+        );
+    }
+    Ok(others)
 }

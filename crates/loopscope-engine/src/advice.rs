@@ -89,6 +89,11 @@ pub(crate) fn for_call(evidence: &Evidence) -> (Option<String>, Advice) {
     (call, advice)
 }
 
+/// Whether the call is one of those that wait for something, and not one that computes.
+pub(crate) fn is_blocking_call(evidence: &Evidence) -> bool {
+    known(evidence).is_some_and(|entry| !entry.waits.contains(&Wait::Computing))
+}
+
 /// The advice on a call that holds the interpreter's lock on another thread.
 pub(crate) fn for_lock_holder(inside: &[Frame], culprit: usize) -> (Option<String>, Advice) {
     let evidence = Evidence::of_computing(inside, culprit);
@@ -102,14 +107,18 @@ struct Found<'a> {
 }
 
 fn find<'a>(evidence: &Evidence<'a>) -> Found<'a> {
-    let entry = by_frames(evidence)
-        .or_else(|| by_calls(evidence, evidence.innermost_calls()))
-        .or_else(|| by_calls(evidence, evidence.culprit_calls()));
+    let entry = known(evidence);
     let call = named_call(evidence, entry);
     Found {
         entry: entry.or_else(|| fallback::find(evidence)),
         call,
     }
+}
+
+fn known(evidence: &Evidence) -> Option<&'static Entry> {
+    by_frames(evidence)
+        .or_else(|| by_calls(evidence, evidence.innermost_calls()))
+        .or_else(|| by_calls(evidence, evidence.culprit_calls()))
 }
 
 /// Frames below the culprit prove what its line was doing, the one next to it most of all. A library that was

@@ -61,10 +61,15 @@ pub(crate) fn diagnose(case: &Case) -> Diagnosis {
     if let Some(holder) = lock::holder(case) {
         return lock_wait(&holder, looks);
     }
-    match callbacks::dominant_run(&framed, case.from, case.config.single_callback_share) {
+    let share = case.config.single_callback_share;
+    match callbacks::dominant_run(&framed, case.from, share) {
         None => unknown(case),
-        Some(Run::Single(run)) => single_callback(&run),
-        Some(Run::Many) => overload(&framed),
+        Some(Run::Single(run)) => one_call(&run, blame(&run)),
+        // Many callbacks that all wait at the same line are that line's fault, not one of their number.
+        Some(Run::Many) => match callbacks::waiting_at_one_line(&framed, share) {
+            Some(run) => one_call(&run, run.last().and_then(|look| blame_frames(&look.stack))),
+            None => overload(&framed),
+        },
     }
 }
 
@@ -220,8 +225,8 @@ fn unexplained(case: &Case) -> &'static str {
     }
 }
 
-fn single_callback(run: &[&Look]) -> Diagnosis {
-    let found = blame(run);
+/// The looks found one call, whose frame to blame is given.
+fn one_call(run: &[&Look], found: Option<Blame>) -> Diagnosis {
     let shown = stacks::representative(run, found.as_ref());
     let advised = found.as_ref().map(|found| {
         let stack = inside_loop(&shown.stack);

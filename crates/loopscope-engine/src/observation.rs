@@ -169,10 +169,12 @@ pub enum Fact {
         /// The task, with its way from the first coroutine to the innermost one.
         task: Option<Box<TaskInfo>>,
     },
-    /// The agent stayed out of a Python process that has a loop: its tasks and calls go unseen.
+    /// The agent stayed out of a Python process that has a loop, or of a part of it: its tasks and calls go unseen.
     Agentless {
         /// Which process.
         process: ProcessKey,
+        /// How much of it.
+        part: AgentlessPart,
         /// Why, and the next step.
         reason: String,
     },
@@ -281,6 +283,16 @@ pub struct ProcessInfo {
     pub started: Nanos,
     /// Why its stacks cannot be read, or `None` where they can.
     pub uninspectable: Option<String>,
+}
+
+/// What the agent stayed out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentlessPart {
+    /// The whole process.
+    Process,
+    /// Its other interpreters; the agent is in the first one.
+    Subinterpreters,
 }
 
 /// What runs in a process.

@@ -76,7 +76,8 @@ impl<M: Memory> ObjectReader<M> {
         Ok(Outline { frames })
     }
 
-    fn innermost_frame(&mut self, thread: u64) -> ReadResult<u64> {
+    /// Where the frame is that a thread state runs; 0 where it runs none.
+    pub(crate) fn innermost_frame(&mut self, thread: u64) -> ReadResult<u64> {
         match self.layout.thread.innermost {
             InnermostFrame::Direct { frame } => self.pointer(thread, frame),
             InnermostFrame::ThroughCFrame {

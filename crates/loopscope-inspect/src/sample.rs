@@ -13,6 +13,8 @@ pub struct ThreadSample {
     pub frames: Vec<Frame>,
     /// Whether the interpreter knows this thread.
     pub is_python_thread: bool,
+    /// Whether it runs in another interpreter than the process's first one.
+    pub is_in_subinterpreter: bool,
     /// The asyncio loop that runs on this thread now; `None` where no loop runs on it.
     pub running_loop: Option<LoopObject>,
     /// The task that this loop is stepping now.

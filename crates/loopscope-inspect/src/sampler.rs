@@ -105,13 +105,14 @@ impl<M: Memory + Clone> Sampler<M> {
     pub(crate) fn validate(&mut self) -> ReadResult<Option<()>> {
         self.reader.pages.begin(&[])?;
         let layout = self.reader.layout.interpreter;
-        let head = self
-            .reader
-            .pointer(self.runtime, self.reader.layout.interpreters_head)?;
-        if head == 0 || self.reader.pointer(head, layout.threads_head)? == 0 {
+        // Another interpreter, a newer one, may have no thread at all.
+        let Some(first) = self.reader.interpreters(self.runtime)?.pop() else {
+            return Ok(None);
+        };
+        if self.reader.pointer(first, layout.threads_head)? == 0 {
             return Ok(None);
         }
-        let modules = self.reader.pointer(head, layout.modules)?;
+        let modules = self.reader.pointer(first, layout.modules)?;
         if modules == 0 {
             return Ok(None);
         }
@@ -242,6 +243,7 @@ impl<M: Memory + Clone> Sampler<M> {
         let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
         let mut sample = ThreadSample {
             is_python_thread: true,
+            is_in_subinterpreter: is_in_subinterpreter(&thread, threads),
             running_loop: self.loop_object(&stance)?,
             task: self.task(&stance, &frames, parts)?,
             callback_position: stance.callback_position,
@@ -421,10 +423,17 @@ fn await_chain(outline: &Outline, frames: &[Frame], first: Option<u64>) -> Vec<F
         .collect()
 }
 
+fn is_in_subinterpreter(thread: &PythonThread, threads: &[PythonThread]) -> bool {
+    // A new interpreter is put before those there are, so the first one comes last.
+    let first = threads.last().map(|thread| thread.interpreter);
+    first.is_some_and(|first| first != thread.interpreter)
+}
+
 fn nothing_seen() -> ThreadSample {
     ThreadSample {
         frames: Vec::new(),
         is_python_thread: false,
+        is_in_subinterpreter: false,
         running_loop: None,
         task: None,
         callback_position: None,

@@ -36,21 +36,30 @@ pub(crate) struct PythonThread {
 }
 
 impl<M: Memory> ObjectReader<M> {
+    /// All interpreters, the newest first: the process's first one is the last.
+    pub(crate) fn interpreters(&mut self, runtime: u64) -> ReadResult<Vec<u64>> {
+        let mut found = Vec::new();
+        let mut interpreter = self.pointer(runtime, self.layout.interpreters_head)?;
+        while interpreter != 0 {
+            if found.len() >= MAX_INTERPRETERS {
+                return Err(ReadError::Unexpected {
+                    expected: "a list of interpreters",
+                    address: runtime,
+                });
+            }
+            found.push(interpreter);
+            interpreter = self.pointer(interpreter, self.layout.interpreter.next)?;
+        }
+        Ok(found)
+    }
+
     /// All threads of all interpreters. A list that changes while it is followed may lose its rest.
     pub(crate) fn python_threads(&mut self, runtime: u64) -> ReadResult<Vec<PythonThread>> {
         let mut threads = Vec::new();
-        let mut interpreter = self.pointer(runtime, self.layout.interpreters_head)?;
-        for _ in 0..MAX_INTERPRETERS {
-            if interpreter == 0 {
-                return Ok(threads);
-            }
+        for interpreter in self.interpreters(runtime)? {
             self.collect_threads(interpreter, &mut threads)?;
-            interpreter = self.pointer(interpreter, self.layout.interpreter.next)?;
         }
-        Err(ReadError::Unexpected {
-            expected: "a list of interpreters",
-            address: runtime,
-        })
+        Ok(threads)
     }
 
     /// The name of the `threading.Thread` of a thread.
@@ -150,6 +159,9 @@ impl ThreadIds {
     ) -> ReadResult<Option<PythonThread>> {
         let inner = self.inner_tid(tid);
         self.calibrate(reader, threads)?;
+        if has_subinterpreters(threads) {
+            return self.find_innermost(reader, threads, inner);
+        }
         // The state known from before goes first: before 3.11 each look at another costs a page.
         let known = self.known_states.get(&tid).copied();
         let is_known = |thread: &&PythonThread| Some(thread.state) == known;
@@ -160,6 +172,27 @@ impl ThreadIds {
             }
         }
         Ok(None)
+    }
+
+    /// Where a thread has a state in each of several interpreters: the newest that runs something on it, since
+    /// an interpreter is entered from an older one. The states of those that the thread is not in have no frame.
+    fn find_innermost<M: Memory>(
+        &mut self,
+        reader: &mut ObjectReader<M>,
+        threads: &[PythonThread],
+        inner: u32,
+    ) -> ReadResult<Option<PythonThread>> {
+        let mut at_rest = None;
+        for thread in threads {
+            if self.stored_tid(reader, thread)? != Some(inner) {
+                continue;
+            }
+            if reader.innermost_frame(thread.state)? != 0 {
+                return Ok(Some(*thread));
+            }
+            at_rest.get_or_insert(*thread);
+        }
+        Ok(at_rest)
     }
 
     fn remember_state(&mut self, tid: u32, state: u64) {
@@ -240,6 +273,12 @@ impl ThreadIds {
     }
 }
 
+/// Whether there are other interpreters than the first one.
+fn has_subinterpreters(threads: &[PythonThread]) -> bool {
+    let ends = threads.first().zip(threads.last());
+    ends.is_some_and(|(newest, first)| newest.interpreter != first.interpreter)
+}
+
 /// Whether all threads have different existing ids at an offset of their structures.
 fn holds_tids<M: Memory>(
     reader: &mut ObjectReader<M>,
@@ -247,9 +286,11 @@ fn holds_tids<M: Memory>(
     offset: u64,
     existing: &HashSet<u32>,
 ) -> ReadResult<bool> {
+    // A thread that was in several interpreters has a state in each.
+    let idents: HashSet<u64> = threads.iter().map(|thread| thread.ident).collect();
     let mut found = HashSet::new();
-    for thread in threads {
-        let tid = reader.word(thread.ident, offset)?;
+    for ident in idents {
+        let tid = reader.word(ident, offset)?;
         if !existing.contains(&tid) || !found.insert(tid) {
             return Ok(false);
         }

@@ -55,6 +55,7 @@ fn seen(python: &Path, version: &str) -> Value {
         .arg(example().join("show.py"))
         .args([
             "--json",
+            "--stress",
             "--only",
             version,
             "--seconds",
@@ -91,6 +92,13 @@ fn is_at(incident: &Value, version: &str, line: u64) -> bool {
     let culprit = &incident["culprit"];
     let file = culprit["file"].as_str().unwrap_or_default();
     culprit["line"] == line && file.ends_with(&format!("{version}/main.py"))
+}
+
+/// The verdict of `loopscope stress` on the requests that it sent while people chatted.
+fn verdict(seen: &Value) -> &str {
+    let tests = seen["stress"]["results"]["tests"].as_array().unwrap();
+    let health = tests.iter().find(|test| test["name"] == "health");
+    health.unwrap()["verdict"].as_str().unwrap()
 }
 
 #[test]
@@ -135,6 +143,8 @@ fn before_every_disease_is_named_with_its_line_and_nothing_else() {
             .is_some_and(|open| open >= 10),
         "{server:#}"
     );
+    assert_eq!(verdict(&seen), "failed", "{:#}", seen["stress"]);
+    assert_eq!(seen["stress"]["exit_code"], 1);
     // What is left: each bot makes its own clients, on the loop, and that takes as long as it looks.
     let builds = line_of("before", "Application.builder()");
     let database = line_of("before", "db=PostgresDb(");
@@ -159,6 +169,7 @@ fn after_the_same_traffic_finds_nothing_and_people_wait_for_less() {
     let found = after["report"]["incidents"].as_array().unwrap();
     let own: Vec<_> = found.iter().filter(is_own).collect();
     assert!(own.is_empty(), "{own:#?}");
+    assert_eq!(verdict(&after), "passed", "{:#}", after["stress"]);
     let before = seen(&python, "before");
     let slowest = |seen: &Value| seen["people"]["dashboard_seconds"]["p95"].as_f64().unwrap();
     assert!(

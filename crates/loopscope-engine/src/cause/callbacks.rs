@@ -3,7 +3,16 @@
 //! Callbacks are told apart by the best identity that all looks have: the callback itself, else the
 //! task, else the outermost frame inside the loop.
 
-use crate::{in_app::inside_loop, looks::Look, time::Nanos};
+use std::collections::BTreeMap;
+
+use super::stacks;
+use crate::{
+    advice::{self, Evidence},
+    in_app::{inside_loop, is_in_app},
+    looks::Look,
+    observation::RunState,
+    time::Nanos,
+};
 
 /// What the looks say.
 pub(super) enum Run<'a> {
@@ -37,6 +46,36 @@ pub(super) fn dominant_run<'a>(looks: &[&'a Look], from: Nanos, share: f64) -> O
         true => Run::Single(longest.iter().map(|(_, look)| *look).collect()),
         false => Run::Many,
     })
+}
+
+/// The looks at a thread that waits at one line of the application's own, whichever callbacks were on, where these
+/// are at least `share` of the looks.
+pub(super) fn waiting_at_one_line<'a>(looks: &[&'a Look], share: f64) -> Option<Vec<&'a Look>> {
+    let mut by_line: BTreeMap<(&str, u32), Vec<&Look>> = BTreeMap::new();
+    for look in looks.iter().copied() {
+        let inside = inside_loop(&look.stack);
+        let Some(depth) = inside.iter().position(is_in_app) else {
+            continue;
+        };
+        // What blocks by itself computes as well, before and after it waits.
+        let run = [look];
+        let evidence = Evidence::new(inside, depth, &look.thread, &run);
+        if is_asleep(look) || advice::is_blocking_call(&evidence) {
+            let line = (&*inside[depth].file, inside[depth].line);
+            by_line.entry(line).or_default().push(look);
+        }
+    }
+    let weigh = |run: &Vec<&Look>| stacks::weight(run.iter().copied());
+    let most = by_line.into_values().max_by_key(weigh)?;
+    let all = stacks::weight(looks.iter().copied());
+    (weigh(&most) as f64 >= all as f64 * share).then_some(most)
+}
+
+/// Whether the thread waited for something that is not the interpreter's lock.
+fn is_asleep(look: &Look) -> bool {
+    let thread = &look.thread;
+    let waits = matches!(thread.run_state, RunState::Sleeping | RunState::DiskSleep);
+    waits && !thread.awaits_gil
 }
 
 /// A look between two callbacks has no identity; it must not make the others lose theirs.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Engine;
 use crate::{
     diagnosis::{Diagnosis, Subject},
-    observation::{Ending, Fact, LoopInfo, LoopKey, ProcessInfo, ProcessKey},
+    observation::{AgentlessPart, Ending, Fact, LoopInfo, LoopKey, ProcessInfo, ProcessKey},
     report::{Advice, IncidentKind, ProcessRef, Severity},
     time::Nanos,
 };
@@ -22,7 +22,11 @@ impl Engine {
         match fact {
             Fact::ProcessSeen { process, info } => self.see_process(*process, info, at),
             Fact::Unwatched { process, reason } => self.leave_unwatched(*process, reason, at),
-            Fact::Agentless { process, reason } => self.miss_agent(*process, reason, at),
+            Fact::Agentless {
+                process,
+                part,
+                reason,
+            } => self.miss_agent(*process, *part, reason, at),
             Fact::ProcessStopped { process, stopped } => self.stop_process(*process, *stopped, at),
             Fact::ProcessResources { process, resources } => {
                 if let Some(process) = self.model.processes.get_mut(process) {
@@ -132,8 +136,8 @@ impl Engine {
         self.note_unseen(key, note, at);
     }
 
-    /// Nor does one that the agent stayed out of. Many workers that were started alike are told of once.
-    fn miss_agent(&mut self, key: ProcessKey, reason: &str, at: Nanos) {
+    /// Nor does one that the agent stayed out of, all or in part. Many workers that were started alike are told of once.
+    fn miss_agent(&mut self, key: ProcessKey, part: AgentlessPart, reason: &str, at: Nanos) {
         let Some(process) = self.model.processes.get(&key) else {
             return;
         };
@@ -145,12 +149,16 @@ impl Engine {
             processes.insert(key);
             return;
         }
+        let (whose, essence) = match part {
+            AgentlessPart::Process => ("", "agent"),
+            AgentlessPart::Subinterpreters => ("subinterpreters of ", "subinterpreters"),
+        };
         let note = format!(
-            "tasks and calls of {name} (pid {}) are not watched, only its loops: {reason}",
+            "tasks and calls of {whose}{name} (pid {}) are not watched, only its loops: {reason}",
             key.pid
         );
         let subject = self.process_subject(IncidentKind::ObserverDegraded, key);
-        let diagnosis = observer_diagnosis(note, "agent");
+        let diagnosis = observer_diagnosis(note, essence);
         let occurrence = self.book.open(subject, Severity::Info, diagnosis, at, at);
         self.agentless
             .insert(alike, (occurrence, BTreeSet::from([key])));

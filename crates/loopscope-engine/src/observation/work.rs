@@ -147,8 +147,6 @@ pub struct CallReading {
     pub p50_nanos: Option<u64>,
     /// All but one in a hundred of the finished calls took no longer than this.
     pub p99_nanos: Option<u64>,
-    /// When the oldest call in flight began; `None` where none is, or it is not known.
-    pub oldest_started: Option<Nanos>,
     /// The type of the last error.
     pub last_error: Option<String>,
     /// Failures by the type of the error.

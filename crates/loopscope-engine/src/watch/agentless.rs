@@ -1,4 +1,4 @@
-//! Python processes that the agent stayed out of: which they are, and why.
+//! Python processes that the agent stayed out of, or that have interpreters besides the one it is in, and why.
 //!
 //! A process that has not imported asyncio has no agent and wants none. One whose loop runs should have one; it
 //! says so itself before its first loop is made. Where it does not, how the interpreter was started tells why.
@@ -33,6 +33,7 @@ const WITH_VALUE: [char; 2] = ['W', 'X'];
 pub(super) struct Agentless {
     loop_since: Option<Nanos>,
     is_decided: bool,
+    has_told_of_others: bool,
 }
 
 /// What is known of a process whose agent does not come.
@@ -66,6 +67,16 @@ impl Agentless {
         }
         self.is_decided = true;
         suspect.reason(runtimes)
+    }
+
+    /// Why the agent is in no other interpreter of the process, said once, where one of them has a loop.
+    pub(super) fn look_beside(&mut self, has_agent: bool, has_loop: bool) -> Option<String> {
+        // Where there is no agent at all, that was said of the whole process.
+        if !has_agent || !has_loop || self.has_told_of_others {
+            return None;
+        }
+        self.has_told_of_others = true;
+        Some("the agent stays in the first interpreter of a process".to_owned())
     }
 }
 
@@ -232,6 +243,16 @@ mod tests {
         let said = look(&[LoopRuntime::Epoll], 104).unwrap();
         assert!(said.contains("PyPy"), "{said}");
         assert_eq!(look(&[LoopRuntime::Epoll], 110), None);
+    }
+
+    #[test]
+    fn a_loop_in_another_interpreter_is_told_once_and_only_beside_the_agent() {
+        let mut agentless = Agentless::default();
+        assert_eq!(agentless.look_beside(true, false), None);
+        assert_eq!(agentless.look_beside(false, true), None);
+        let said = agentless.look_beside(true, true).unwrap();
+        assert!(said.contains("first interpreter"), "{said}");
+        assert_eq!(agentless.look_beside(true, true), None);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct LoopNature {
     pub(super) runs_once: bool,
     /// The thread is importing a module.
     pub(super) is_importing: bool,
+    /// It runs in another interpreter than the process's first one.
+    pub(super) is_in_subinterpreter: bool,
 }
 
 /// What is known of a loop before a look at it.
@@ -198,6 +200,7 @@ impl ThreadView for Sampler {
             object: found.running_loop.as_ref().map(|running| running.address),
             runs_once: drivers::runs_once(&found.frames),
             is_importing: found.frames.iter().any(|frame| is_import(&frame.file)),
+            is_in_subinterpreter: found.is_in_subinterpreter,
             thread_name: found.thread_name,
         })
     }

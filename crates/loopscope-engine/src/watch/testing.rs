@@ -106,6 +106,7 @@ impl Bench {
             object: runtime.map(|_| 0x7000),
             runs_once: false,
             is_importing: false,
+            is_in_subinterpreter: false,
         });
     }
 

@@ -36,6 +36,8 @@ pub(super) struct WatchedLoop {
     due: Nanos,
     /// The last reading found it idle.
     was_idle: bool,
+    /// It is asyncio's or uvloop's, in another interpreter than the process's first one.
+    is_in_subinterpreter: bool,
     nature_due: Nanos,
     nature_distance: Nanos,
     told: Nanos,
@@ -109,6 +111,7 @@ impl WatchedLoop {
             info: None,
             due: now,
             was_idle: false,
+            is_in_subinterpreter: false,
             nature_due: now,
             nature_distance: FIRST_NATURE,
             told: Nanos(0),
@@ -202,6 +205,11 @@ impl WatchedLoop {
         self.info.as_ref().map(|info| info.runtime)
     }
 
+    /// Whether it is asyncio's or uvloop's, in another interpreter than the process's first one.
+    pub(super) fn is_in_subinterpreter(&self) -> bool {
+        self.is_in_subinterpreter
+    }
+
     /// When it is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
         self.due
@@ -248,6 +256,9 @@ impl WatchedLoop {
             (None, _, _) => LoopRuntime::Poll,
         };
         self.learn_object(state, nature.as_ref(), around);
+        self.is_in_subinterpreter = nature
+            .as_ref()
+            .is_some_and(|nature| nature.runtime.is_some() && nature.is_in_subinterpreter);
         let settled = self.object.is_some() || around.runtime != ProcessRuntime::Python;
         self.nature_due = if settled {
             Nanos(u64::MAX)

@@ -53,6 +53,13 @@ impl WatchedLoops {
         known.filter_map(WatchedLoop::runtime).collect()
     }
 
+    /// Whether one of them runs in another interpreter than the process's first one.
+    pub(super) fn reach_a_subinterpreter(&self) -> bool {
+        self.by_place
+            .values()
+            .any(WatchedLoop::is_in_subinterpreter)
+    }
+
     /// Takes in which loops there are, as the slots said, and the ring after them.
     pub(super) fn introduce(
         &mut self,

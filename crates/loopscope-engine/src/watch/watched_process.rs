@@ -22,7 +22,9 @@ use super::tables::{Seen, WatchedTables};
 use super::waits::Waits;
 use super::watched_loop::Surroundings;
 use super::watched_loops::{Place, WatchedLoops};
-use crate::observation::{Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources};
+use crate::observation::{
+    AgentlessPart, Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
+};
 use crate::time::Nanos;
 
 /// A stopped process is looked at so often, so that the end of the pause is told when it comes.
@@ -201,7 +203,7 @@ impl WatchedProcess {
             }
             self.limits.read(self.key.pid, now);
             out.extend(resources_of(self.key, &self.limits));
-            out.extend(self.agentless(now));
+            self.look_for_agent(now, out);
         }
         ending
     }
@@ -216,10 +218,10 @@ impl WatchedProcess {
         }
     }
 
-    /// Whether the agent stayed out of the process, and why.
-    fn agentless(&mut self, now: Nanos) -> Option<Fact> {
+    /// Whether the agent stayed out of the process or of a part of it, and why.
+    fn look_for_agent(&mut self, now: Nanos, out: &mut Vec<Fact>) {
         let Attach::Done { sampler, runtime } = &self.attach else {
-            return None;
+            return;
         };
         let suspect = Suspect {
             pid: self.key.pid,
@@ -228,11 +230,23 @@ impl WatchedProcess {
             version: sampler.python_version(),
         };
         let (has_agent, runtimes) = (self.tables.has_adapter(), self.loops.runtimes());
-        let reason = self.agentless.look(&suspect, has_agent, &runtimes, now)?;
-        Some(Fact::Agentless {
-            process: self.key,
+        let process = self.key;
+        let found = self.agentless.look(&suspect, has_agent, &runtimes, now);
+        out.extend(found.map(|reason| Fact::Agentless {
+            process,
+            part: AgentlessPart::Process,
             reason,
-        })
+        }));
+        let found = self.loops.reach_a_subinterpreter();
+        out.extend(
+            self.agentless
+                .look_beside(has_agent, found)
+                .map(|reason| Fact::Agentless {
+                    process,
+                    part: AgentlessPart::Subinterpreters,
+                    reason,
+                }),
+        );
     }
 
     /// Reads what is left after the process ended, and says how it ended as far as that is known by now.

@@ -78,8 +78,8 @@ fn call_kind() -> impl Strategy<Value = CallKind> {
 fn call() -> impl Strategy<Value = CallReading> {
     let groups = prop::sample::select(vec!["agno", "psycopg", "Größe 7", ""]);
     let figures = [(); 4].map(|()| figure());
-    (groups, call_kind(), figures, length(), option::of(time())).prop_map(
-        |(group, kind, [started, finished, failed, blocking], total, oldest_started)| {
+    (groups, call_kind(), figures, length()).prop_map(
+        |(group, kind, [started, finished, failed, blocking], total)| {
             let call = CallName {
                 kind,
                 group: group.into(),
@@ -93,7 +93,6 @@ fn call() -> impl Strategy<Value = CallReading> {
                 blocking,
                 total_nanos: total,
                 p50_nanos: Some(total),
-                oldest_started,
                 ..CallReading::default()
             }
         },

@@ -22,6 +22,23 @@ fn each_of_many_threads_is_found_by_its_id() {
 }
 
 #[test]
+fn a_thread_of_several_interpreters_is_seen_in_the_one_that_it_runs() {
+    for python in pythons::all() {
+        let mut program = Program::start(python, "interpreters.py", &[]);
+        let mut inspector = program.attach();
+        let beside = program.frame("beside", false);
+        let sample = program.look_until(&mut inspector, &beside);
+        assert!(!sample.is_in_subinterpreter, "{}", python.path.display());
+        assert_eq!(program.go_on(), "inside");
+        program.look_at_until(&mut inspector, program.pid(), |sample| {
+            let innermost = sample.frames.first();
+            let function = innermost.map(|frame| &*frame.function);
+            sample.is_in_subinterpreter && function == Some("inside")
+        });
+    }
+}
+
+#[test]
 fn a_thread_that_python_does_not_know_has_no_frames() {
     let program = Program::start(&pythons::all()[0], "after_run.py", &[]);
     let mut inspector = program.attach();

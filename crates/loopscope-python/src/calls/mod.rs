@@ -97,6 +97,7 @@ impl Moment {
 #[derive(Clone, Copy)]
 pub(crate) struct Begun {
     epoch: u64,
+    writer: CallWriter<Exclusive>,
     moment: Moment,
 }
 
@@ -152,14 +153,22 @@ impl Call {
         let (epoch, writer) = self.writer(py)?;
         writer.start();
         let moment = Moment::now(is_sync);
-        Some(Begun { epoch, moment })
+        Some(Begun {
+            epoch,
+            writer,
+            moment,
+        })
     }
 
     /// A call that is known only now began at this moment.
     pub(crate) fn begin_at(&self, py: Python<'_>, moment: Moment) -> Option<Begun> {
         let (epoch, writer) = self.writer(py)?;
         writer.start();
-        Some(Begun { epoch, moment })
+        Some(Begun {
+            epoch,
+            writer,
+            moment,
+        })
     }
 
     /// A call that began ended well.
@@ -187,14 +196,15 @@ impl Call {
         outcome: CallOutcome,
         failure: Option<&Failure<'_, '_>>,
     ) {
-        let Some((epoch, writer)) = self.writer(py) else {
-            return;
-        };
+        let Begun {
+            epoch,
+            writer,
+            moment,
+        } = begun;
         // A child that was forked during the call has no such call.
-        if epoch != begun.epoch {
+        if epoch != process::epoch() {
             return;
         }
-        let moment = begun.moment;
         let nanos = moment.elapsed_nanos();
         let Moment { turn, is_sync, .. } = moment;
         let held_loop = if turn.is_step() {

@@ -184,8 +184,8 @@ pub struct CallSlot {
     pub slow: AtomicU64,
     /// When one last failed; 0 while none has.
     pub last_failed_nanos: AtomicU64,
-    /// When the oldest of those in flight began; 0 while none is, or while it is not known.
-    pub oldest_started_nanos: AtomicU64,
+    /// Zero; nothing was ever written here.
+    pub unused: AtomicU64,
     /// When the slot was taken.
     pub created_nanos: AtomicU64,
     /// Room, zero in version 2.

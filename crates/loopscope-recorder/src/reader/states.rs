@@ -145,8 +145,6 @@ pub struct CallState {
     pub longest_nanos: u64,
     /// When one last failed.
     pub last_failed_nanos: Option<u64>,
-    /// When the oldest in flight began; `None` where none is, or it is not known.
-    pub oldest_started_nanos: Option<u64>,
     /// The type of the last error; `None` where none is known.
     pub last_error: Option<String>,
     /// Failures by the type of the error, as far as types found room; none in a recording before version 3.

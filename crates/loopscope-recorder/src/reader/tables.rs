@@ -113,7 +113,6 @@ pub(super) fn decode_call(
         total_nanos: word(offset_of!(CallSlot, total_nanos))?,
         longest_nanos: word(offset_of!(CallSlot, longest_nanos))?,
         last_failed_nanos: some_at(bytes, offset_of!(CallSlot, last_failed_nanos)),
-        oldest_started_nanos: some_at(bytes, offset_of!(CallSlot, oldest_started_nanos)),
         last_error: error_at(bytes, offset_of!(CallSlot, last_error)),
         errors: Vec::new(),
         histogram,

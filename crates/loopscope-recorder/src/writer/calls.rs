@@ -159,13 +159,6 @@ impl<S: Sharing> CallWriter<S> {
         }
     }
 
-    /// When the oldest call in flight began; `None` where none is, or it is not known.
-    #[inline]
-    pub fn set_oldest(&self, started_nanos: Option<u64>) {
-        let nanos = started_nanos.unwrap_or(0);
-        self.slot.oldest_started_nanos.store(nanos, Relaxed);
-    }
-
     /// The type of an error that a call ended with. Costs a comparison where it was the last one too.
     pub fn set_last_error(&self, error_type: &str) {
         self.slot.last_error.replace(error_type);

@@ -1,14 +1,24 @@
 //! Processes that the agent stayed out of: said once, and held against nobody.
 
 use crate::{
-    observation::{Ending, Fact, ProcessKey, ProcessRuntime, TaskInfo, TaskSiteReading},
+    observation::{
+        AgentlessPart, Ending, Fact, ProcessKey, ProcessRuntime, TaskInfo, TaskSiteReading,
+    },
     report::{IncidentKind, Severity, Status},
     testing::{Bench, millis, process_key, work::polls},
 };
 
 fn missing(bench: &mut Bench, at: u64, process: ProcessKey) {
     let reason = "it was started with -I, which isolates it".to_owned();
-    bench.at(at, Fact::Agentless { process, reason });
+    let part = AgentlessPart::Process;
+    bench.at(
+        at,
+        Fact::Agentless {
+            process,
+            part,
+            reason,
+        },
+    );
 }
 
 #[test]

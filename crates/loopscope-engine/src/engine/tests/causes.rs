@@ -94,6 +94,69 @@ fn changing_callbacks_are_an_overload_and_share_the_time() {
     );
 }
 
+/// A look at a callback that comes to this call by another line each time, in which the thread is in this state.
+fn in_callback(callback: u64, call: &str, run_state: RunState) -> Sample {
+    let mut look = sample(
+        &[
+            frame_calling(APP, 26, "ask_model", &[call]),
+            frame(APP, 30 + callback as u32, "answer"),
+        ],
+        callback,
+    );
+    look.thread.run_state = run_state;
+    look
+}
+
+#[test]
+fn many_callbacks_that_sleep_at_one_line_are_that_lines_fault() {
+    let incident = stalled_with(
+        (0..10)
+            .map(|n| in_callback(n, "score", RunState::Sleeping))
+            .collect(),
+    );
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "ask_model:26".into())
+    );
+}
+
+#[test]
+fn a_call_that_is_known_to_wait_may_be_seen_at_work() {
+    let state = |n| match n % 2 {
+        0 => RunState::Sleeping,
+        _ => RunState::Runnable,
+    };
+    let looks = |call| {
+        let look = |n| in_callback(n, call, state(n));
+        (0..10).map(look).collect()
+    };
+    let incident = stalled_with(looks("requests.get"));
+    assert_eq!(
+        place(&incident),
+        (StallCause::BlockingCall, "ask_model:26".into())
+    );
+    assert!(incident.advice.replacement.is_some());
+}
+
+#[test]
+fn many_callbacks_that_work_at_one_line_are_an_overload() {
+    for call in ["json.dumps", "score"] {
+        let look = |n| in_callback(n, call, RunState::Runnable);
+        let incident = stalled_with((0..10).map(look).collect());
+        assert_eq!(incident.cause, Some(StallCause::Overload), "{call}");
+    }
+}
+
+#[test]
+fn many_callbacks_of_which_few_sleep_are_an_overload() {
+    let state = |n| match n {
+        0..=3 => RunState::Sleeping,
+        _ => RunState::Runnable,
+    };
+    let incident = stalled_with((0..10).map(|n| in_callback(n, "score", state(n))).collect());
+    assert_eq!(incident.cause, Some(StallCause::Overload));
+}
+
 #[test]
 fn the_share_of_an_overloaded_loop_goes_to_the_callback_not_to_its_helpers() {
     let looks = (0..6).map(|n| {

@@ -86,7 +86,6 @@ impl Row for CallState {
             longest_nanos: self.longest_nanos,
             p50_nanos: quantile(self, 0.5),
             p99_nanos: quantile(self, 0.99),
-            oldest_started: self.oldest_started_nanos.map(Nanos),
             last_error: self.last_error.clone(),
             errors: self
                 .errors
