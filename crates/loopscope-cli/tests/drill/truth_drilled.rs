@@ -76,7 +76,6 @@ fn a_service_that_allows_it_is_drilled_and_is_afterwards_what_it_was() {
 
 #[test]
 fn a_service_that_did_not_opt_in_is_refused_and_has_neither_thread_nor_socket() {
-    // What somebody left in the environment allows nothing.
     let service = Service::start(&pythons().0, "none", &[]);
     let pid = service.pid().to_string();
     for target in [&service.health, &pid] {

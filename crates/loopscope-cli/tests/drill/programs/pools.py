@@ -33,7 +33,7 @@ async def opened():
         return pool, pool.getconn, pool.putconn
     pool = psycopg_pool.ConnectionPool(address, min_size=1, max_size=MOST, open=True)
     pool.wait()
-    run = asyncio.to_thread if hasattr(asyncio, "to_thread") else None
+    run = asyncio.to_thread
     return pool, lambda: run(pool.getconn), lambda connection: run(pool.putconn, connection)
 
 
