@@ -1,4 +1,4 @@
-//! The committed JSON Schemas of reports, dumps and stress results, generated from the types that are serialised.
+//! The committed JSON Schemas of reports, dumps, and results of stress runs and drills, generated from the types that are serialised.
 
 use std::fs;
 
@@ -10,7 +10,9 @@ use loopscope_load::results::schema_text;
 pub(crate) fn run(check: bool) -> Result<()> {
     one("schema/report.schema.json", &report_schema_text(), check)?;
     one("schema/dump.schema.json", &dump_schema_text(), check)?;
-    one("schema/stress.schema.json", &schema_text(), check)
+    one("schema/stress.schema.json", &schema_text(), check)?;
+    let drill = loopscope_drill::results::schema_text();
+    one("schema/drill.schema.json", &drill, check)
 }
 
 fn one(name: &str, fresh: &str, check: bool) -> Result<()> {

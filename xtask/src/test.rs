@@ -103,7 +103,7 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
 /// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
 ///
-/// Most of them wait for something most of the time, so two rows of them run side by side. What measures how long
+/// Most of them wait for something most of the time, so rows of them run side by side. What measures how long
 /// a loop was kept, or takes the processor away from it, runs alone, at the end.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     let (ends, between) = match pythons {
@@ -124,6 +124,8 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
             Part::new("databases", &ends, &[ALONE]),
             Part::new("clients", &ends, &[ALONE]),
         ],
+        // Faults last for as long as they last, and take no processor.
+        vec![Part::new("drill", &ends, &["--test-threads=2"])],
     ];
     if !between.is_empty() {
         rows[1].push(Part::new("agent", between, &inside));

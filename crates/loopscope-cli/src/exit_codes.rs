@@ -24,6 +24,12 @@ pub(crate) const FAILED: u8 = 1;
 /// `stress --fail-on-regression`: a figure is worse than the baseline's.
 pub(crate) const REGRESSION: u8 = 2;
 
+/// `drill`: every fault was seen as it is, and nothing else.
+pub(crate) const SEEN: u8 = 0;
+
+/// `drill`: a fault was not seen, or not as it is; something healthy was; or no alert came.
+pub(crate) const UNSEEN: u8 = 1;
+
 /// The command line is wrong (`EX_USAGE` of sysexits.h). Not 2, which would read as critical.
 pub(crate) const USAGE: u8 = 64;
 
@@ -37,7 +43,7 @@ pub(crate) const UNAVAILABLE: u8 = 69;
 /// What was asked for is done, and a file of it could not be written (`EX_IOERR`).
 pub(crate) const NOT_WRITTEN: u8 = 74;
 
-/// The kernel does not let this user do it (`EX_NOPERM`).
+/// The kernel does not let this user do it, or whoever started the target did not allow a drill (`EX_NOPERM`).
 pub(crate) const NOT_PERMITTED: u8 = 77;
 
 /// The target exists but cannot be executed, as a shell says it.

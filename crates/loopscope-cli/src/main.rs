@@ -1,11 +1,15 @@
 //! The `loopscope` program: reads the command line and hands over to the command.
 
 mod demo;
+mod drill;
 mod dump;
 mod exit_codes;
+mod files;
 mod health;
+mod interrupt;
 mod messages;
 mod postmortem;
+mod python;
 mod recordings;
 mod run;
 mod screen;
@@ -29,6 +33,7 @@ enum Command {
     Dump(dump::DumpArgs),
     Health(health::HealthArgs),
     Stress(Box<stress::StressArgs>),
+    Drill(drill::DrillArgs),
     Demo(demo::DemoArgs),
     Recordings(recordings::RecordingsArgs),
     Postmortem(postmortem::PostmortemArgs),
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
             Command::Dump(args) => dump::run(args),
             Command::Health(args) => health::run(args),
             Command::Stress(args) => stress::run(*args),
+            Command::Drill(args) => drill::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Recordings(args) => recordings::run(args),
             Command::Postmortem(args) => postmortem::run(args),

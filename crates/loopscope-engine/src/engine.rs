@@ -84,12 +84,12 @@ impl Engine {
     ) -> Self {
         Self {
             book: Book::new(&config, anchor),
+            model: Model::new(config.trend_pace),
             config,
             service,
             version: version.to_owned(),
             anchor,
             started,
-            model: Model::default(),
             agent: AgentHealth::default(),
             total_stalls: 0,
             longest_stall: None,

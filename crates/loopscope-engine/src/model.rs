@@ -31,6 +31,7 @@ pub(crate) struct Model {
     pub(crate) shutting_down: bool,
     /// Loops so far, for their ids.
     loop_count: u64,
+    trend_pace: u64,
 }
 
 /// One process.
@@ -60,6 +61,14 @@ pub(crate) struct Loop {
 }
 
 impl Model {
+    /// Nothing is known yet. Trends are sampled so many times as often as usual.
+    pub(crate) fn new(trend_pace: u64) -> Self {
+        Self {
+            trend_pace,
+            ..Self::default()
+        }
+    }
+
     /// Takes in what is known of a process. False where there is no room.
     pub(crate) fn see_process(&mut self, key: ProcessKey, info: &ProcessInfo, max: usize) -> bool {
         if let Some(process) = self.processes.get_mut(&key) {
@@ -70,7 +79,8 @@ impl Model {
             return false;
         }
         self.main.get_or_insert(key);
-        self.processes.insert(key, Process::new(info.clone()));
+        self.processes
+            .insert(key, Process::new(info.clone(), self.trend_pace));
         true
     }
 
@@ -189,14 +199,14 @@ impl Model {
 }
 
 impl Process {
-    fn new(info: ProcessInfo) -> Self {
+    fn new(info: ProcessInfo, trend_pace: u64) -> Self {
         Self {
             info,
             stopped_since: None,
             resources: None,
             cpu_percent: None,
             ended: None,
-            work: Work::default(),
+            work: Work::new(trend_pace),
             resources_at: Nanos(0),
             stops: VecDeque::new(),
         }

@@ -111,6 +111,14 @@ impl Bench {
     }
 
     pub(crate) fn of(process_runtime: ProcessRuntime, loop_runtime: LoopRuntime) -> Self {
+        Self::configured(Config::default(), process_runtime, loop_runtime)
+    }
+
+    pub(crate) fn configured(
+        config: Config,
+        process_runtime: ProcessRuntime,
+        loop_runtime: LoopRuntime,
+    ) -> Self {
         let process = process_key(41);
         let key = LoopKey {
             process,
@@ -118,7 +126,7 @@ impl Bench {
             generation: 0,
         };
         let mut bench = Self {
-            engine: engine(Config::default()),
+            engine: engine(config),
             process,
             key,
         };

@@ -38,6 +38,7 @@ const RESOURCE_SAMPLES: (Nanos, Nanos) =
 /// The work of one process.
 #[derive(Debug)]
 pub(crate) struct Work {
+    pace: u64,
     pub(crate) adapter: Option<AdapterInfo>,
     pub(crate) sites: BTreeMap<u32, Site>,
     pub(crate) calls: BTreeMap<u32, Call>,
@@ -93,9 +94,11 @@ pub(crate) struct Gc {
     pauses: VecDeque<(Nanos, Nanos)>,
 }
 
-impl Default for Work {
-    fn default() -> Self {
+impl Work {
+    /// Nothing is known yet. Trends are sampled `pace` times as often as usual, for as much shorter.
+    pub(crate) fn new(pace: u64) -> Self {
         Self {
+            pace,
             adapter: None,
             sites: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -104,19 +107,18 @@ impl Default for Work {
             executors: BTreeMap::new(),
             gc: Gc::default(),
             failures: Failures::default(),
-            memory: Trend::new(RESOURCE_SAMPLES.0, RESOURCE_SAMPLES.1),
-            descriptors: Trend::new(RESOURCE_SAMPLES.0, RESOURCE_SAMPLES.1),
+            memory: trend(RESOURCE_SAMPLES, pace),
+            descriptors: trend(RESOURCE_SAMPLES, pace),
         }
     }
-}
 
-impl Work {
     /// Takes in a reading; other facts are none of its business.
     pub(crate) fn take(&mut self, fact: &Fact, at: Nanos) {
+        let pace = self.pace;
         match fact {
             Fact::AdapterSeen { adapter, .. } => self.adapter = Some(adapter.clone()),
             Fact::TaskSiteReading { slot, reading, .. } => {
-                if let Some(site) = slot_of(&mut self.sites, *slot, Site::new) {
+                if let Some(site) = slot_of(&mut self.sites, *slot, || Site::new(pace)) {
                     site.read(reading);
                 }
             }
@@ -144,7 +146,8 @@ impl Work {
 
     fn read_pool(&mut self, slot: u32, reading: &PoolReading, at: Nanos) {
         let is_known = self.pools.contains_key(&slot);
-        let Some(pool) = slot_of(&mut self.pools, slot, Pool::new) else {
+        let pace = self.pace;
+        let Some(pool) = slot_of(&mut self.pools, slot, || Pool::new(pace)) else {
             return;
         };
         if is_known && reading.timeouts > pool.reading.timeouts {
@@ -236,12 +239,18 @@ fn slot_of<State>(
     Some(slots.entry(slot).or_insert_with(new))
 }
 
+/// A trend of samples at these distances and for so long, both divided by `pace`.
+fn trend((period, window): (Nanos, Nanos), pace: u64) -> Trend {
+    let pace = pace.max(1);
+    Trend::new(Nanos(period.0 / pace), Nanos(window.0 / pace))
+}
+
 impl Site {
-    fn new() -> Self {
+    fn new(pace: u64) -> Self {
         Self {
             reading: TaskSiteReading::default(),
             oldest: None,
-            alive: Trend::new(TASK_SAMPLES.0, TASK_SAMPLES.1),
+            alive: trend(TASK_SAMPLES, pace),
             samples: VecDeque::new(),
             failed: VecDeque::new(),
             counted: Counted::default(),
@@ -381,10 +390,10 @@ impl Call {
 }
 
 impl Pool {
-    fn new() -> Self {
+    fn new(pace: u64) -> Self {
         Self {
             reading: PoolReading::default(),
-            open: Trend::new(CONNECTION_SAMPLES.0, CONNECTION_SAMPLES.1),
+            open: trend(CONNECTION_SAMPLES, pace),
             timed_out: None,
         }
     }

@@ -36,3 +36,8 @@ pub const DEFAULT_SLOW_CALL_THRESHOLD_NANOS: u64 = 2_000_000_000;
 
 /// Where the supervisor of this process answers: an address and a port. Set by `loopscope run` where it listens.
 pub const ENDPOINT: &str = "LOOPSCOPE_ENDPOINT";
+
+/// That faults may be brought into this process on purpose: `RUN_ID:STALL_MS:BLOCKED_MS:RESTART_MS:PACE`. Without a
+/// restart a blocked process is left as it is; growth is judged `PACE` times as fast as usual. Holds for that run alone.
+/// Set by `loopscope run --allow-drill`.
+pub const ALLOW_DRILL: &str = "LOOPSCOPE_ALLOW_DRILL";

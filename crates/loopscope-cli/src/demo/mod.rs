@@ -4,7 +4,6 @@
 //! requests of its users, and asks the health endpoint while the service itself cannot answer.
 
 mod driver;
-mod python;
 mod screen;
 
 use std::fs;
@@ -17,6 +16,7 @@ use std::time::Duration;
 use crate::exit_codes::{HEALTHY, UNAVAILABLE};
 use crate::health::duration;
 use crate::messages::complain;
+use crate::python;
 use crate::run::{Listen, RunArgs, Watching};
 use screen::Screen;
 
@@ -79,6 +79,8 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         untracked: None,
         postgres: None,
         restart_when_blocked: None,
+        allow_drill: true,
+        trend_pace: None,
         command: vec![python.into(), shop.into()],
     };
     let watching = match Watching::prepare(&run_args, Box::new(Screen)) {

@@ -33,6 +33,16 @@ pub(crate) struct Looker {
     timeout: Duration,
 }
 
+/// An answer, whatever it says.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// From the first byte sent to the last received.
+    pub(crate) took: Duration,
+}
+
 /// What a look brought.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -110,12 +120,20 @@ impl Looker {
         })
     }
 
-    fn ask(&self) -> Result<Seen, Problem> {
+    /// Asks for something beside the report, and takes the answer as it comes.
+    pub(crate) fn fetch(&self, target: &Target) -> Result<Fetched, LookError> {
+        self.get(target).map_err(|problem| LookError {
+            problem,
+            target: target.clone(),
+        })
+    }
+
+    fn get(&self, target: &Target) -> Result<Fetched, Problem> {
         let started = Instant::now();
         let failed = |error| Problem::of(error, self.timeout);
         let mut request = self
             .agent
-            .get(self.target.uri())
+            .get(target.uri())
             .header(header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -124,7 +142,22 @@ impl Looker {
         let body = response.body_mut().with_config().limit(MAX_BODY_BYTES);
         let body = body.read_to_vec().map_err(failed)?;
         let took = started.elapsed();
-        if response.status() == StatusCode::UNAUTHORIZED {
+        Ok(Fetched {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            took,
+        })
+    }
+
+    fn ask(&self) -> Result<Seen, Problem> {
+        let Fetched {
+            status,
+            headers,
+            body,
+            took,
+        } = self.get(&self.target)?;
+        if status == StatusCode::UNAUTHORIZED {
             let had_token = self.token.is_some();
             return Err(if had_token {
                 Problem::TokenRefused
@@ -132,12 +165,12 @@ impl Looker {
                 Problem::TokenWanted
             });
         }
-        let view = read(response.status(), &body)?;
+        let view = read(status, &body)?;
         Ok(Seen {
             view,
             body,
             took,
-            age_seconds: age(response.headers()),
+            age_seconds: age(&headers),
         })
     }
 }

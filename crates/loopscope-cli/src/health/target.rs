@@ -70,6 +70,14 @@ impl Target {
                 .is_ok_and(|ip| ip.to_canonical().is_loopback())
     }
 
+    /// Another path of the same server.
+    pub(crate) fn with_path(&self, path: &'static str) -> Self {
+        let mut parts = self.0.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::from_static(path));
+        // Of an address that is whole with one path, it is with another.
+        Self(Uri::from_parts(parts).unwrap_or_else(|_| self.0.clone()))
+    }
+
     /// The same address with another scheme, for hints.
     pub(crate) fn with_scheme(&self, scheme: &str) -> String {
         let rest = self.0.to_string();

@@ -12,7 +12,7 @@ use loopscope_engine::watch::PulseObject;
 use loopscope_recorder::folder::{RuntimeFolder, prune};
 
 use super::folder::usable_folder;
-use super::{agent_files, pulse_object, reach};
+use super::{agent_files, drills, pulse_object, reach};
 use crate::messages::complain;
 
 /// Recordings that dead processes left behind are kept for a week.
@@ -41,6 +41,7 @@ impl Equipment {
             .inspect_err(|error| refuse(notes, &error.to_string(), error.hint()))
             .ok()?;
         prune(&folder, LEFT_BEHIND_KEPT);
+        drills::tidy(folder.path());
         let agent = agent_files::unpack()
             .inspect_err(|error| {
                 complain(&format!("the pulse watches alone: {error}"), error.hint())

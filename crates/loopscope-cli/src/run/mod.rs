@@ -6,6 +6,7 @@
 
 mod agent_files;
 mod beat;
+mod drills;
 mod equip;
 mod folder;
 mod lines;
@@ -20,6 +21,7 @@ mod signals;
 mod supervise;
 mod watchdog;
 
+pub(crate) use drills::EXTENSION as DRILL_EXTENSION;
 pub(crate) use lines::summary;
 pub(crate) use options::{Listen, RunArgs};
 pub(crate) use report_file::write_whole;

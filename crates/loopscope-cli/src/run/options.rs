@@ -89,6 +89,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) postgres: Option<String>,
 
+    /// Let `loopscope drill` of the same user on this machine bring known faults into the program (Python), which then
+    /// has one thread more and a socket in the folder for recordings
+    #[arg(long)]
+    pub(crate) allow_drill: bool,
+
     /// Libraries of a Python program that are not to be tracked, with commas between them: agno, aiohttp,
     /// asyncpg, http.client, httpx, openai, psycopg, psycopg2, psycopg_pool, requests, sqlalchemy, sqlite3,
     /// urllib; `all` for all
@@ -106,6 +111,10 @@ pub(crate) struct RunArgs {
     /// A call of a model this long is slow
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub(crate) slow_model_call_threshold_ms: Option<u64>,
+
+    /// Growth is judged so many times as fast as usual: for the sample service of a drill
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub(crate) trend_pace: Option<u64>,
 
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, getrlimit, setrlimit, wait};
 
 use super::agent_files;
+use super::drills;
 use super::equip::Equipment;
 use super::options::RunArgs;
 use super::restart::Guard;
@@ -151,6 +152,7 @@ impl Watching {
         }
         let file_limit = FileLimit::raised();
         let port_told = self.port_told.take();
+        let drills = self.drills(args);
         let database = self.database.take();
         let (stop, stopped) = mpsc::channel();
         let server = server.and_then(serve::tell);
@@ -181,6 +183,9 @@ impl Watching {
         };
         let status = again.wait(args, target, observer.as_deref(), &cell, &stopped);
         drop(asking);
+        if let Some(folder) = drills {
+            drills::tidy(&folder);
+        }
         let outcome = observer
             .as_ref()
             .and_then(|observer| observer.finish(ending_of(status)));
@@ -195,6 +200,12 @@ impl Watching {
             server,
             observer,
         })
+    }
+
+    /// Where the sockets of processes lie that may be drilled.
+    fn drills(&self, args: &RunArgs) -> Option<PathBuf> {
+        let equipment = self.equipment.as_ref().filter(|_| args.allow_drill);
+        equipment.map(|equipment| equipment.folder.path().to_path_buf())
     }
 
     fn observe(self, args: &RunArgs, child: &Child, cell: Arc<SnapshotCell>) -> Option<Observer> {
@@ -217,7 +228,7 @@ impl Watching {
                 stall_threshold,
                 blocked_threshold: args.blocked_threshold(),
                 slow_model_call_threshold: args.slow_model_call_threshold(),
-                ..Config::default()
+                ..Config::default().hastened(args.trend_pace.unwrap_or(1))
             },
             service: service(args),
             version: env!("CARGO_PKG_VERSION"),
@@ -243,6 +254,8 @@ impl Watching {
         if self.port_told.is_some() {
             command.stdout(Stdio::piped());
         }
+        // Left over from elsewhere it allows nothing.
+        command.env_remove(environment::ALLOW_DRILL);
         if let Some(equipment) = &self.equipment {
             command
                 .env("LD_PRELOAD", preload(&equipment.pulse))
@@ -256,6 +269,9 @@ impl Watching {
                 );
             if let Some(untracked) = &args.untracked {
                 command.env(environment::UNTRACKED, untracked);
+            }
+            if args.allow_drill {
+                command.env(environment::ALLOW_DRILL, drills::allowed(args, self.run_id));
             }
             if let Some(endpoint) = endpoint {
                 command.env(environment::ENDPOINT, endpoint.to_string());

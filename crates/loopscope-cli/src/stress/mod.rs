@@ -6,10 +6,8 @@
 
 mod baseline;
 mod draw;
-mod files;
 mod gather;
 mod inside;
-mod interrupt;
 mod judge;
 mod junit;
 mod plan;
@@ -28,11 +26,12 @@ use loopscope_load::results::{Results, RunEnd, Verdict};
 use loopscope_load::threshold::Threshold;
 
 use crate::exit_codes;
+use crate::files;
 use crate::health::{duration, look::Looker, target, target::Target};
+use crate::interrupt::Interrupt;
 use crate::messages::{complain, say};
 use crate::screen::{print, stdout_layout};
 use baseline::Baseline;
-use interrupt::Interrupt;
 use plan::Plan;
 use requests::Asked;
 use suite::Suite;

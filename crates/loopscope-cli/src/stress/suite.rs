@@ -10,10 +10,10 @@ use loopscope_load::{Ended, Load, LoadError, Stream, Tick};
 
 use super::gather::Gathered;
 use super::inside::{Blamed, RoundSum, Sample, Sampler, flow};
-use super::interrupt::Interrupt;
 use super::plan::Plan;
 use super::progress::Progress;
 use crate::health::look::Looker;
+use crate::interrupt::Interrupt;
 
 /// Time between two looks while the service settles.
 const SETTLE_STEP: Duration = Duration::from_millis(200);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{APP, Bench, millis};
+use crate::config::Config;
 use crate::observation::{
     AdapterInfo, CallKind, CallName, CallReading, Event, EventFrame, EventKind, ExecutorReading,
-    Fact, GcReading, HeldConnection, Owner, PoolName, PoolReading, TaskSite, TaskSiteReading,
+    Fact, GcReading, HeldConnection, LoopRuntime, Owner, PoolName, PoolReading, ProcessRuntime,
+    TaskSite, TaskSiteReading,
 };
 
 /// The thread of a bench's loop.
@@ -110,7 +112,11 @@ pub(crate) fn at_line(line: u32, function: &str) -> EventFrame {
 impl Bench {
     /// A bench whose process has an adapter that watches everything.
     pub(crate) fn adapted() -> Self {
-        let mut bench = Self::new();
+        Self::adapted_with(Config::default())
+    }
+
+    pub(crate) fn adapted_with(config: Config) -> Self {
+        let mut bench = Self::configured(config, ProcessRuntime::Python, LoopRuntime::Asyncio);
         let adapter = AdapterInfo {
             name: "asyncio 0.1.0".into(),
             tasks: true,

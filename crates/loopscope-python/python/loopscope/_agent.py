@@ -13,6 +13,9 @@ from . import _imports, _native
 # Names of libraries that are not to be tracked, with commas between them; `all` for all of them.
 UNTRACKED = "LOOPSCOPE_UNTRACKED"
 
+# Set where faults may be brought into this process on purpose.
+DRILLS = "LOOPSCOPE_ALLOW_DRILL"
+
 # What is watched already.
 _watched: Set[str] = set()
 
@@ -35,6 +38,8 @@ def begin() -> None:
         _once("tasks", _watch_tasks)
         _once("calls on loops", _watch_calls_on_loops)
         _once("handlers of asyncio", lambda: _watch_handler(loop_type))
+        if DRILLS in os.environ:
+            _once("drills", _serve_drills)
     uvloop = _imported("uvloop", "Loop")
     if uvloop is not None:
         # It polls by itself. Looking through all modules takes its time: not for those that do not.
@@ -55,6 +60,12 @@ def _imported(name: str, has: str) -> Optional[ModuleType]:
 def _is_untracked(switch: str) -> bool:
     names = {name.strip() for name in os.environ.get(UNTRACKED, "").split(",")}
     return switch in names or "all" in names
+
+
+def _serve_drills() -> None:
+    from . import _drill
+
+    _drill.serve()
 
 
 def _watch_library(library: ModuleType, ours: str) -> None:

@@ -1,6 +1,7 @@
 //! Tasks, memory and descriptors that become ever more, and what merely looks like it.
 
 use crate::{
+    config::Config,
     observation::{Fact, Resources, TaskSiteReading},
     report::{IncidentKind, Severity, Status},
     testing::{Bench, millis, work::polls},
@@ -46,6 +47,26 @@ fn tasks_that_never_end_are_a_leak_with_the_line_that_creates_them() {
     );
     assert_eq!(incident.culprit.unwrap().line, 41);
     assert_eq!(bench.report(240_000).components["tasks"], Status::Degraded);
+}
+
+#[test]
+fn growth_is_judged_as_much_faster_as_was_asked_for_and_not_before() {
+    let at_pace = |pace: u64| {
+        let mut bench = Bench::adapted_with(Config::default().hastened(pace));
+        for quarter in 0..=40 {
+            let reading = TaskSiteReading {
+                spawned: quarter,
+                oldest_started: Some(millis(0)),
+                ..polls()
+            };
+            bench.site(quarter * 250, 0, reading);
+        }
+        bench.incidents(10_000)
+    };
+    assert_eq!(at_pace(1), []);
+    let found = at_pace(30);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].kind, IncidentKind::TaskLeak);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Finds an interpreter for the sample service.
+//! Finds an interpreter for the sample services of the demo and of drills.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,7 +17,8 @@ pub(crate) struct Missing {
     pub(crate) hint: &'static str,
 }
 
-const HINT: &str = "install Python 3.9 or newer, for example with `apt-get install python3`, and run the demo again";
+const HINT: &str =
+    "install Python 3.9 or newer, for example with `apt-get install python3`, and try again";
 
 /// The first python3 on the path that is new enough. It is asked for its real path: what lies on the
 /// path may be a script that starts another program.
@@ -29,7 +30,7 @@ pub(crate) fn find() -> Result<Python, Missing> {
         Ok(_) => return Err(missing("python3 does not start")),
         Err(_) => {
             return Err(missing(
-                "the demo's sample service needs python3, and there is none",
+                "the sample service needs python3, and there is none",
             ));
         }
     };

@@ -1,9 +1,9 @@
-//! Files that a run leaves behind: whole or not at all.
+//! Files that a stress run or a drill leaves behind: whole or not at all.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use loopscope_load::results::Results;
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::run::write_whole;
@@ -11,7 +11,7 @@ use crate::run::write_whole;
 /// Why a file was not written.
 #[derive(Debug, Error)]
 #[error("cannot write ({source}): {path}")]
-pub(super) struct WriteError {
+pub(crate) struct WriteError {
     source: std::io::Error,
     path: PathBuf,
 }
@@ -25,7 +25,7 @@ impl WriteError {
     }
 
     /// What to do next.
-    pub(super) fn hint(&self) -> &'static str {
+    pub(crate) fn hint(&self) -> &'static str {
         match self.source.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 "create the folder, or name another file"
@@ -40,7 +40,7 @@ impl WriteError {
 }
 
 /// Whether a file can be there at all: said before a run of minutes, not after it.
-pub(super) fn check(path: &Path) -> Result<(), WriteError> {
+pub(crate) fn check(path: &Path) -> Result<(), WriteError> {
     if path.is_dir() {
         return Err(WriteError::new(ErrorKind::IsADirectory.into(), path));
     }
@@ -57,12 +57,12 @@ pub(super) fn check(path: &Path) -> Result<(), WriteError> {
 }
 
 /// Puts the whole text in the place of what is there.
-pub(super) fn write(path: &Path, text: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write(path: &Path, text: &[u8]) -> Result<(), WriteError> {
     write_whole(path, text).map_err(|error| WriteError::new(error, path))
 }
 
 /// Results as they are kept.
-pub(super) fn json(results: &Results) -> Vec<u8> {
+pub(crate) fn json(results: &impl Serialize) -> Vec<u8> {
     // Of plain fields alone, which always have a form.
     let mut text = serde_json::to_vec_pretty(results).unwrap_or_default();
     text.push(b'\n');

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first ends the load and keeps what was measured, the second ends the program.
+//! Ctrl-C: the first ends what is under way and keeps what there is by then, the second ends the program.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::messages::say;
 
 /// Whether the run is to end before its time.
 #[derive(Clone, Default)]
-pub(super) struct Interrupt(Arc<State>);
+pub(crate) struct Interrupt(Arc<State>);
 
 #[derive(Default)]
 struct State {
@@ -26,7 +26,7 @@ struct State {
 
 impl Interrupt {
     /// Listens from here on.
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let interrupt = Self::default();
         let theirs = interrupt.clone();
         let listening = Signals::new([SIGINT, SIGTERM]).and_then(|signals| {
@@ -54,12 +54,12 @@ impl Interrupt {
     }
 
     /// The signal that came.
-    pub(super) fn signal(&self) -> Option<u8> {
+    pub(crate) fn signal(&self) -> Option<u8> {
         Some(self.0.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }
 
     /// What ends the load that begins now.
-    pub(super) fn will_stop(&self, load: Stopper) {
+    pub(crate) fn will_stop(&self, load: Stopper) {
         let mut stopper = self.lock();
         // It may have come between two loads.
         if self.signal().is_some() {
@@ -69,7 +69,7 @@ impl Interrupt {
     }
 
     /// Waits for `time`, or until a signal comes.
-    pub(super) fn wait(&self, time: Duration) {
+    pub(crate) fn wait(&self, time: Duration) {
         let until = Instant::now() + time;
         let mut held = self.lock();
         while self.signal().is_none() {
