@@ -260,6 +260,10 @@ pub enum PollKind {
     Poll = 2,
     /// `select` and `pselect`.
     Select = 3,
+    /// A worker of tokio's multi-thread runtime, by its own metrics. Told by an adapter.
+    TokioWorker = 4,
+    /// tokio's current-thread runtime, by its own metrics. Told by an adapter.
+    TokioCurrentThread = 5,
 }
 
 /// Kinds of event.
