@@ -27,6 +27,17 @@ const OWN_FILES: &[&str] = &[
 /// Names in angle brackets that stand for code which somebody typed.
 const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
 
+/// What polls a task of tokio, and the future that a runtime was given to run: the program is further in.
+const TOKIO_DRIVERS: &[&str] = &[
+    "tokio::runtime::task::core::Core::poll",
+    "tokio::runtime::task::core::poll",
+    "tokio::runtime::task::harness::Harness::poll",
+    "tokio::runtime::task::harness::poll",
+    "tokio::runtime::task::harness::poll_future",
+    "tokio::runtime::task::raw::poll",
+    "tokio::runtime::scheduler::current_thread::CoreGuard::block_on",
+];
+
 /// Calls that run a loop: the frame whose line makes one is outside of it.
 const LOOP_RUNNERS: &[&str] = &["run_forever", "run_until_complete"];
 
@@ -68,6 +79,7 @@ fn is_driver(frame: &Frame) -> bool {
             && matches!(function, "_run_once" | "run_forever" | "run_until_complete"))
         || (in_file("asyncio/runners.py") && function == "run")
         || (in_file("uvloop/__init__.py") && function == "run")
+        || TOKIO_DRIVERS.contains(&&*frame.function)
         || frame.calls.iter().any(|call| runs_a_loop(call))
 }
 
@@ -75,9 +87,9 @@ fn runs_a_loop(call: &str) -> bool {
     LOOP_RUNNERS.contains(&last_segment(call)) || matches!(call, "asyncio.run" | "uvloop.run")
 }
 
-/// `get` for `Api.get`.
+/// `get` for `Api.get`, `lock` for `std::sync::Mutex::lock`.
 pub(crate) fn last_segment(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
+    name.rsplit(['.', ':']).next().unwrap_or(name)
 }
 
 /// `libc.so.6`, `_ssl.cpython-311-x86_64-linux-gnu.so`.

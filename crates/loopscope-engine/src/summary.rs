@@ -208,6 +208,7 @@ fn found_at(found: &Diagnosis) -> String {
         .first()
         .map(|frame| (&frame.file, frame.line, &frame.function));
     match culprit.or(innermost) {
+        Some((file, _, function)) if file.is_empty() => format!(" in {function}"),
         Some((file, line, function)) => format!(" at {} in {function}", place(file, line)),
         None => String::new(),
     }
@@ -219,7 +220,8 @@ fn instead(found: &Diagnosis) -> String {
         .advice
         .replacement
         .as_deref()
-        .and_then(|text| text.split("  #").next());
+        .and_then(|text| text.split("  #").next())
+        .and_then(|text| text.split("  //").next());
     code.map_or_else(String::new, |code| format!("; write {code} instead"))
 }
 

@@ -84,6 +84,8 @@ fn language_of(frame: &Frame) -> Language {
         "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" => Language::Node,
         "rs" | "c" | "cc" | "cpp" | "go" | "so" => Language::Native,
         _ if file.starts_with("node:") => Language::Node,
+        // A program without line tables.
+        _ if file.is_empty() => Language::Native,
         _ => Language::Python,
     }
 }

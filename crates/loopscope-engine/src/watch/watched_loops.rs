@@ -4,7 +4,7 @@
 //! taken again as soon as its loop has ended, often between two readings; what the ring still says of the
 //! earlier loop is told before that loop is given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
@@ -58,6 +58,15 @@ impl WatchedLoops {
         self.by_place
             .values()
             .any(WatchedLoop::is_in_subinterpreter)
+    }
+
+    /// The names of the threads that are workers of a multi-thread tokio runtime.
+    pub(super) fn names_of_workers(&self) -> BTreeSet<String> {
+        let known = self.by_place.values();
+        known
+            .filter(|watched| watched.runtime() == Some(LoopRuntime::Tokio))
+            .map(|watched| watched.thread_name().to_owned())
+            .collect()
     }
 
     /// Takes in which loops there are, as the slots said, and the ring after them.

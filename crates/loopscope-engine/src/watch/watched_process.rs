@@ -5,14 +5,15 @@ use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
+use loopscope_inspect::{AttachError, ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
+use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
 use super::EARLY;
 use super::agentless::{Agentless, Suspect};
-use super::attach_desk::AttachDesk;
+use super::attach_desk::{AttachDesk, Attached};
 use super::glance::{Glance, Glancer, has_mapped};
 use super::held::Held;
 use super::limits::Limits;
@@ -22,6 +23,7 @@ use super::tables::{Seen, WatchedTables};
 use super::waits::Waits;
 use super::watched_loop::Surroundings;
 use super::watched_loops::{Place, WatchedLoops};
+use super::workers::UnseenWorkers;
 use crate::observation::{
     AgentlessPart, Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
 };
@@ -59,6 +61,7 @@ pub(super) struct WatchedProcess {
     tables: WatchedTables,
     waits: Waits,
     held: Held,
+    workers: UnseenWorkers,
     agentless: Agentless,
     limits: Limits,
     announced: bool,
@@ -72,7 +75,7 @@ pub(super) struct WatchedProcess {
 /// Where the way to the process's stacks stands.
 enum Attach {
     /// On its way, on a thread of its own: it reads whole program files.
-    Running(Receiver<Result<Inspector, AttachError>>),
+    Running(Receiver<Attached>),
     /// To be tried again.
     Waiting(Nanos),
     /// As good as it gets.
@@ -132,6 +135,7 @@ impl WatchedProcess {
             tables: WatchedTables::default(),
             waits: Waits::default(),
             held: Held::default(),
+            workers: UnseenWorkers::default(),
             agentless: Agentless::default(),
             limits: Limits::default(),
             announced: false,
@@ -263,7 +267,8 @@ impl WatchedProcess {
         self.gone_since = Some(now);
         if !matches!(self.attach, Attach::Done { .. }) {
             // It ended before it could be looked into; its loops are told all the same.
-            self.finish_attach(None, ProcessRuntime::Native, None, out);
+            let sampler = Sampler::new(self.key.pid, None);
+            self.finish_attach(sampler, ProcessRuntime::Native, None, out);
         }
         let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
         self.loops.finish(out);
@@ -327,7 +332,9 @@ impl WatchedProcess {
     }
 
     fn read(&mut self, is_last: bool, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
-        let (counters, states) = self.reader.read_loops()?;
+        let (counters, mut states) = self.reader.read_loops()?;
+        leave_to_adapter(&mut states);
+        self.read_workers(now, &mut states);
         // After the slots: whatever a loop did before its slot was taken again is in the ring by now.
         let stalls = self.reader.read_stalls()?;
         self.tell_losses(&counters, &stalls, out);
@@ -342,6 +349,19 @@ impl WatchedProcess {
             loops.take(&states, &stalls.events, around, now, out);
         });
         Ok(())
+    }
+
+    /// Workers that have no slot. An adapter tells of all of them.
+    fn read_workers(&mut self, now: Nanos, states: &mut Vec<LoopState>) {
+        let Attach::Done { sampler, .. } = &mut self.attach else {
+            return;
+        };
+        if let Some(native) = sampler.native()
+            && !states.iter().any(is_adapters)
+        {
+            let names = self.loops.names_of_workers();
+            self.workers.read(native, self.key.pid, &names, now, states);
+        }
     }
 
     fn read_tables(
@@ -378,6 +398,7 @@ impl WatchedProcess {
         };
         let is_foreign = self.reader.description().is_foreign;
         let reader = &mut self.reader;
+        let workers = &self.workers;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
             runtime: *runtime,
@@ -390,7 +411,13 @@ impl WatchedProcess {
                     Some(thread_id)
                 }
             },
-            reread: &mut |place| busy_since(reader, place),
+            reread: &mut |place: Place| {
+                if UnseenWorkers::has(place.0) {
+                    workers.busy_since(pid, place.0)
+                } else {
+                    busy_since(reader, place)
+                }
+            },
             clock: &|| Nanos(monotonic_nanos()),
             is_current: &mut || has_mapped(pid, file),
         };
@@ -430,19 +457,24 @@ impl WatchedProcess {
                 Ok(result) => result,
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
-                    Err(AttachError::NoProcess { pid: self.key.pid })
+                    Attached::Native(None, AttachError::NoProcess { pid: self.key.pid })
                 }
             },
         };
+        let pid = self.key.pid;
         match result {
-            Err(error) if error.is_transient() => {
+            Attached::Native(_, error) if error.is_transient() => {
                 self.attach = Attach::Waiting(now.plus(ATTACH_AGAIN));
                 return false;
             }
-            Ok(inspector) => self.finish_attach(Some(inspector), ProcessRuntime::Python, None, out),
-            Err(error) => {
+            Attached::Python(inspector) => {
+                let sampler = Sampler::new(pid, Some(*inspector));
+                self.finish_attach(sampler, ProcessRuntime::Python, None, out);
+            }
+            Attached::Native(native, error) => {
                 let (runtime, reason) = judge(&error);
-                self.finish_attach(None, runtime, reason, out);
+                let sampler = Sampler::of_native(pid, native);
+                self.finish_attach(sampler, runtime, reason, out);
             }
         }
         true
@@ -450,13 +482,13 @@ impl WatchedProcess {
 
     fn finish_attach(
         &mut self,
-        inspector: Option<Inspector>,
+        sampler: Sampler,
         runtime: ProcessRuntime,
         uninspectable: Option<String>,
         out: &mut Vec<Fact>,
     ) {
         self.attach = Attach::Done {
-            sampler: Box::new(Sampler::new(self.key.pid, inspector)),
+            sampler: Box::new(sampler),
             runtime,
         };
         self.announce(runtime, uninspectable, out);
@@ -547,6 +579,27 @@ pub(super) fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Opt
             detail,
         });
     }
+}
+
+/// A loop that an adapter tells of is seen by the pulse too, which knows less of it.
+fn leave_to_adapter(states: &mut [LoopState]) {
+    let told: Vec<u32> = states
+        .iter()
+        .filter(|state| state.is_live && is_adapters(state))
+        .map(|state| state.thread_id)
+        .collect();
+    for state in states {
+        if !is_adapters(state) && told.contains(&state.thread_id) {
+            state.is_live = false;
+        }
+    }
+}
+
+fn is_adapters(state: &LoopState) -> bool {
+    matches!(
+        state.kind,
+        Some(PollKind::TokioWorker | PollKind::TokioCurrentThread)
+    )
 }
 
 /// The loop's busy period as it stands now.
