@@ -213,14 +213,9 @@ fn reads_a_socket() {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut bytes = [0; 4];
     let (start, waited) = (monotonic(), waited_seconds());
+    let line = line!() + 1;
     stream.read_exact(&mut bytes).unwrap();
-    declare(
-        "socket",
-        "stalls::reads_a_socket",
-        line!() - 1,
-        start,
-        waited,
-    );
+    declare("socket", "stalls::reads_a_socket", line, start, waited);
     late.join().unwrap();
 }
 

@@ -41,6 +41,8 @@ struct Unseen {
     found: Nanos,
     /// How often it went to sleep by itself.
     switches: u64,
+    /// As the kernel counts it, with the stops that looks at it were.
+    counted: u64,
     /// Since when it has not.
     since: Nanos,
     rests: bool,
@@ -89,7 +91,9 @@ impl UnseenWorkers {
     pub(super) fn busy_since(&self, pid: u32, slot: u32) -> Option<Nanos> {
         let thread_id = slot.checked_sub(FIRST_SLOT)?;
         let worker = self.workers.get(&thread_id)?;
-        let is_same = switches(pid, thread_id) == Some(worker.switches);
+        // The look that asks may have stopped the thread once, which counts as one more.
+        let now = kernel::voluntary_switches(pid, thread_id)?;
+        let is_same = now <= worker.counted + 1;
         (is_same && !worker.rests).then_some(worker.since)
     }
 
@@ -116,7 +120,7 @@ impl UnseenWorkers {
             if seen.contains(&thread_id) || self.workers.contains_key(&thread_id) {
                 continue;
             }
-            let Some(switches) = switches(pid, thread_id) else {
+            let Some(switches) = native.own_switches(thread_id) else {
                 continue;
             };
             if self.others.get(&thread_id) == Some(&switches) {
@@ -140,6 +144,7 @@ impl Unseen {
             name,
             found: now,
             switches,
+            counted: 0,
             since: now,
             rests: true,
             is_over: false,
@@ -147,10 +152,12 @@ impl Unseen {
     }
 
     fn look(&mut self, native: &mut NativeInspector, pid: u32, thread_id: u32, now: Nanos) {
-        let Some(switches) = switches(pid, thread_id) else {
+        let counted = kernel::voluntary_switches(pid, thread_id);
+        let (Some(counted), Some(switches)) = (counted, native.own_switches(thread_id)) else {
             self.is_over = true;
             return;
         };
+        self.counted = counted;
         if std::mem::replace(&mut self.switches, switches) != switches {
             self.since = now;
         }
@@ -202,8 +209,4 @@ fn is_worker(native: &mut NativeInspector, thread_id: u32) -> bool {
         Some(Place::HandedOver) | None => return false,
     };
     flavour == Flavour::MultiThread
-}
-
-fn switches(pid: u32, thread_id: u32) -> Option<u64> {
-    kernel::voluntary_switches(pid, thread_id)
 }

@@ -28,7 +28,7 @@ pub(crate) use self::copy::{StackCopy, copy_from};
 use self::modules::Modules;
 use self::symbols::Symbols;
 use self::unwind::Unwinding;
-use crate::kernel::{self, ThreadKernelState};
+use crate::kernel::{self, RunState, ThreadKernelState};
 use crate::pause;
 
 /// Threads that are looked at when attaching, so that the files they run in are read.
@@ -107,6 +107,8 @@ pub struct NativeInspector {
     symbols: Symbols,
     /// Threads that slept at the last look, and what it found: nothing else as long as they sleep on.
     asleep: HashMap<u32, (Sleep, NativeSample)>,
+    /// How often each thread was stopped to be read: to the kernel it went to sleep by itself.
+    stops: HashMap<u32, u64>,
 }
 
 impl NativeInspector {
@@ -127,6 +129,7 @@ impl NativeInspector {
             unwinding: Unwinding::of(&modules),
             symbols: Symbols::default(),
             asleep: HashMap::new(),
+            stops: HashMap::new(),
             modules,
         };
         for tid in kernel::thread_ids(pid).into_iter().take(FIRST_LOOKS) {
@@ -148,10 +151,19 @@ impl NativeInspector {
                 return Ok(found);
             }
             if let Some(copy) = self.copy_running(tid) {
+                if self.running == Running::Trace {
+                    *self.stops.entry(tid).or_default() += 1;
+                }
                 return Ok(self.read(tid, &copy));
             }
         }
         Err(NativeError::Moving { tid })
+    }
+
+    /// How often a thread went to sleep by itself, without the stops that looks at it were; `None` where it is gone.
+    pub fn own_switches(&self, tid: u32) -> Option<u64> {
+        let stops = self.stops.get(&tid).copied().unwrap_or(0);
+        Some(kernel::voluntary_switches(self.pid, tid)?.saturating_sub(stops))
     }
 
     /// Where a thread stands that sleeps; `None` for one that runs.
@@ -174,7 +186,12 @@ impl NativeInspector {
         Some(found)
     }
 
+    /// A thread that has gone to sleep meanwhile is left alone: both ways would cut its call short.
     fn copy_running(&self, tid: u32) -> Option<StackCopy> {
+        let now = kernel::thread_state(self.pid, tid);
+        if now.run_state != RunState::Runnable || now.syscall.is_some() {
+            return None;
+        }
         match self.running {
             Running::Trace => pause::copy_stack(self.pid, tid).ok(),
             Running::Signal => own::copy_stack(tid),
