@@ -38,6 +38,9 @@ pub(super) struct Module {
 /// A file, and where its image lies.
 type Image = (PathBuf, Range<u64>);
 
+/// Where a section is linked to, and where in the file its bytes are.
+type InFile = (Range<u64>, Option<(u64, u64)>);
+
 /// A section: where the file links it to, and its bytes.
 pub(super) type Section = (Range<u64>, Arc<[u8]>);
 
@@ -205,7 +208,7 @@ fn read_tables(file: &mut (impl Read + Seek), start: u64) -> Option<(u64, Tables
     let entry = elf.entry();
     drop(elf);
     drop(cache);
-    let mut read = |found: Option<(Range<u64>, Option<(u64, u64)>)>| {
+    let mut read = |found: Option<InFile>| {
         let (range, in_file) = found?;
         let (offset, length) = in_file?;
         Some((range, read_at(file, offset, length).ok()?.into()))

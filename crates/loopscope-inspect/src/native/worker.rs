@@ -73,7 +73,7 @@ fn referred(copy: &StackCopy, range: Range<u64>) -> Vec<u64> {
 }
 
 fn may_be_address(word: u64) -> bool {
-    (1 << 16..USER_SPACE_END).contains(&word) && word % 8 == 0
+    (1 << 16..USER_SPACE_END).contains(&word) && word.is_multiple_of(8)
 }
 
 /// References to the worker at an address, and its number; `None` where there is none. It has two counters of
@@ -116,7 +116,7 @@ fn progress_of(core: &[u64]) -> u64 {
     for word in core
         .iter()
         .enumerate()
-        .filter(|(_, word)| *word % ALIGNMENT_OF_TASKS != 0)
+        .filter(|(_, word)| !word.is_multiple_of(ALIGNMENT_OF_TASKS))
     {
         word.hash(&mut hasher);
     }
