@@ -41,9 +41,91 @@ const TOKIO_DRIVERS: &[&str] = &[
 /// Calls that run a loop: the frame whose line makes one is outside of it.
 const LOOP_RUNNERS: &[&str] = &["run_forever", "run_until_complete"];
 
+/// Libraries that a name shows in front, where a program has names and no files. What is missing here counts as the
+/// application's own, which the name tells a reader anyhow.
+const FOREIGN_CRATES: &[&str] = &[
+    "addr2line",
+    "alloc",
+    "anyhow",
+    "arc_swap",
+    "async_trait",
+    "axum",
+    "axum_core",
+    "backtrace",
+    "bytes",
+    "core",
+    "crossbeam_channel",
+    "crossbeam_utils",
+    "dashmap",
+    "deadpool",
+    "diesel",
+    "futures",
+    "futures_channel",
+    "futures_core",
+    "futures_executor",
+    "futures_util",
+    "h2",
+    "hashbrown",
+    "http",
+    "http_body",
+    "http_body_util",
+    "hyper",
+    "hyper_util",
+    "indexmap",
+    "lock_api",
+    "mio",
+    "once_cell",
+    "openssl",
+    "parking_lot",
+    "parking_lot_core",
+    "postgres",
+    "rand",
+    "rayon",
+    "rayon_core",
+    "redis",
+    "regex",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "serde",
+    "serde_json",
+    "socket2",
+    "sqlx",
+    "sqlx_core",
+    "std",
+    "tokio",
+    "tokio_postgres",
+    "tokio_rustls",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tower",
+    "tower_http",
+    "tower_service",
+    "tracing",
+    "tracing_core",
+    "tracing_subscriber",
+    "ureq",
+];
+
 /// Whether a frame is the application's own code.
 pub(crate) fn is_in_app(frame: &Frame) -> bool {
+    if frame.file.is_empty() {
+        return is_in_app_function(&frame.function);
+    }
     is_in_app_file(&frame.file)
+}
+
+/// Whether a function of a native program without files is the application's own: `shop::serve`, and neither `read`
+/// nor `F::call_once`.
+fn is_in_app_function(function: &str) -> bool {
+    let krate = function.split_once("::").map(|(krate, _)| krate);
+    krate.is_some_and(|krate| {
+        krate.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && !FOREIGN_CRATES.contains(&krate)
+    })
 }
 
 /// Whether code of a file is the application's own.

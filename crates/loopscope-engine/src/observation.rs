@@ -367,6 +367,8 @@ pub enum LoopRuntime {
     TokioCurrentThread,
     /// Any other loop that polls with epoll.
     Epoll,
+    /// One of several threads that take turns at one epoll set, with nothing on their stacks that tells a runtime.
+    SharedEpoll,
     /// A loop that polls with `poll` or `select`.
     Poll,
 }

@@ -227,7 +227,7 @@ impl LoopStalls {
         for (at, sample) in looks {
             if rules.is_parked(sample) || sample.is_out_of_callbacks() {
                 period.park(*at);
-            } else {
+            } else if !rules.is_unproved(sample) {
                 period.looks.push(*at, sample, rules.max_looks);
             }
         }

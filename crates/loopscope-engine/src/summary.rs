@@ -203,11 +203,12 @@ fn found_at(found: &Diagnosis) -> String {
         .culprit
         .as_ref()
         .map(|culprit| (&culprit.file, culprit.line, &culprit.function));
-    let innermost = found
-        .frames
-        .first()
-        .map(|frame| (&frame.file, frame.line, &frame.function));
+    // A program without lines has functions of its own all the same.
+    let mut own = found.frames.iter().filter(|frame| frame.in_app);
+    let innermost = own.next().or(found.frames.first());
+    let innermost = innermost.map(|frame| (&frame.file, frame.line, &frame.function));
     match culprit.or(innermost) {
+        Some((file, _, function)) if file.is_empty() && function.is_empty() => String::new(),
         Some((file, _, function)) if file.is_empty() => format!(" in {function}"),
         Some((file, line, function)) => format!(" at {} in {function}", place(file, line)),
         None => String::new(),

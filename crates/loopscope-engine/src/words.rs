@@ -10,6 +10,7 @@ pub(crate) fn loop_runtime(runtime: LoopRuntime) -> &'static str {
         LoopRuntime::Tokio => "tokio",
         LoopRuntime::TokioCurrentThread => "tokio current-thread",
         LoopRuntime::Epoll => "epoll",
+        LoopRuntime::SharedEpoll => "shared epoll",
         LoopRuntime::Poll => "poll",
     }
 }

@@ -60,13 +60,14 @@ impl Rules {
         is_worker && before.is_some_and(|before| before.callback != sample.callback)
     }
 
-    /// Whether a look says nothing: what tokio does is known from a stack of it only.
+    /// Whether a look says nothing: what tokio does is known from a stack of it only, and of threads that take turns at
+    /// one epoll set one that does not poll may work on from callback to callback, or have handed its turn over.
     pub(super) fn is_unproved(&self, sample: &Sample) -> bool {
-        let is_tokio = matches!(
+        let takes_proof = matches!(
             self.loop_runtime,
-            LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread
+            LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread | LoopRuntime::SharedEpoll
         );
-        is_tokio && sample.inside_loop == InsideLoop::Unknown
+        takes_proof && sample.inside_loop == InsideLoop::Unknown
     }
 
     /// From when on a worker's period counts at the earliest whose first look comes now. What it polls may have begun
@@ -113,7 +114,7 @@ impl Period {
             LoopRuntime::Poll => self.looks.seen_inside(),
             // What it did after the last look may have been another poll.
             LoopRuntime::Tokio => false,
-            LoopRuntime::TokioCurrentThread => self.looks.seen_inside(),
+            LoopRuntime::TokioCurrentThread | LoopRuntime::SharedEpoll => self.looks.seen_inside(),
             _ => !self.looks.is_empty() || (rules.counts_unseen() && !self.was_interrupted()),
         }
     }

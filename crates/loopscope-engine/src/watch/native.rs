@@ -66,17 +66,24 @@ fn frame(found: &NativeFrame) -> Frame {
 
 /// A function of the standard library under the path that programs write.
 fn public_name(function: &Arc<str>) -> Arc<str> {
-    const PRIVATE: [(&str, &str); 5] = [
-        ("std::thread::functions::", "std::thread::"),
-        ("std::thread::join_handle::", "std::thread::"),
-        ("std::sync::poison::mutex::", "std::sync::"),
-        ("std::sync::poison::rwlock::", "std::sync::"),
-        ("std::sync::poison::condvar::", "std::sync::"),
+    // The module, where it is to be found, and the type in it: debug information may have no more of the name of an
+    // inlined function than its last part.
+    const PRIVATE: [(&str, &str, &str); 5] = [
+        ("std::thread::functions::", "std::thread::", ""),
+        (
+            "std::thread::join_handle::",
+            "std::thread::",
+            "JoinHandle::",
+        ),
+        ("std::sync::poison::mutex::", "std::sync::", "Mutex::"),
+        ("std::sync::poison::rwlock::", "std::sync::", "RwLock::"),
+        ("std::sync::poison::condvar::", "std::sync::", "Condvar::"),
     ];
     let mut known = PRIVATE.iter();
-    let written = known.find_map(|(private, public)| {
+    let written = known.find_map(|(private, public, of_type)| {
         let rest = function.strip_prefix(private)?;
-        Some(format!("{public}{rest}").into())
+        let of_type = if rest.contains("::") { "" } else { of_type };
+        Some(format!("{public}{of_type}{rest}").into())
     });
     written.unwrap_or_else(|| Arc::clone(function))
 }
@@ -91,6 +98,25 @@ mod tests {
             line: 7,
             function: function.into(),
             is_inlined: false,
+        }
+    }
+
+    #[test]
+    fn what_is_called_has_the_name_that_programs_write() {
+        let names = [
+            ("std::thread::functions::sleep", "std::thread::sleep"),
+            (
+                "std::sync::poison::mutex::Mutex::lock",
+                "std::sync::Mutex::lock",
+            ),
+            ("std::sync::poison::mutex::lock", "std::sync::Mutex::lock"),
+            (
+                "std::sync::mpsc::Receiver::recv",
+                "std::sync::mpsc::Receiver::recv",
+            ),
+        ];
+        for (private, written) in names {
+            assert_eq!(&*public_name(&private.into()), written);
         }
     }
 

@@ -19,8 +19,9 @@ pub(super) trait ThreadView {
     /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
     fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample>;
 
-    /// What kind of loop runs on the thread; `None` where it cannot be told now.
-    fn nature(&mut self, thread_id: u32) -> Option<LoopNature>;
+    /// What kind of loop runs on the thread; `None` where it cannot be told now. A thread of native code that runs is
+    /// stopped for that only where the caller insists.
+    fn nature(&mut self, thread_id: u32, insists: bool) -> Option<LoopNature>;
 }
 
 /// Reads threads of one process.
@@ -211,9 +212,9 @@ impl ThreadView for Sampler {
         }
     }
 
-    fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
+    fn nature(&mut self, thread_id: u32, insists: bool) -> Option<LoopNature> {
         if let Some(native) = &mut self.native {
-            return nature_of_native(native, thread_id);
+            return nature_of_native(native, thread_id, insists);
         }
         let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
         Some(LoopNature {
@@ -253,9 +254,20 @@ fn sample_native(
     }
 }
 
-/// A thread that runs is not stopped only to learn what it is.
-fn nature_of_native(native: &mut NativeInspector, thread_id: u32) -> Option<LoopNature> {
-    let found = native.sample_sleeping(thread_id)?;
+fn nature_of_native(
+    native: &mut NativeInspector,
+    thread_id: u32,
+    insists: bool,
+) -> Option<LoopNature> {
+    let found = if insists {
+        native.sample_thread(thread_id).ok()?
+    } else {
+        native.sample_sleeping(thread_id)?
+    };
+    // Half a stack says nothing of what it leaves out.
+    if found.place.is_none() && !found.is_whole {
+        return None;
+    }
     Some(LoopNature {
         runtime: native::runtime_of(&found),
         object: None,

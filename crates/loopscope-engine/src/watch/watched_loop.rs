@@ -33,6 +33,8 @@ pub(super) struct WatchedLoop {
     /// The Python loop object behind it, once the thread was seen waiting in this very loop's poll.
     object: Option<u64>,
     kind: Option<PollKind>,
+    /// Other threads poll the same set.
+    is_shared: bool,
     /// What was last said of it; `None` before it was announced.
     info: Option<LoopInfo>,
     due: Nanos,
@@ -113,6 +115,7 @@ impl WatchedLoop {
             thread_name: state.thread_name.clone(),
             object: None,
             kind: state.kind,
+            is_shared: is_named_like_worker(&state.thread_name),
             info: None,
             due: now,
             was_idle: false,
@@ -221,6 +224,16 @@ impl WatchedLoop {
         self.is_in_subinterpreter
     }
 
+    /// The runtime that a stack of the thread told before.
+    fn known_runtime(&self) -> Option<LoopRuntime> {
+        self.runtime().filter(|runtime| {
+            matches!(
+                runtime,
+                LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread
+            )
+        })
+    }
+
     /// When it is to be looked at next.
     pub(super) fn due(&self) -> Nanos {
         self.due
@@ -233,6 +246,13 @@ impl WatchedLoop {
             Nanos(self.due.0.saturating_sub(early.0))
         } else {
             self.due
+        }
+    }
+
+    /// Other threads were seen to poll the same set.
+    pub(super) fn share(&mut self, now: Nanos) {
+        if !std::mem::replace(&mut self.is_shared, true) {
+            self.nature_due = now;
         }
     }
 
@@ -250,7 +270,9 @@ impl WatchedLoop {
         if now < self.nature_due || !state.is_live {
             return;
         }
-        let nature = around.sampler.nature(self.thread_id);
+        // One that is seldom met asleep is stopped for it, where much depends on what it is.
+        let insists = self.is_shared && self.nature_distance > FIRST_NATURE;
+        let nature = around.sampler.nature(self.thread_id, insists);
         let is_importing = nature.as_ref().is_some_and(|nature| nature.is_importing);
         if is_importing && is_first_turn(state) {
             self.importing = state.busy_since_nanos.map(Nanos);
@@ -268,6 +290,9 @@ impl WatchedLoop {
             (_, _, Some(PollKind::TokioCurrentThread)) => LoopRuntime::TokioCurrentThread,
             (Some(runtime), _, _) => runtime,
             (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
+            (None, ProcessRuntime::Native, Some(PollKind::Epoll)) if self.is_shared => {
+                self.known_runtime().unwrap_or(LoopRuntime::SharedEpoll)
+            }
             (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
             (None, _, _) => LoopRuntime::Poll,
         };
@@ -287,7 +312,8 @@ impl WatchedLoop {
             now.plus(self.nature_distance)
         };
         self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
-        if runtime == LoopRuntime::Poll || self.is_doubtful(runtime, around.runtime) {
+        let is_unread = self.is_shared && nature.is_none() && runtime == LoopRuntime::SharedEpoll;
+        if runtime == LoopRuntime::Poll || is_unread || self.is_doubtful(runtime, around.runtime) {
             return;
         }
         let looked = (around.clock)();
@@ -555,6 +581,12 @@ impl WatchedLoop {
         let given = nature.and_then(|nature| nature.thread_name.clone());
         given.unwrap_or_else(|| state.thread_name.clone())
     }
+}
+
+/// Whether a thread has the name that tokio gives to its workers, and to the threads that block for them.
+fn is_named_like_worker(thread_name: &str) -> bool {
+    // The kernel keeps 15 letters.
+    ["tokio-rt-worker", "tokio-runtime-w"].contains(&thread_name)
 }
 
 /// Whether a program may still be importing itself.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
 use super::watched_loop::{Surroundings, WatchedLoop};
@@ -80,9 +81,17 @@ impl WatchedLoops {
     ) {
         self.part_with_replaced(states, stalls, out);
         for state in states {
-            self.at(state, around, now)
-                .introduce(state, around, now, out);
+            let watched = self.at(state, around, now);
+            if states.iter().any(|other| take_turns(state, other)) {
+                watched.share(now);
+            }
+            watched.introduce(state, around, now, out);
         }
+    }
+
+    /// Whether stalls of some of them cannot be told from work that goes on, see [`LoopRuntime::SharedEpoll`].
+    pub(super) fn has_untold(&self) -> bool {
+        self.runtimes().contains(&LoopRuntime::SharedEpoll)
     }
 
     /// Takes in what the same reading said of what they do: a stall's exact end comes before the slot that
@@ -155,6 +164,18 @@ impl WatchedLoops {
     }
 }
 
+/// Whether two threads poll the same epoll set. A number that was given to another set meanwhile is none of both.
+fn take_turns(one: &LoopState, other: &LoopState) -> bool {
+    let is_set = |state: &LoopState| state.is_live && state.kind == Some(PollKind::Epoll);
+    let is_later = |one: &LoopState, other: &LoopState| one.last_beat_nanos > other.created_nanos;
+    one.thread_id != other.thread_id
+        && one.poll_key == other.poll_key
+        && is_set(one)
+        && is_set(other)
+        && is_later(one, other)
+        && is_later(other, one)
+}
+
 fn place_of(event: &StallEvent) -> Place {
     (event.slot, event.generation)
 }
@@ -207,6 +228,47 @@ mod tests {
         over.is_live = false;
         assert_eq!(endings(&bench.read(200, &[over], &[])), ["0 gone"]);
         assert_eq!(endings(&bench.read(300, &[idle(0, 1)], &[])), ["1 seen"]);
+    }
+
+    /// Two threads, and what the kinds of their loops are said to be, the last word on each.
+    fn said_of(states: &[LoopState]) -> Vec<LoopRuntime> {
+        let mut bench = Bench::new(ProcessRuntime::Native);
+        bench.run_loop(None);
+        let mut said = BTreeMap::new();
+        for round in 1..4 {
+            for fact in bench.read(round * 100, states, &[]) {
+                if let Fact::LoopSeen { key, info } = fact {
+                    said.insert(key.slot, info.runtime);
+                }
+            }
+        }
+        said.into_values().collect()
+    }
+
+    #[test]
+    fn threads_that_take_turns_at_one_epoll_set_are_told_apart_from_loops() {
+        let thread = |slot: u32, poll_key: u64, created: u64, beat: u64| LoopState {
+            thread_id: 700 + slot,
+            poll_key,
+            created_nanos: created,
+            last_beat_nanos: beat,
+            iterations: 100,
+            ..idle(slot, 0)
+        };
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 900), thread(1, 3, 20, 800)]),
+            [LoopRuntime::SharedEpoll, LoopRuntime::SharedEpoll]
+        );
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 900), thread(1, 4, 20, 800)]),
+            [LoopRuntime::Epoll, LoopRuntime::Epoll],
+            "each its own"
+        );
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 15), thread(1, 3, 20, 800)]),
+            [LoopRuntime::Epoll, LoopRuntime::Epoll],
+            "one after the other"
+        );
     }
 
     #[test]

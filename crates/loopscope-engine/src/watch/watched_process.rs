@@ -65,6 +65,8 @@ pub(super) struct WatchedProcess {
     agentless: Agentless,
     limits: Limits,
     announced: bool,
+    /// It was said that stalls of its workers are not told.
+    has_said_untold: bool,
     stopped: bool,
     /// When it was first seen to have ended.
     gone_since: Option<Nanos>,
@@ -139,6 +141,7 @@ impl WatchedProcess {
             agentless: Agentless::default(),
             limits: Limits::default(),
             announced: false,
+            has_said_untold: false,
             stopped: false,
             gone_since: None,
             glance_due: now,
@@ -208,6 +211,7 @@ impl WatchedProcess {
             self.limits.read(self.key.pid, now);
             out.extend(resources_of(self.key, &self.limits));
             self.look_for_agent(now, out);
+            out.extend(self.untold());
         }
         ending
     }
@@ -220,6 +224,32 @@ impl WatchedProcess {
             let connections = self.tables.connections();
             self.held.look(self.key, connections, sampler, now, out);
         }
+    }
+
+    /// Says once that stalls of its workers are not told, and why.
+    fn untold(&mut self) -> Option<Fact> {
+        let Attach::Done { sampler, .. } = &mut self.attach else {
+            return None;
+        };
+        if self.has_said_untold || !self.loops.has_untold() {
+            return None;
+        }
+        self.has_said_untold = true;
+        let has_names = sampler.native().is_some_and(|native| native.has_names());
+        let reason = match has_names {
+            true => {
+                "its threads take turns at one epoll set, and none of the runtimes that are known is on their stacks"
+            }
+            false => {
+                "its threads take turns at one epoll set, and without names of its functions one that is stuck looks \
+                 like one that works; build it with `strip = \"debuginfo\"` instead of `strip = true`, or put the debug \
+                 information that was taken out of it beside it"
+            }
+        };
+        Some(Fact::Unwatched {
+            process: self.key,
+            reason: reason.to_owned(),
+        })
     }
 
     /// Whether the agent stayed out of the process or of a part of it, and why.

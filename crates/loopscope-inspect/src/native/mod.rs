@@ -11,6 +11,7 @@ mod modules;
 mod names;
 mod own;
 mod proof;
+mod separate;
 mod symbols;
 mod tokio;
 mod unwind;
@@ -18,6 +19,7 @@ mod words;
 mod worker;
 
 use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -79,7 +81,8 @@ pub struct NativeFrame {
     pub file: Arc<str>,
     /// The line, 0 where it is not known.
     pub line: u32,
-    /// The function, without type parameters and hashes; empty where it is not known.
+    /// The function, without type parameters and hashes. In a program that was stripped of its names it is the program's
+    /// file and where in it, `shop+0x4f3a1`; empty where even that is not known.
     pub function: Arc<str>,
     /// Whether it was inlined into the next one outward.
     pub is_inlined: bool,
@@ -136,6 +139,15 @@ impl NativeInspector {
             inspector.sample_sleeping(tid);
         }
         Ok(inspector)
+    }
+
+    /// Whether the program has names of its functions: in itself, or in a file beside it that was taken out of it.
+    pub fn has_names(&self) -> bool {
+        let program = fs::read_link(format!("/proc/{}/exe", self.pid)).unwrap_or_default();
+        let mut modules = self.modules.all().iter();
+        modules
+            .find(|module| module.path == program)
+            .is_none_or(|module| module.has_names)
     }
 
     /// Where a thread stands now.

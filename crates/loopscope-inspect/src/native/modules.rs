@@ -8,6 +8,7 @@ use std::sync::Arc;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectKind, ObjectSection, ObjectSegment, ReadCache};
 
+use super::separate;
 use crate::locate;
 use crate::maps::{self, Mapping};
 use crate::memory::{Memory, ProcessMemory};
@@ -23,8 +24,11 @@ const ENTRY_BYTES: u64 = 64;
 pub(super) struct Module {
     /// The file, as the target sees it.
     pub(super) path: PathBuf,
-    /// A path under which this process can open it.
-    pub(super) opened: PathBuf,
+    /// The file that says most of its functions and lines, as this process can open it: itself, or what was taken out
+    /// of it.
+    pub(super) told_by: PathBuf,
+    /// Whether its functions have names.
+    pub(super) has_names: bool,
     /// Where it is mapped.
     pub(super) range: Range<u64>,
     /// What is to be added to an address in the file to have the one in memory.
@@ -136,9 +140,11 @@ impl Module {
         let (mut file, opened) = locate::open_mapped(pid, first).ok()?;
         let (bias, tables) = read_tables(&mut file, range.start)?;
         let code = mappings.iter().filter(is_own);
+        let told = separate::told_by(pid, path, &mut file);
         Some(Self {
             path: path.clone(),
-            opened,
+            told_by: told.apart.unwrap_or(opened),
+            has_names: told.has_names,
             range: range.clone(),
             bias,
             code: code
@@ -157,7 +163,8 @@ impl Module {
         let (bias, tables) = read_tables(&mut Cursor::new(image), range.start)?;
         Some(Self {
             path: PathBuf::new(),
-            opened: PathBuf::new(),
+            told_by: PathBuf::new(),
+            has_names: true,
             bias,
             code: vec![range.clone()],
             range,

@@ -8,6 +8,7 @@
 /// `<alloc::vec::Vec<T> as core::ops::Drop>::drop` becomes `alloc::vec::Vec::drop`.
 pub(super) fn plain(demangled: &str) -> String {
     let name = without_parameters(&without_hash(demangled).replace("->", ""));
+    let name = without_crate_hashes(&name);
     let kept: Vec<&str> = name
         .split("::")
         .filter(|segment| !is_closure(segment))
@@ -41,6 +42,24 @@ pub(super) fn module_of(file: &str) -> Option<String> {
     let within = if within == "lib" { "" } else { within };
     let path = format!("{}/{within}", library.replace('-', "_"));
     Some(path.trim_end_matches('/').replace('/', "::"))
+}
+
+/// `std[e28293b1aa0f68bd]::io` becomes `std::io`.
+fn without_crate_hashes(name: &str) -> String {
+    let mut kept = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(open) = rest.find('[') {
+        let (before, from) = rest.split_at(open);
+        let close = from.find(']').unwrap_or(from.len());
+        let inner = from.get(1..close).unwrap_or_default();
+        let is_hash = (8..=16).contains(&inner.len()) && is_hexadecimal(inner);
+        let until = if is_hash { close + 1 } else { 1 };
+        kept.push_str(before);
+        kept.push_str(if is_hash { "" } else { "[" });
+        rest = from.get(until..).unwrap_or_default();
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// `::h` and sixteen digits, as the older scheme has it.
@@ -156,6 +175,11 @@ mod tests {
             ),
             ("<F as core::ops::FnOnce<(A,)>>::call_once", "F::call_once"),
             ("clock_nanosleep", "clock_nanosleep"),
+            (
+                "<std[e28293b1aa0f68bd]::sys::thread::unix::Thread>::new::thread_start",
+                "std::sys::thread::unix::Thread::new::thread_start",
+            ),
+            ("<[u8] as app::Shown>::show", "[u8]::show"),
             ("app::shop::<impl app::Shop>::serve", "app::shop::serve"),
             ("{async_fn#0}", "{async_fn#0}"),
             ("", ""),

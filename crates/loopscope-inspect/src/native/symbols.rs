@@ -7,7 +7,7 @@ use std::sync::Arc;
 use addr2line::Loader;
 
 use super::NativeFrame;
-use super::modules::Modules;
+use super::modules::{Module, Modules};
 use super::names::{module_of, plain};
 use super::unwind::Step;
 
@@ -25,7 +25,7 @@ pub(super) struct Placed {
 /// What the files of a process say, as far as it was asked for.
 #[derive(Default)]
 pub(super) struct Symbols {
-    /// By the path under which a file was opened; `None` for one that says nothing.
+    /// By the path under which a file is opened; `None` for one that says nothing.
     loaders: HashMap<PathBuf, Option<Loader>>,
     /// Of an address, innermost first.
     remembered: HashMap<u64, Arc<[NativeFrame]>>,
@@ -63,28 +63,28 @@ impl Symbols {
     }
 
     fn look_up(&mut self, modules: &Modules, address: u64) -> Arc<[NativeFrame]> {
-        let nothing = || [NativeFrame::unknown()].into();
         let Some(module) = modules.at(address) else {
-            return nothing();
-        };
-        let loader = self
-            .loaders
-            .entry(module.opened.clone())
-            .or_insert_with(|| Loader::new(&module.opened).ok());
-        let Some(loader) = loader else {
-            return nothing();
+            return [NativeFrame::unknown()].into();
         };
         let in_file = module.in_file(address);
+        let loader = self
+            .loaders
+            .entry(module.told_by.clone())
+            .or_insert_with(|| Loader::new(&module.told_by).ok());
+        let Some(loader) = loader else {
+            return [NativeFrame::without_name(module, in_file)].into();
+        };
         let name = loader.find_symbol(in_file).map(demangled);
         let mut frames = lines(loader, in_file);
         match (frames.last_mut(), name) {
             // With line tables alone, debug information has the last part of the name only.
             (Some(outermost), Some(name)) => outermost.function = name,
             (Some(_), None) => {}
-            (None, name) => frames.push(NativeFrame {
-                function: name.unwrap_or_else(|| "".into()),
+            (None, Some(function)) => frames.push(NativeFrame {
+                function,
                 ..NativeFrame::unknown()
             }),
+            (None, None) => frames.push(NativeFrame::without_name(module, in_file)),
         }
         frames.into()
     }
@@ -97,6 +97,16 @@ impl NativeFrame {
             line: 0,
             function: "".into(),
             is_inlined: false,
+        }
+    }
+
+    /// `shop+0x4f3a1`: where it is in the file, from which the debug information of the build has the line.
+    fn without_name(module: &Module, in_file: u64) -> Self {
+        let file = module.path.file_name().unwrap_or_default();
+        let function = format!("{}+{in_file:#x}", file.to_string_lossy()).into();
+        Self {
+            function,
+            ..Self::unknown()
         }
     }
 }

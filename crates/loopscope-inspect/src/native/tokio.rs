@@ -75,10 +75,13 @@ const RUN_TASK: [(Flavour, Known); 2] = [
 ];
 
 const WORKERS_LOOP: Known = Known {
-    name: "tokio::runtime::scheduler::multi_thread::worker::Context::run",
+    name: "tokio::runtime::scheduler::multi_thread::worker::run",
     file: "runtime/scheduler/multi_thread/worker.rs",
     last: "run",
 };
+
+/// Functions that a worker's loop is made of. An optimised program may have all of them in one.
+const PARTS_OF_WORKERS_LOOP: &str = "tokio::runtime::scheduler::multi_thread::worker::Context::";
 
 const POLLS: [Known; 2] = [
     Known {
@@ -142,7 +145,6 @@ pub(super) fn place_of(
     if is_handed_over(inner) {
         return Some(Place::HandedOver);
     }
-    let is_poll = |placed: &Placed| POLLS.iter().any(|known| known.is_at(placed));
     let Some(poll) = inner.iter().position(is_poll).filter(|poll| *poll > 0) else {
         return Some(Place::Between { flavour });
     };
@@ -173,13 +175,34 @@ fn below_run_task(stack: &[Placed]) -> Option<(&[Placed], Flavour)> {
     };
     let outermost = stack
         .iter()
-        .rposition(|placed| flavour_of(placed).is_some())?;
+        .rposition(|placed| flavour_of(placed).is_some());
+    let Some(outermost) = outermost else {
+        return below_workers_loop(stack);
+    };
     Some((stack.get(..outermost)?, flavour_of(stack.get(outermost)?)?))
+}
+
+/// Where the call was inlined without a trace: what polls a task is called through the task's table, so it is there.
+fn below_workers_loop(stack: &[Placed]) -> Option<(&[Placed], Flavour)> {
+    let outermost = stack.iter().rposition(is_workers_loop)?;
+    let inner = stack.get(..outermost)?;
+    inner
+        .iter()
+        .any(is_poll)
+        .then_some((inner, Flavour::MultiThread))
+}
+
+fn is_poll(placed: &Placed) -> bool {
+    POLLS.iter().any(|known| known.is_at(placed))
+}
+
+fn is_workers_loop(placed: &Placed) -> bool {
+    WORKERS_LOOP.is_at(placed) || placed.frame.function.starts_with(PARTS_OF_WORKERS_LOOP)
 }
 
 /// A loop that runs no task: it is between two, or polls the future that it was given to run.
 fn without_task(stack: &[Placed]) -> Option<Place> {
-    if stack.iter().any(|placed| WORKERS_LOOP.is_at(placed)) {
+    if stack.iter().any(is_workers_loop) {
         let flavour = Flavour::MultiThread;
         return Some(Place::Between { flavour });
     }
@@ -287,6 +310,41 @@ mod tests {
                 poll: None
             })
         );
+    }
+
+    #[test]
+    fn a_worker_is_known_where_its_loop_was_inlined_into_one_function() {
+        let flavour = Flavour::MultiThread;
+        let raw = "tokio::runtime::task::raw::poll";
+        let inlined = |inner: &[&str]| {
+            let outer = [
+                OUTER[0],
+                raw,
+                "std::sys::backtrace::__rust_begin_short_backtrace",
+            ];
+            place(&[inner, &outer].concat())
+        };
+        let park = "tokio::runtime::scheduler::multi_thread::worker::Context::park_internal";
+        assert_eq!(
+            inlined(&["clock_nanosleep", "app::serve", raw]),
+            Some(Place::Polling {
+                flavour,
+                poll: None
+            })
+        );
+        assert_eq!(
+            inlined(&[
+                "epoll_wait",
+                "tokio::runtime::io::driver::Driver::turn",
+                park
+            ]),
+            Some(Place::Between { flavour })
+        );
+        assert_eq!(
+            inlined(&["syscall", park]),
+            Some(Place::Between { flavour })
+        );
+        assert_eq!(inlined(&[raw]), Some(Place::Between { flavour }));
     }
 
     #[test]
