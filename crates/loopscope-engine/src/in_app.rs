@@ -17,8 +17,9 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/usr/src/",
 ];
 
-/// Files of the Python agent that stand between a program and the libraries that it uses.
+/// Files of the Python agent and of the Rust crate that stand between a program and the libraries that it uses.
 const OWN_FILES: &[&str] = &[
+    "/crates/loopscope/src/",
     "/loopscope/_",
     "/loopscope/aiohttp.py",
     "/loopscope/asgi.py",

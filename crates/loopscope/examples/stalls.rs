@@ -1,8 +1,9 @@
 //! A program that stalls by known amounts and says so: `stalls WHAT FLAVOUR [installed]`.
 //!
-//! WHAT is the name of a stall below, `all` of them one after the other, or `healthy`; FLAVOUR is `multi` or `current`. With `installed` it
-//! watches its runtime by the crate, else it knows nothing of Loopscope. It prints one JSON object a line, see
-//! `tests/fixtures/declare.py` of the command line: when it is ready, and each stall with its exact times.
+//! WHAT is names of stalls below with commas between, `all` of the flavour's one after the other, or `healthy`; FLAVOUR is
+//! `multi` or `current`. With `installed` it watches its runtime by the crate, else it knows nothing of Loopscope. It
+//! prints one JSON object a line, see `tests/fixtures/declare.py` of the command line: when it is ready, and each stall
+//! with its exact times.
 #![expect(clippy::print_stdout, reason = "a program that speaks to a test")]
 #![expect(clippy::unwrap_used, reason = "a program of a test fails as tests do")]
 
@@ -16,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loopscope::{Config, Scope};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task;
 use tokio::time::sleep;
 
@@ -24,7 +25,7 @@ use tokio::time::sleep;
 const STALL: Duration = Duration::from_millis(400);
 
 /// How long healthy programs work.
-const HEALTHY: Duration = Duration::from_secs(3);
+const HEALTHY: Duration = Duration::from_secs(2);
 
 const WORKERS: usize = 2;
 
@@ -80,7 +81,7 @@ async fn run(what: String, is_multi: bool, scope: Scope) {
     // Something that waits for events all the while, as a server does.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let serving = task::spawn(async move { while listener.accept().await.is_ok() {} });
-    for _ in 0..50 {
+    for _ in 0..30 {
         sleep(Duration::from_millis(20)).await;
     }
     println!(
@@ -91,16 +92,24 @@ async fn run(what: String, is_multi: bool, scope: Scope) {
     if what == "healthy" {
         healthy(is_multi).await;
     } else {
-        let all = STALLS
-            .into_iter()
-            .filter(|name| what == "all" || what == **name);
+        let of_one = if is_multi {
+            [].as_slice()
+        } else {
+            &OF_ONE_THREAD
+        };
+        let all = STALLS.iter().chain(of_one);
+        let all = all.filter(|name| what == "all" || what.split(',').any(|one| one == **name));
         for name in all {
-            // A task of its own: what a runtime with workers was given to run is none of theirs.
-            scope.spawn("stalls", stall(name)).await.unwrap();
+            match *name {
+                "local" => local().await,
+                "crowd" => crowd().await,
+                // A task of its own: what a runtime with workers was given to run is none of theirs.
+                name => scope.spawn("stalls", stall(name)).await.unwrap(),
+            }
             sleep(Duration::from_millis(200)).await;
         }
     }
-    sleep(Duration::from_millis(400)).await;
+    sleep(Duration::from_millis(300)).await;
     serving.abort();
 }
 
@@ -118,7 +127,7 @@ fn declare(what: &str, function: &str, line: u32, start: f64, waited: f64) {
     std::io::stdout().flush().unwrap();
 }
 
-const STALLS: [&str; 7] = [
+const STALLS: [&str; 8] = [
     "sleep",
     "spin",
     "mutex",
@@ -126,7 +135,11 @@ const STALLS: [&str; 7] = [
     "socket",
     "recv",
     "unyielding",
+    "nested",
 ];
+
+/// Stalls of a runtime with one thread only.
+const OF_ONE_THREAD: [&str; 2] = ["local", "crowd"];
 
 async fn stall(what: &str) {
     match what {
@@ -137,6 +150,7 @@ async fn stall(what: &str) {
         "socket" => reads_a_socket(),
         "recv" => receives(),
         "unyielding" => never_yields().await,
+        "nested" => runs_a_runtime(),
         _ => panic!("no such stall: {what}"),
     }
 }
@@ -254,6 +268,45 @@ fn work() -> u64 {
     sum
 }
 
+/// Waits for a runtime inside of a runtime.
+#[inline(never)]
+fn runs_a_runtime() {
+    let inner = thread::spawn(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { sleep(STALL).await });
+    });
+    let (start, waited) = (monotonic(), waited_seconds());
+    let line = line!() + 1;
+    inner.join().unwrap();
+    declare("nested", "stalls::runs_a_runtime", line, start, waited);
+}
+
+/// A task of a set whose tasks all run on this thread.
+async fn local() {
+    let set = task::LocalSet::new();
+    set.run_until(async { task::spawn_local(async { sleeps_locally() }).await.unwrap() })
+        .await;
+}
+
+#[inline(never)]
+fn sleeps_locally() {
+    let (start, waited) = (monotonic(), waited_seconds());
+    let line = line!() + 1;
+    thread::sleep(STALL);
+    declare("local", "stalls::sleeps_locally", line, start, waited);
+}
+
+/// So many short tasks at once that a runtime with one thread gets to nothing else.
+async fn crowd() {
+    let (start, waited) = (monotonic(), waited_seconds());
+    let mut tasks = task::JoinSet::new();
+    for _ in 0..50 {
+        tasks.spawn(async { compute(STALL / 50) });
+    }
+    while tasks.join_next().await.is_some() {}
+    declare("crowd", "stalls::crowd", COMPUTING_LINE, start, waited);
+}
+
 /// As much as there is to do, and nothing that keeps a worker for long.
 async fn healthy(is_multi: bool) {
     let until = Instant::now() + HEALTHY;
@@ -292,16 +345,21 @@ async fn healthy(is_multi: bool) {
             sleep(Duration::from_millis(2)).await;
         }
     });
-    // Blocking work where it belongs.
+    // Blocking work where it belongs, and a future that is waited for there.
     tasks.spawn(async move {
+        let handle = Handle::current();
         while is_on() {
             task::spawn_blocking(|| thread::sleep(STALL)).await.unwrap();
+            let handle = handle.clone();
+            let waiting = task::spawn_blocking(move || handle.block_on(sleep(STALL)));
+            waiting.await.unwrap();
         }
     });
     if is_multi {
         tasks.spawn(async move {
             while is_on() {
                 task::block_in_place(|| thread::sleep(STALL));
+                task::block_in_place(|| Handle::current().block_on(sleep(STALL)));
                 sleep(Duration::from_millis(20)).await;
             }
         });

@@ -163,9 +163,6 @@ impl NativeInspector {
                 return Ok(found);
             }
             if let Some(copy) = self.copy_running(tid) {
-                if self.running == Running::Trace {
-                    *self.stops.entry(tid).or_default() += 1;
-                }
                 return Ok(self.read(tid, &copy));
             }
         }
@@ -199,13 +196,19 @@ impl NativeInspector {
     }
 
     /// A thread that has gone to sleep meanwhile is left alone: both ways would cut its call short.
-    fn copy_running(&self, tid: u32) -> Option<StackCopy> {
+    fn copy_running(&mut self, tid: u32) -> Option<StackCopy> {
         let now = kernel::thread_state(self.pid, tid);
         if now.run_state != RunState::Runnable || now.syscall.is_some() {
             return None;
         }
         match self.running {
-            Running::Trace => pause::copy_stack(self.pid, tid).ok(),
+            Running::Trace => {
+                let before = kernel::voluntary_switches(self.pid, tid)?;
+                let copy = pause::copy_stack(self.pid, tid).ok();
+                let after = kernel::voluntary_switches(self.pid, tid).unwrap_or(before);
+                *self.stops.entry(tid).or_default() += after.saturating_sub(before);
+                copy
+            }
             Running::Signal => own::copy_stack(tid),
             Running::Leave => None,
         }
