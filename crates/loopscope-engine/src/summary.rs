@@ -5,7 +5,7 @@
 use crate::{
     diagnosis::Diagnosis,
     incidents::Stored,
-    report::{IncidentKind, LoopRef, StallCause},
+    report::{IncidentKind, LoopRef, ReportFrame, StallCause},
     time::Nanos,
 };
 
@@ -204,8 +204,10 @@ fn found_at(found: &Diagnosis) -> String {
         .as_ref()
         .map(|culprit| (&culprit.file, culprit.line, &culprit.function));
     // A program without lines has functions of its own all the same.
+    let has_line = |frame: &&ReportFrame| !frame.file.is_empty();
     let mut own = found.frames.iter().filter(|frame| frame.in_app);
-    let innermost = own.next().or(found.frames.first());
+    let innermost = found.frames.first().filter(has_line).or(own.next());
+    let innermost = innermost.or(found.frames.first());
     let innermost = innermost.map(|frame| (&frame.file, frame.line, &frame.function));
     match culprit.or(innermost) {
         Some((file, _, function)) if file.is_empty() && function.is_empty() => String::new(),

@@ -273,6 +273,7 @@ fn nature_of_native(
         object: None,
         runs_once: false,
         is_importing: false,
+        is_in_subinterpreter: false,
         thread_name: None,
     })
 }
