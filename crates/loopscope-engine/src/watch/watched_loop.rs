@@ -35,6 +35,8 @@ pub(super) struct WatchedLoop {
     kind: Option<PollKind>,
     /// Other threads poll the same set.
     is_shared: bool,
+    /// And workers of tokio are among the program's.
+    is_beside_workers: bool,
     /// What was last said of it; `None` before it was announced.
     info: Option<LoopInfo>,
     due: Nanos,
@@ -116,6 +118,7 @@ impl WatchedLoop {
             object: None,
             kind: state.kind,
             is_shared: is_named_like_worker(&state.thread_name),
+            is_beside_workers: false,
             info: None,
             due: now,
             was_idle: false,
@@ -249,9 +252,12 @@ impl WatchedLoop {
         }
     }
 
-    /// Other threads were seen to poll the same set.
-    pub(super) fn share(&mut self, now: Nanos) {
-        if !std::mem::replace(&mut self.is_shared, true) {
+    /// Other threads were seen to poll the same set. In a program that has workers of tokio it is one of them, also
+    /// while it blocks for another: between two turns its stack says nothing of that.
+    pub(super) fn share(&mut self, has_workers: bool, now: Nanos) {
+        let was_shared = std::mem::replace(&mut self.is_shared, true);
+        let is_told = std::mem::replace(&mut self.is_beside_workers, has_workers) == has_workers;
+        if !(was_shared && is_told) {
             self.nature_due = now;
         }
     }
@@ -291,7 +297,9 @@ impl WatchedLoop {
             (Some(runtime), _, _) => runtime,
             (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
             (None, ProcessRuntime::Native, Some(PollKind::Epoll)) if self.is_shared => {
-                self.known_runtime().unwrap_or(LoopRuntime::SharedEpoll)
+                let among_workers = self.is_beside_workers.then_some(LoopRuntime::Tokio);
+                let known = self.known_runtime().or(among_workers);
+                known.unwrap_or(LoopRuntime::SharedEpoll)
             }
             (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
             (None, _, _) => LoopRuntime::Poll,

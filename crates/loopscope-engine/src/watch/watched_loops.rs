@@ -80,10 +80,11 @@ impl WatchedLoops {
         out: &mut Vec<Fact>,
     ) {
         self.part_with_replaced(states, stalls, out);
+        let has_tokio = self.has_workers();
         for state in states {
             let watched = self.at(state, around, now);
             if states.iter().any(|other| take_turns(state, other)) {
-                watched.share(now);
+                watched.share(has_tokio, now);
             }
             watched.introduce(state, around, now, out);
         }
@@ -91,7 +92,11 @@ impl WatchedLoops {
 
     /// Whether stalls of some of them cannot be told from work that goes on, see [`LoopRuntime::SharedEpoll`].
     pub(super) fn has_untold(&self) -> bool {
-        self.runtimes().contains(&LoopRuntime::SharedEpoll)
+        self.runtimes().contains(&LoopRuntime::SharedEpoll) && !self.has_workers()
+    }
+
+    fn has_workers(&self) -> bool {
+        self.runtimes().contains(&LoopRuntime::Tokio)
     }
 
     /// Takes in what the same reading said of what they do: a stall's exact end comes before the slot that
