@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use loopscope_engine::report::{IncidentKind, Report, StallCause};
+use loopscope_engine::report::{IncidentKind, Report};
 
 use crate::support::{Scenario, Stall, alone, is_bare};
 
@@ -128,7 +128,8 @@ fn stalls_of_one_thread(is_exact: bool) -> Vec<Stall> {
     let runtime = CURRENT.1;
     let times = is_exact.then_some(1);
     let local = Stall::blocking("local", "stalls::sleeps_locally");
-    let crowd = Stall::without_culprit("crowd").caused_by(StallCause::Overload);
+    // Not why: where the machine takes the processor away within one of the tasks, that one is the long one.
+    let crowd = Stall::without_culprit("crowd");
     let mut all = stalls(runtime, is_exact);
     all.push(
         local
@@ -136,7 +137,7 @@ fn stalls_of_one_thread(is_exact: bool) -> Vec<Stall> {
             .times(times)
             .advised("tokio::time::sleep", None),
     );
-    all.push(crowd.on(runtime).times(times).shared_by(&["stalls::crowd"]));
+    all.push(crowd.on(runtime).times(times));
     all
 }
 
