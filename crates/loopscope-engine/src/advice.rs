@@ -13,6 +13,7 @@ mod fallback;
 mod files;
 mod http;
 mod node;
+mod rust;
 mod services;
 mod tracked;
 mod waiting;
@@ -46,6 +47,8 @@ struct Entry {
     /// Files below the culprit, with the functions that count; an empty list stands for all. A trailing
     /// slash means any file of that package.
     frames: &'static [(&'static str, &'static [&'static str])],
+    /// Functions below the culprit by their whole names; one that ends in `::` stands for all in that module.
+    functions: &'static [&'static str],
     /// What the thread must be waiting for; an empty list stands for anything.
     waits: &'static [Wait],
     /// What to write instead. `{call}` becomes the call on the line.
@@ -62,6 +65,7 @@ const PYTHON: Entry = Entry {
     language: Language::Python,
     calls: &[],
     frames: &[],
+    functions: &[],
     waits: &[],
     replacement: None,
     steps: &[],
@@ -77,6 +81,7 @@ const TABLES: &[&[Entry]] = &[
     files::ENTRIES,
     cpu::ENTRIES,
     node::ENTRIES,
+    rust::ENTRIES,
 ];
 
 /// The advice on a blocking call, and the call's name where it is known.
@@ -209,7 +214,11 @@ impl Entry {
         let is_there = |(file, functions): &(&str, &[&str])| {
             is_file(&frame.file, file) && (functions.is_empty() || functions.contains(&function))
         };
-        self.frames.iter().any(is_there)
+        let is_in = |known: &&str| match known.strip_suffix("::") {
+            Some(_) => frame.function.starts_with(*known),
+            None => *frame.function == **known,
+        };
+        self.frames.iter().any(is_there) || self.functions.iter().any(is_in)
     }
 
     fn names_call(&self, call: &str) -> bool {

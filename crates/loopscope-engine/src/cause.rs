@@ -237,7 +237,9 @@ fn one_call(run: &[&Look], found: Option<Blame>) -> Diagnosis {
             run,
         ))
     });
-    let (call, advice) = advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    let (call, mut advice) =
+        advised.unwrap_or_else(|| (None, advice::for_cause(StallCause::Unknown)));
+    advice.steps.extend(without_lines(&shown.stack));
     Diagnosis {
         cause: Some(StallCause::BlockingCall),
         gil_held: gil_held(run),
@@ -249,6 +251,16 @@ fn one_call(run: &[&Look], found: Option<Blame>) -> Diagnosis {
         call,
         ..Diagnosis::default()
     }
+}
+
+/// What is missing where a program was compiled without the lines of its source.
+fn without_lines(stack: &[Frame]) -> Option<String> {
+    let has_none = !stack.is_empty() && stack.iter().all(|frame| frame.file.is_empty());
+    has_none.then(|| {
+        "to see the line: the program has no line tables, `debug = \"line-tables-only\"` in its \
+         Cargo profile adds them"
+            .to_owned()
+    })
 }
 
 fn lock_wait(holder: &lock::Holder, looks: &[Look]) -> Diagnosis {

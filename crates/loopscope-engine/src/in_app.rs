@@ -17,8 +17,9 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/usr/src/",
 ];
 
-/// Files of the Python agent that stand between a program and the libraries that it uses.
+/// Files of the Python agent and of the Rust crate that stand between a program and the libraries that it uses.
 const OWN_FILES: &[&str] = &[
+    "/crates/loopscope/src/",
     "/loopscope/_",
     "/loopscope/aiohttp.py",
     "/loopscope/asgi.py",
@@ -27,12 +28,105 @@ const OWN_FILES: &[&str] = &[
 /// Names in angle brackets that stand for code which somebody typed.
 const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
 
+/// What polls a task of tokio, and the future that a runtime was given to run: the program is further in.
+const TOKIO_DRIVERS: &[&str] = &[
+    "tokio::runtime::task::core::Core::poll",
+    "tokio::runtime::task::core::poll",
+    "tokio::runtime::task::harness::Harness::poll",
+    "tokio::runtime::task::harness::poll",
+    "tokio::runtime::task::harness::poll_future",
+    "tokio::runtime::task::raw::poll",
+    "tokio::runtime::scheduler::current_thread::CoreGuard::block_on",
+];
+
 /// Calls that run a loop: the frame whose line makes one is outside of it.
 const LOOP_RUNNERS: &[&str] = &["run_forever", "run_until_complete"];
 
+/// Libraries that a name shows in front, where a program has names and no files. What is missing here counts as the
+/// application's own, which the name tells a reader anyhow.
+const FOREIGN_CRATES: &[&str] = &[
+    "addr2line",
+    "alloc",
+    "anyhow",
+    "arc_swap",
+    "async_trait",
+    "axum",
+    "axum_core",
+    "backtrace",
+    "bytes",
+    "core",
+    "crossbeam_channel",
+    "crossbeam_utils",
+    "dashmap",
+    "deadpool",
+    "diesel",
+    "futures",
+    "futures_channel",
+    "futures_core",
+    "futures_executor",
+    "futures_util",
+    "h2",
+    "hashbrown",
+    "http",
+    "http_body",
+    "http_body_util",
+    "hyper",
+    "hyper_util",
+    "indexmap",
+    "lock_api",
+    "mio",
+    "once_cell",
+    "openssl",
+    "parking_lot",
+    "parking_lot_core",
+    "postgres",
+    "rand",
+    "rayon",
+    "rayon_core",
+    "redis",
+    "regex",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "serde",
+    "serde_json",
+    "socket2",
+    "sqlx",
+    "sqlx_core",
+    "std",
+    "tokio",
+    "tokio_postgres",
+    "tokio_rustls",
+    "tokio_stream",
+    "tokio_util",
+    "tonic",
+    "tower",
+    "tower_http",
+    "tower_service",
+    "tracing",
+    "tracing_core",
+    "tracing_subscriber",
+    "ureq",
+];
+
 /// Whether a frame is the application's own code.
 pub(crate) fn is_in_app(frame: &Frame) -> bool {
+    if frame.file.is_empty() {
+        return is_in_app_function(&frame.function);
+    }
     is_in_app_file(&frame.file)
+}
+
+/// Whether a function of a native program without files is the application's own: `shop::serve`, and neither `read`
+/// nor `F::call_once`.
+fn is_in_app_function(function: &str) -> bool {
+    let krate = function.split_once("::").map(|(krate, _)| krate);
+    krate.is_some_and(|krate| {
+        krate.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && !FOREIGN_CRATES.contains(&krate)
+    })
 }
 
 /// Whether code of a file is the application's own.
@@ -68,6 +162,7 @@ fn is_driver(frame: &Frame) -> bool {
             && matches!(function, "_run_once" | "run_forever" | "run_until_complete"))
         || (in_file("asyncio/runners.py") && function == "run")
         || (in_file("uvloop/__init__.py") && function == "run")
+        || TOKIO_DRIVERS.contains(&&*frame.function)
         || frame.calls.iter().any(|call| runs_a_loop(call))
 }
 
@@ -75,9 +170,9 @@ fn runs_a_loop(call: &str) -> bool {
     LOOP_RUNNERS.contains(&last_segment(call)) || matches!(call, "asyncio.run" | "uvloop.run")
 }
 
-/// `get` for `Api.get`.
+/// `get` for `Api.get`, `lock` for `std::sync::Mutex::lock`.
 pub(crate) fn last_segment(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
+    name.rsplit(['.', ':']).next().unwrap_or(name)
 }
 
 /// `libc.so.6`, `_ssl.cpython-311-x86_64-linux-gnu.so`.

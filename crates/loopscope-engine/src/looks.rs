@@ -58,6 +58,10 @@ impl Looks {
         &self.looks
     }
 
+    pub(crate) fn newest(&self) -> Option<&Look> {
+        self.looks.last()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.looks.is_empty()
     }

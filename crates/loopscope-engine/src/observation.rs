@@ -361,8 +361,14 @@ pub enum LoopRuntime {
     Uvloop,
     /// Node.js.
     Node,
+    /// A worker of tokio's multi-thread runtime.
+    Tokio,
+    /// tokio's current-thread runtime.
+    TokioCurrentThread,
     /// Any other loop that polls with epoll.
     Epoll,
+    /// One of several threads that take turns at one epoll set, with nothing on their stacks that tells a runtime.
+    SharedEpoll,
     /// A loop that polls with `poll` or `select`.
     Poll,
 }
@@ -407,6 +413,13 @@ pub struct Sample {
     pub error: Option<String>,
 }
 
+impl Sample {
+    /// Whether the loop was not inside of anything that keeps others waiting.
+    pub(crate) fn is_out_of_callbacks(&self) -> bool {
+        matches!(self.inside_loop, InsideLoop::Starting | InsideLoop::Between)
+    }
+}
+
 /// Whether a thread is inside its loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -418,6 +431,9 @@ pub enum InsideLoop {
     /// It is, and the program has not begun to serve: it imports itself from within its loop. What it
     /// does until then keeps nobody waiting.
     Starting,
+    /// It is, between two callbacks: it waits for work or takes some up, or another thread does its work
+    /// meanwhile. What was busy until then is over.
+    Between,
     /// The runtime does not tell.
     Unknown,
 }

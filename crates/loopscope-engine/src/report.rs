@@ -143,7 +143,7 @@ pub struct LoopHealth {
     pub id: String,
     /// A name for people.
     pub name: String,
-    /// `asyncio`, `uvloop`, `node`, `epoll` or `poll`.
+    /// `asyncio`, `uvloop`, `tokio`, `tokio current-thread`, `node`, `epoll` or `poll`.
     pub runtime: String,
     /// The process it runs in.
     pub pid: u32,
@@ -439,7 +439,7 @@ pub struct LoopRef {
     pub id: String,
     /// A name for people.
     pub name: String,
-    /// `asyncio`, `uvloop`, `node`, `epoll` or `poll`.
+    /// `asyncio`, `uvloop`, `tokio`, `tokio current-thread`, `node`, `epoll` or `poll`.
     pub runtime: String,
     /// The thread it runs on.
     pub thread_id: u32,

@@ -10,7 +10,7 @@ mod period;
 
 use std::collections::VecDeque;
 
-pub(crate) use period::{Period, Rules};
+pub(crate) use period::{FIRST_LOOK_PART, Period, Rules};
 
 use self::finished::Finished;
 use crate::{
@@ -120,9 +120,21 @@ impl LoopStalls {
         let Some(period) = &mut self.current else {
             return steps;
         };
-        if rules.is_parked(sample) || sample.inside_loop == InsideLoop::Starting {
+        if rules.is_parked(sample) || sample.is_out_of_callbacks() {
             steps.extend(period.park(at));
             return steps;
+        }
+        if rules.is_unproved(sample) {
+            return steps;
+        }
+        if rules.has_turned(period.looks.newest(), sample) {
+            steps.extend(period.park(at));
+        }
+        if let Some(from) = rules
+            .counts_from_first_look(at)
+            .filter(|_| period.looks.is_empty())
+        {
+            period.count_from(from);
         }
         period.looks.push(at, sample, rules.max_looks);
         if period.occurrence.is_some() || period.opens_at(at, rules) {
@@ -213,9 +225,9 @@ impl LoopStalls {
     ) -> Vec<Step> {
         let mut period = Period::new(started, self.counted_from(started, Some(ended)));
         for (at, sample) in looks {
-            if rules.is_parked(sample) {
+            if rules.is_parked(sample) || sample.is_out_of_callbacks() {
                 period.park(*at);
-            } else {
+            } else if !rules.is_unproved(sample) {
                 period.looks.push(*at, sample, rules.max_looks);
             }
         }

@@ -5,7 +5,7 @@
 use crate::{
     diagnosis::Diagnosis,
     incidents::Stored,
-    report::{IncidentKind, LoopRef, StallCause},
+    report::{IncidentKind, LoopRef, ReportFrame, StallCause},
     time::Nanos,
 };
 
@@ -203,11 +203,15 @@ fn found_at(found: &Diagnosis) -> String {
         .culprit
         .as_ref()
         .map(|culprit| (&culprit.file, culprit.line, &culprit.function));
-    let innermost = found
-        .frames
-        .first()
-        .map(|frame| (&frame.file, frame.line, &frame.function));
+    // A program without lines has functions of its own all the same.
+    let has_line = |frame: &&ReportFrame| !frame.file.is_empty();
+    let mut own = found.frames.iter().filter(|frame| frame.in_app);
+    let innermost = found.frames.first().filter(has_line).or(own.next());
+    let innermost = innermost.or(found.frames.first());
+    let innermost = innermost.map(|frame| (&frame.file, frame.line, &frame.function));
     match culprit.or(innermost) {
+        Some((file, _, function)) if file.is_empty() && function.is_empty() => String::new(),
+        Some((file, _, function)) if file.is_empty() => format!(" in {function}"),
         Some((file, line, function)) => format!(" at {} in {function}", place(file, line)),
         None => String::new(),
     }
@@ -219,7 +223,8 @@ fn instead(found: &Diagnosis) -> String {
         .advice
         .replacement
         .as_deref()
-        .and_then(|text| text.split("  #").next());
+        .and_then(|text| text.split("  #").next())
+        .and_then(|text| text.split("  //").next());
     code.map_or_else(String::new, |code| format!("; write {code} instead"))
 }
 

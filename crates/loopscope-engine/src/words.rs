@@ -7,7 +7,10 @@ pub(crate) fn loop_runtime(runtime: LoopRuntime) -> &'static str {
         LoopRuntime::Asyncio => "asyncio",
         LoopRuntime::Uvloop => "uvloop",
         LoopRuntime::Node => "node",
+        LoopRuntime::Tokio => "tokio",
+        LoopRuntime::TokioCurrentThread => "tokio current-thread",
         LoopRuntime::Epoll => "epoll",
+        LoopRuntime::SharedEpoll => "shared epoll",
         LoopRuntime::Poll => "poll",
     }
 }

@@ -182,6 +182,13 @@ pub(crate) fn namespaced_tid(pid: u32, tid: u32) -> Option<u32> {
     ids.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
+/// How often a thread went to sleep by itself; `None` where it is gone.
+pub fn voluntary_switches(pid: u32, tid: u32) -> Option<u64> {
+    thread_status(pid, tid, "voluntary_ctxt_switches")?
+        .parse()
+        .ok()
+}
+
 /// One line of a thread's `status` file, by its key.
 pub(crate) fn thread_status(pid: u32, tid: u32, key: &str) -> Option<String> {
     let status = read(&format!("/proc/{pid}/task/{tid}/status"));

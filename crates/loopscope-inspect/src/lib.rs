@@ -24,6 +24,7 @@ mod linetable;
 mod locate;
 mod maps;
 mod memory;
+mod native;
 mod object_model;
 mod pause;
 mod probe;
@@ -47,5 +48,8 @@ pub use error::{AttachError, DumpError, ReadError, SampleError};
 pub use inspector::Inspector;
 pub use layout::PythonVersion;
 pub use memory::{MemoryError, grow_heap_by_large_pages, read_memory};
+pub use native::{
+    Flavour, NativeError, NativeFrame, NativeInspector, NativeSample, Place, Running,
+};
 pub use sample::{AwaitingTask, CurrentTask, Frame, GilHolder, LoopObject, ThreadSample};
 pub use source::{CalledName, SourceLines};

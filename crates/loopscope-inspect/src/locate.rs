@@ -157,19 +157,32 @@ fn candidates<'maps>(
 /// Opens the file behind a mapping. `/proc/PID/exe` leads to the program even when it was deleted;
 /// `/proc/PID/map_files` does so for libraries, and asks for more privilege.
 fn open(pid: u32, mapping: &Mapping, is_program: bool) -> io::Result<File> {
-    if is_program && let Ok(file) = File::open(format!("/proc/{pid}/exe")) {
-        return Ok(file);
-    }
-    if !mapping.is_deleted {
-        let path = mapping.path.strip_prefix("/").unwrap_or(&mapping.path);
-        if let Ok(file) = File::open(Path::new(&format!("/proc/{pid}/root")).join(path)) {
-            return Ok(file);
-        }
-    }
-    File::open(format!(
-        "/proc/{pid}/map_files/{:x}-{:x}",
-        mapping.start, mapping.end
-    ))
+    open_by_path(pid, mapping, is_program).map(|(file, _)| file)
+}
+
+/// Opens the file behind a mapping of any process; with the path that led to it.
+pub(crate) fn open_mapped(pid: u32, mapping: &Mapping) -> io::Result<(File, PathBuf)> {
+    let program = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    open_by_path(pid, mapping, program.as_ref() == Some(&mapping.path))
+}
+
+fn open_by_path(pid: u32, mapping: &Mapping, is_program: bool) -> io::Result<(File, PathBuf)> {
+    let program = is_program.then(|| format!("/proc/{pid}/exe").into());
+    let path = mapping.path.strip_prefix("/").unwrap_or(&mapping.path);
+    let from_its_root =
+        (!mapping.is_deleted).then(|| Path::new(&format!("/proc/{pid}/root")).join(path));
+    let mut first = program.into_iter().chain(from_its_root);
+    let opened = first.find_map(|path: PathBuf| Some((File::open(&path).ok()?, path)));
+    opened.map_or_else(
+        || {
+            let path = format!(
+                "/proc/{pid}/map_files/{:x}-{:x}",
+                mapping.start, mapping.end
+            );
+            Ok((File::open(&path)?, path.into()))
+        },
+        Ok,
+    )
 }
 
 /// The interpreter's image in the target's memory.

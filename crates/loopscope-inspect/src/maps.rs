@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What the kernel appends to the path of a mapped file that was deleted or replaced.
@@ -44,6 +45,16 @@ pub(crate) fn file_mappings(pid: u32) -> io::Result<Vec<Mapping>> {
         .lines()
         .filter_map(parse_line)
         .collect())
+}
+
+/// Where the kernel maps functions of its own into a process.
+pub(crate) fn kernel_functions(pid: u32) -> Option<Range<u64>> {
+    let text = fs::read(format!("/proc/{pid}/maps")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find(|line| line.ends_with("[vdso]"))?;
+    let (start, end) = line.split(' ').next()?.split_once('-')?;
+    let address = |text| u64::from_str_radix(text, 16).ok();
+    Some(address(start)?..address(end)?)
 }
 
 /// The first mapping of the file's start, which is where its image begins.

@@ -40,6 +40,7 @@ pub(crate) fn own_descriptors() -> io::Result<()> {
 }
 
 /// An address inside this object.
+#[cfg(feature = "python")]
 pub(crate) fn own_address() -> usize {
     static HERE: u8 = 0;
     (&raw const HERE).addr()

@@ -1,9 +1,10 @@
-//! Watches the process that it is loaded into, for programs that call `loopscope.install()`.
+//! Watches the process that it is loaded into, for programs that call `loopscope.install()`, in Python or in Rust.
 //!
 //! The observer of library mode: the same engine and the same server as under `loopscope run`, on native
 //! threads of the watched process itself. It reads the process as it would read any other, by its recording,
 //! `/proc` and `process_vm_readv`; so it works while every loop is blocked and while C code holds the
-//! interpreter's lock. The module is `loopscope._monitor`; the Python package around it decides when.
+//! interpreter's lock. For Python, the module is `loopscope._monitor`, and the package around it decides when; for
+//! Rust, the crate `loopscope` does.
 //!
 //! What its threads must never do: wait for the interpreter's lock or touch an object of Python's, take a
 //! signal that is meant for the program, share a file descriptor with it, read its environment, or keep it
@@ -11,13 +12,19 @@
 
 mod isolation;
 mod monitor;
+#[cfg(feature = "python")]
 mod python;
 
+#[cfg(feature = "python")]
 use std::panic::set_hook;
 
+#[cfg(feature = "python")]
 use pyo3::prelude::*;
 
+pub use monitor::{Monitor, Settings, Starting};
+
 /// The module.
+#[cfg(feature = "python")]
 #[pymodule]
 mod _monitor {
     #[pymodule_export]

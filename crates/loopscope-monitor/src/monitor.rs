@@ -33,33 +33,37 @@ const ENDED_KEPT: Duration = Duration::from_secs(60);
 
 /// What a monitor is told.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// The service's name.
-    pub(crate) service: String,
+    pub service: String,
     /// The run that the process's recording belongs to.
-    pub(crate) run_id: u64,
+    pub run_id: u64,
     /// Where to listen; `None` for nowhere.
-    pub(crate) listen: Option<String>,
+    pub listen: Option<String>,
     /// What a reader must present.
-    pub(crate) token: Option<String>,
+    pub token: Option<String>,
     /// A busy period this long is a stall.
-    pub(crate) stall_threshold: Nanos,
+    pub stall_threshold: Nanos,
     /// A stall this long is a blocked loop.
-    pub(crate) blocked_threshold: Nanos,
+    pub blocked_threshold: Nanos,
     /// Why the process's loops cannot be watched, where they cannot.
-    pub(crate) unwatched: Option<String>,
+    pub unwatched: Option<String>,
+    /// Whether its threads have a table of file descriptors of their own. Not where the program uses the same tokio:
+    /// that keeps a descriptor for signals which all runtimes of a process share.
+    pub own_descriptors: bool,
     /// Where recordings are; `None` where there is no folder for them.
-    pub(crate) folder: Option<RuntimeFolder>,
+    pub folder: Option<RuntimeFolder>,
 }
 
 /// A running monitor.
 #[derive(Debug)]
-pub(crate) struct Monitor {
-    pub(crate) cell: Arc<SnapshotCell>,
+pub struct Monitor {
+    /// The state that it last published.
+    pub cell: Arc<SnapshotCell>,
     /// Where it answers.
-    pub(crate) address: Option<SocketAddr>,
+    pub address: Option<SocketAddr>,
     /// Why it does not answer where it was told to, or what else it lacks; each with the next step.
-    pub(crate) problems: Vec<String>,
+    pub problems: Vec<String>,
     pid: u32,
     /// Never dropped by itself: at the process's end the thread just ends with it.
     thread: ManuallyDrop<Mutex<Option<Running>>>,
@@ -78,7 +82,8 @@ struct Started {
 }
 
 /// A monitor whose thread was spawned and has not told yet what came of it.
-pub(crate) struct Starting {
+#[derive(Debug)]
+pub struct Starting {
     cell: Arc<SnapshotCell>,
     started: Receiver<io::Result<Started>>,
     running: Running,
@@ -90,7 +95,7 @@ impl Monitor {
     ///
     /// # Errors
     /// When a thread cannot be had.
-    pub(crate) fn begin(settings: Settings) -> io::Result<Starting> {
+    pub fn begin(settings: Settings) -> io::Result<Starting> {
         let cell = SnapshotCell::before_first_look(settings.service.clone(), VERSION);
         let cell = Arc::new(cell);
         let (stop, stopped) = channel();
@@ -109,7 +114,7 @@ impl Monitor {
     ///
     /// # Errors
     /// When a thread cannot be had. An address that cannot be listened on is told in `problems`.
-    pub(crate) fn start(starting: Starting) -> io::Result<Self> {
+    pub fn start(starting: Starting) -> io::Result<Self> {
         let Starting {
             cell,
             started,
@@ -128,12 +133,12 @@ impl Monitor {
     }
 
     /// Whether its threads are this process's.
-    pub(crate) fn is_here(&self) -> bool {
+    pub fn is_here(&self) -> bool {
         self.pid == std::process::id()
     }
 
     /// Closes the port and ends the threads; returns when they have ended. The last state stays readable.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         if !self.is_here() {
             return;
         }
@@ -159,8 +164,10 @@ fn run(
     tell: &Sender<io::Result<Started>>,
     stopped: &Receiver<()>,
 ) {
-    // Where the kernel cannot, the table is shared and all else is the same.
-    let _ = own_descriptors();
+    if settings.own_descriptors {
+        // Where the kernel cannot, the table is shared and all else is the same.
+        let _ = own_descriptors();
+    }
     let mut problems = Vec::new();
     let server = settings.listen.as_deref().and_then(|listen| {
         serve(listen, settings.token.as_deref(), cell)

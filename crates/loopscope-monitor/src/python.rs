@@ -38,6 +38,7 @@ impl Monitor {
             stall_threshold: Nanos(stall_threshold_nanos),
             blocked_threshold: Nanos(blocked_threshold_nanos),
             unwatched,
+            own_descriptors: true,
             // With the interpreter's lock held, which keeps the program from changing the environment.
             folder: RuntimeFolder::open_default().ok(),
         };

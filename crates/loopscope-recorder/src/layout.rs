@@ -36,7 +36,7 @@ pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
 /// - 2: tables of task sites, calls, pools and executors, the collector's gauges, who writes these, a
 ///   ring of facts with texts. What version 1 had stands where it stood.
 /// - 3: the tables of open connections and of the errors of calls behind all the others, how long connections of a
-///   pool are used.
+///   pool are used; [`PollKind`]s of loops that an adapter tells of by the loop's own figures.
 pub const FORMAT_VERSION: u32 = 3;
 
 /// Loops that one process can have recorded at once. Beyond it loops are counted as dropped.
@@ -260,6 +260,10 @@ pub enum PollKind {
     Poll = 2,
     /// `select` and `pselect`.
     Select = 3,
+    /// A worker of tokio's multi-thread runtime, by its own metrics. Told by an adapter.
+    TokioWorker = 4,
+    /// tokio's current-thread runtime, by its own metrics. Told by an adapter.
+    TokioCurrentThread = 5,
 }
 
 /// Kinds of event.

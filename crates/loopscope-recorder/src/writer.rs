@@ -59,7 +59,7 @@ pub use executors::{ExecutorGauges, ExecutorWriter};
 pub use facts::{FactFrame, FactRecord};
 pub use gc::GcWriter;
 pub use joining::JoinError;
-pub use loops::{LoopSpec, LoopWriter};
+pub use loops::{LoopSpec, LoopWriter, ToldLoop};
 pub use pools::{PoolGauges, PoolSpec, PoolWriter};
 pub use tasks::{TaskOutcome, TaskSiteSpec, TaskSiteWriter};
 

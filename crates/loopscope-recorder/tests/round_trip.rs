@@ -7,7 +7,7 @@ use loopscope_recorder::folder::{RuntimeFolder, recordings_in};
 use loopscope_recorder::identity::ProcessIdentity;
 use loopscope_recorder::layout::{EVENT_CAPACITY, LOOP_CAPACITY, PollKind};
 use loopscope_recorder::reader::RecordingReader;
-use loopscope_recorder::writer::{LoopSpec, Recording, RecordingSpec};
+use loopscope_recorder::writer::{LoopSpec, Recording, RecordingSpec, ToldLoop};
 
 const MILLIS: u64 = 1_000_000;
 
@@ -63,6 +63,42 @@ fn a_second_recording_of_one_process_counts_as_its_next_image() {
     create(&folder);
     let (_, path) = create(&folder);
     assert_eq!(RecordingReader::open(&path).unwrap().description().image, 1);
+}
+
+#[test]
+fn what_a_loop_tells_of_itself_is_what_is_read() {
+    let (recording, path) = create(&folder("told"));
+    let mut reader = RecordingReader::open(&path).unwrap();
+    for kind in [PollKind::TokioWorker, PollKind::TokioCurrentThread] {
+        let told = recording.claim_loop(&LoopSpec { kind, ..spec(0) }).unwrap();
+        let busy = ToldLoop {
+            now_nanos: 300 * MILLIS,
+            busy_since_nanos: Some(100 * MILLIS),
+            iterations: 7,
+            busy_nanos: 40 * MILLIS,
+            idle_nanos: 60 * MILLIS,
+            last_beat_nanos: 100 * MILLIS,
+        };
+        told.tell(&busy);
+        told.move_to(11);
+        let state = reader.read_loops().unwrap().1.pop().unwrap();
+        assert_eq!((state.kind, state.thread_id), (Some(kind), 11));
+        assert_eq!(state.busy_since_nanos, busy.busy_since_nanos);
+        assert_eq!((state.iterations, state.idle_nanos), (7, 60 * MILLIS));
+        told.tell(&ToldLoop {
+            now_nanos: 350 * MILLIS,
+            busy_since_nanos: None,
+            iterations: 8,
+            ..busy
+        });
+        let state = reader.read_loops().unwrap().1.pop().unwrap();
+        assert_eq!((state.busy_since_nanos, state.iterations), (None, 8));
+        let stall = reader.read_stalls().unwrap().events.pop().unwrap();
+        assert_eq!(
+            (stall.started_nanos, stall.ended_nanos),
+            (100 * MILLIS, 350 * MILLIS)
+        );
+    }
 }
 
 #[test]

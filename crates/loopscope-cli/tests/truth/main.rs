@@ -21,4 +21,5 @@ mod truth_run;
 mod truth_scheduling;
 mod truth_selectors;
 mod truth_stalls;
+mod truth_tokio;
 mod truth_web;

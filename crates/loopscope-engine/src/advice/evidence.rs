@@ -82,8 +82,10 @@ fn language_of(frame: &Frame) -> Language {
     let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
         "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" => Language::Node,
-        "rs" | "c" | "cc" | "cpp" | "go" | "so" => Language::Native,
+        "rs" | "c" | "cc" | "cpp" | "cxx" | "h" | "hpp" | "S" | "go" | "so" => Language::Native,
         _ if file.starts_with("node:") => Language::Node,
+        // A program without line tables.
+        _ if file.is_empty() => Language::Native,
         _ => Language::Python,
     }
 }

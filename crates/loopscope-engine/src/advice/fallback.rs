@@ -132,6 +132,15 @@ pub(super) const ENTRIES: &[Entry] = &[
         ..NATIVE
     },
     Entry {
+        name: "a wait for a lock",
+        waits: &[Wait::Lock],
+        steps: &[
+            "stop the bleeding: whoever holds the lock holds it too long; drop the guard before slow work",
+            "fix: where it must be held over an `.await`, use `tokio::sync::Mutex`",
+        ],
+        ..NATIVE
+    },
+    Entry {
         name: "a blocking call",
         steps: &[
             "fix: move the call to `tokio::task::spawn_blocking`, or use its asynchronous form",

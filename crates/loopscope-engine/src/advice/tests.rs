@@ -47,6 +47,24 @@ fn assert_is(entry: &Entry, other: Option<&Entry>, by: &str) {
 }
 
 #[test]
+fn every_function_of_every_entry_leads_to_that_entry() {
+    for entry in entries() {
+        for function in entry.functions {
+            let function = match function.strip_suffix("::") {
+                Some(_) => format!("{function}anything"),
+                None => (*function).to_owned(),
+            };
+            for thread in states(entry) {
+                let file = "/rustc/0123/library/std/src/lib.rs";
+                let own = frame(culprit_file(entry.language), 1, "handler");
+                let stack = [frame(file, 1, &function), own];
+                assert_is(entry, found(&stack, 1, thread).entry, &function);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_call_of_every_entry_leads_to_that_entry() {
     for entry in entries() {
         for call in entry.calls {
@@ -110,7 +128,8 @@ fn the_tables_hold_what_they_promise() {
             !entry.name.is_empty() && !entry.steps.is_empty(),
             "{entry:?}"
         );
-        let is_reachable = !entry.calls.is_empty() || !entry.frames.is_empty();
+        let is_reachable =
+            !entry.calls.is_empty() || !entry.frames.is_empty() || !entry.functions.is_empty();
         let is_fallback = fallback::ENTRIES
             .iter()
             .any(|other| std::ptr::eq(entry, other));
@@ -126,12 +145,20 @@ fn the_tables_hold_what_they_promise() {
     }
 }
 
-/// The rules of ruff's flake8-async group for blocking calls, as its documentation lists them.
+/// The rules of ruff's flake8-async group for blocking calls, as its documentation lists them, and of clippy.
 #[test]
-fn every_rule_is_one_that_ruff_has() {
+fn every_rule_is_one_that_a_linter_has() {
     const RULES: &[&str] = &[
-        "ASYNC210", "ASYNC212", "ASYNC220", "ASYNC221", "ASYNC222", "ASYNC230", "ASYNC240",
-        "ASYNC250", "ASYNC251",
+        "ASYNC210",
+        "ASYNC212",
+        "ASYNC220",
+        "ASYNC221",
+        "ASYNC222",
+        "ASYNC230",
+        "ASYNC240",
+        "ASYNC250",
+        "ASYNC251",
+        "clippy::await_holding_lock",
     ];
     let used = |rule: &str| entries().any(|entry| entry.rule == Some(rule));
     for rule in RULES {

@@ -24,9 +24,10 @@ pub(super) struct Blame {
 }
 
 impl Blame {
-    /// The line to blame, where the frame is the application's own.
+    /// The line to blame, where the frame is the application's own and the program tells lines.
     pub(super) fn culprit(&self) -> Option<Culprit> {
-        is_in_app(&self.frame).then(|| Culprit {
+        let is_place = is_in_app(&self.frame) && !self.frame.file.is_empty();
+        is_place.then(|| Culprit {
             file: self.frame.file.to_string(),
             line: self.frame.line,
             function: self.frame.function.to_string(),

@@ -14,4 +14,5 @@ mod status;
 mod storms;
 mod suspended;
 mod task_failures;
+mod tokio;
 mod twins;

@@ -6,11 +6,15 @@
 use super::{Amendable, Step};
 use crate::{
     incidents::OccurrenceId,
-    looks::Looks,
+    looks::{Look, Looks},
     observation::{InsideLoop, LoopRuntime, ProcessRuntime, RunState, Sample},
     syscalls,
     time::Nanos,
 };
+
+/// A worker's busy period is looked at for the first time after this part of the threshold; see the watcher's
+/// schedule.
+pub(crate) const FIRST_LOOK_PART: u64 = 8;
 
 /// A time away from the poll.
 #[derive(Clone, Debug)]
@@ -45,6 +49,32 @@ impl Rules {
         let may_park = self.process_runtime == ProcessRuntime::Native
             || (self.is_bare_poller() && sample.frames.is_empty());
         asleep_in_futex && may_park && sample.inside_loop != InsideLoop::Yes
+    }
+
+    /// Whether a worker of a runtime with several has gone on to another poll since the look before.
+    ///
+    /// Only one of these waits for events at a time, so one that works on without ever doing so is no fault: it
+    /// keeps nobody waiting, since the tasks behind the one that it polls can be taken from it. One long poll is.
+    pub(super) fn has_turned(&self, before: Option<&Look>, sample: &Sample) -> bool {
+        let is_worker = self.loop_runtime == LoopRuntime::Tokio;
+        is_worker && before.is_some_and(|before| before.callback != sample.callback)
+    }
+
+    /// Whether a look says nothing: what tokio does is known from a stack of it only, and of threads that take turns at
+    /// one epoll set one that does not poll may work on from callback to callback, or have handed its turn over.
+    pub(super) fn is_unproved(&self, sample: &Sample) -> bool {
+        let takes_proof = matches!(
+            self.loop_runtime,
+            LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread | LoopRuntime::SharedEpoll
+        );
+        takes_proof && sample.inside_loop == InsideLoop::Unknown
+    }
+
+    /// From when on a worker's period counts at the earliest whose first look comes now. What it polls may have begun
+    /// just before, however long ago it last waited for events.
+    pub(super) fn counts_from_first_look(&self, at: Nanos) -> Option<Nanos> {
+        let before = Nanos(self.stall_threshold.0 / FIRST_LOOK_PART);
+        (self.loop_runtime == LoopRuntime::Tokio).then(|| Nanos(at.0.saturating_sub(before.0)))
     }
 
     /// Whether readings alone may open a stall. A native process gives no sign that it is not parked,
@@ -82,6 +112,9 @@ impl Period {
     pub(super) fn counts_when_ended(&self, rules: &Rules) -> bool {
         match rules.loop_runtime {
             LoopRuntime::Poll => self.looks.seen_inside(),
+            // What it did after the last look may have been another poll.
+            LoopRuntime::Tokio => false,
+            LoopRuntime::TokioCurrentThread | LoopRuntime::SharedEpoll => self.looks.seen_inside(),
             _ => !self.looks.is_empty() || (rules.counts_unseen() && !self.was_interrupted()),
         }
     }

@@ -6,10 +6,18 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use loopscope_inspect::{AttachError, Inspector};
+use loopscope_inspect::{AttachError, Inspector, NativeInspector, Running};
+
+use super::Scope;
 
 /// What comes back from the desk.
-pub(super) type Attached = Result<Inspector, AttachError>;
+pub(super) enum Attached {
+    /// A Python process.
+    Python(Box<Inspector>),
+    /// Another one, or one that cannot be read: the stacks of its native code where these can, and why it gives no
+    /// others.
+    Native(Option<Box<NativeInspector>>, AttachError),
+}
 
 type Request = (u32, Sender<Attached>);
 
@@ -18,9 +26,10 @@ type Request = (u32, Sender<Attached>);
 pub(super) struct AttachDesk(Option<Sender<Request>>);
 
 impl AttachDesk {
-    pub(super) fn open() -> Self {
+    /// `main_pid` is the process that watches itself, where the scope says so.
+    pub(super) fn open(scope: Scope, main_pid: u32) -> Self {
         let (sender, requests) = channel();
-        let work = move || serve(&requests);
+        let work = move || serve(&requests, scope, main_pid);
         let thread = thread::Builder::new()
             .name("loopscope-attach".into())
             .spawn(work);
@@ -35,9 +44,26 @@ impl AttachDesk {
     }
 }
 
-fn serve(requests: &Receiver<Request>) {
+fn serve(requests: &Receiver<Request>, scope: Scope, main_pid: u32) {
     for (pid, reply) in requests {
+        let running = match scope {
+            Scope::Run => Running::Trace,
+            Scope::Descendants if pid == main_pid => Running::Signal,
+            // Their stops would be told to whatever waits for them in this program.
+            Scope::Descendants => Running::Leave,
+        };
         // The one who asked may be gone with its process by now.
-        let _ = reply.send(Inspector::attach(pid));
+        let _ = reply.send(attach(pid, running));
+    }
+}
+
+fn attach(pid: u32, running: Running) -> Attached {
+    match Inspector::attach(pid) {
+        Ok(inspector) => Attached::Python(Box::new(inspector)),
+        Err(error) => {
+            let is_native = matches!(error, AttachError::NotPython { .. });
+            let native = is_native.then(|| NativeInspector::attach(pid, running).ok());
+            Attached::Native(native.flatten().map(Box::new), error)
+        }
     }
 }

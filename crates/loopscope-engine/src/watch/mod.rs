@@ -14,6 +14,7 @@ mod held;
 mod kin;
 mod limits;
 mod mapped;
+mod native;
 mod observer;
 mod out_of_reach;
 mod sampling;
@@ -22,11 +23,13 @@ mod stranger;
 mod tables;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod unwatched;
 mod waits;
 mod watched_loop;
 mod watched_loops;
 mod watched_process;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -132,7 +135,7 @@ impl Watcher {
         let start_ticks = kernel::start_ticks(options.main_pid).unwrap_or(0);
         Self {
             schedule: Schedule::new(options.stall_threshold),
-            desk: AttachDesk::open(),
+            desk: AttachDesk::open(options.scope, options.main_pid),
             main: ProcessKey {
                 pid: options.main_pid,
                 start_ticks,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use loopscope_inspect::kernel::{self, RunState as KernelState};
 use loopscope_inspect::{
-    Frame as PythonFrame, GilHolder, Inspector, PythonVersion, SampleError, SourceLines,
-    ThreadSample, kernel::ThreadKernelState,
+    Frame as PythonFrame, GilHolder, Inspector, NativeInspector, PythonVersion, SampleError,
+    SourceLines, ThreadSample, kernel::ThreadKernelState,
 };
 
-use super::drivers;
+use super::{drivers, native};
 use crate::observation::{
     AwaitingTask, Frame, Gil, InsideLoop, LoopRuntime, RunState, Sample, TaskInfo, ThreadState,
 };
@@ -19,8 +19,9 @@ pub(super) trait ThreadView {
     /// Where the thread stands now; `None` where the process is gone or became another one meanwhile.
     fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample>;
 
-    /// What kind of loop runs on the thread; `None` where it cannot be told now.
-    fn nature(&mut self, thread_id: u32) -> Option<LoopNature>;
+    /// What kind of loop runs on the thread; `None` where it cannot be told now. A thread of native code that runs is
+    /// stopped for that only where the caller insists.
+    fn nature(&mut self, thread_id: u32, insists: bool) -> Option<LoopNature>;
 }
 
 /// Reads threads of one process.
@@ -28,6 +29,8 @@ pub(super) struct Sampler {
     pid: u32,
     /// `None` where the process is not Python or may not be read.
     inspector: Option<Inspector>,
+    /// For a process that is not Python.
+    native: Option<Box<NativeInspector>>,
     sources: SourceLines,
 }
 
@@ -53,6 +56,8 @@ pub(super) struct LoopNature {
 pub(super) struct Expected {
     /// A Python loop was seen on the thread before.
     pub(super) is_python: bool,
+    /// A runtime of tokio was.
+    pub(super) is_tokio: bool,
     /// The loop object that polls the recorded set. Another one that runs on the thread is another loop,
     /// and this one was left open.
     pub(super) object: Option<u64>,
@@ -63,8 +68,22 @@ impl Sampler {
         Self {
             pid,
             inspector,
+            native: None,
             sources: SourceLines::new(pid),
         }
+    }
+
+    /// For a process of native code.
+    pub(super) fn of_native(pid: u32, native: Option<Box<NativeInspector>>) -> Self {
+        Self {
+            native,
+            ..Self::new(pid, None)
+        }
+    }
+
+    /// The view of native code, where the process is of that.
+    pub(super) fn native(&mut self) -> Option<&mut NativeInspector> {
+        self.native.as_deref_mut()
     }
 
     /// A task that waits, by its address; `None` where there is none, or it cannot be read.
@@ -173,6 +192,9 @@ fn waiting(found: PythonFrame) -> Frame {
 
 impl ThreadView for Sampler {
     fn sample(&mut self, thread_id: u32, expected: Expected) -> Option<Sample> {
+        if let Some(native) = &mut self.native {
+            return sample_native(native, self.pid, thread_id, expected);
+        }
         let kernel = kernel::thread_state(self.pid, thread_id);
         let mut thread = thread_state(kernel);
         let looked = self
@@ -190,7 +212,10 @@ impl ThreadView for Sampler {
         }
     }
 
-    fn nature(&mut self, thread_id: u32) -> Option<LoopNature> {
+    fn nature(&mut self, thread_id: u32, insists: bool) -> Option<LoopNature> {
+        if let Some(native) = &mut self.native {
+            return nature_of_native(native, thread_id, insists);
+        }
         let found = self.inspector.as_mut()?.sample_thread(thread_id).ok()?;
         Some(LoopNature {
             runtime: found
@@ -204,6 +229,53 @@ impl ThreadView for Sampler {
             thread_name: found.thread_name,
         })
     }
+}
+
+fn sample_native(
+    native: &mut NativeInspector,
+    pid: u32,
+    thread_id: u32,
+    expected: Expected,
+) -> Option<Sample> {
+    match native.sample_thread(thread_id) {
+        Ok(found) => {
+            let thread = thread_state(found.thread);
+            let has_left = expected.is_tokio && found.is_whole && found.place.is_none();
+            let mut sample = native::sample_of(found, thread);
+            if has_left {
+                sample.inside_loop = InsideLoop::No;
+            }
+            Some(sample)
+        }
+        Err(error) => {
+            let thread = thread_state(kernel::thread_state(pid, thread_id));
+            Some(unread(thread, Some(error.to_string())))
+        }
+    }
+}
+
+fn nature_of_native(
+    native: &mut NativeInspector,
+    thread_id: u32,
+    insists: bool,
+) -> Option<LoopNature> {
+    let found = if insists {
+        native.sample_thread(thread_id).ok()?
+    } else {
+        native.sample_sleeping(thread_id)?
+    };
+    // Half a stack says nothing of what it leaves out.
+    if found.place.is_none() && !found.is_whole {
+        return None;
+    }
+    Some(LoopNature {
+        runtime: native::runtime_of(&found),
+        object: None,
+        runs_once: false,
+        is_importing: false,
+        is_in_subinterpreter: false,
+        thread_name: None,
+    })
 }
 
 /// Whether the thread was importing a module.

@@ -4,6 +4,7 @@
 //! loop is looked at a little more often than the stall threshold, and a busy one at exactly the instant
 //! at which it would cross it. This finds each stall at once and costs a dozen reads a second.
 
+use crate::stall::FIRST_LOOK_PART;
 use crate::time::Nanos;
 
 /// When to look at a thread during one busy period.
@@ -39,6 +40,31 @@ impl Schedule {
             let distance = Nanos(age.0 / 16).clamp(Nanos::from_millis(10), Nanos::from_millis(500));
             now.plus(distance)
         }
+    }
+
+    /// As [`Self::after_busy`], for a worker that may go on to another poll without waiting for events: a look soon
+    /// after it was last known to do so tells when the poll began.
+    pub(super) fn after_busy_worker(&self, busy_since: Nanos, now: Nanos) -> Nanos {
+        let first = busy_since.plus(self.first_look());
+        if now < first {
+            first
+        } else {
+            self.after_busy(busy_since, now)
+        }
+    }
+
+    /// Whether a first look at a busy worker is due.
+    pub(super) fn wants_worker_sample(&self, busy_since: Nanos, now: Nanos) -> bool {
+        now.since(busy_since) >= self.first_look()
+    }
+
+    /// The next look at a worker that was seen between two polls, or to have gone on to another one.
+    pub(super) fn after_turn(&self, now: Nanos) -> Nanos {
+        now.plus(Nanos(self.threshold.0 / 2))
+    }
+
+    fn first_look(&self) -> Nanos {
+        Nanos(self.threshold.0 / FIRST_LOOK_PART)
     }
 
     /// Whether a look at the thread is due, not only a reading of the slot.

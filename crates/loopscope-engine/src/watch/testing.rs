@@ -76,7 +76,7 @@ impl ThreadView for View {
         self.nobody.sample(thread_id, expected)
     }
 
-    fn nature(&mut self, _thread_id: u32) -> Option<LoopNature> {
+    fn nature(&mut self, _thread_id: u32, _insists: bool) -> Option<LoopNature> {
         self.nature.clone()
     }
 }

@@ -5,6 +5,7 @@ use loopscope_recorder::reader::{LoopState, StallEvent};
 
 use super::sampling::{self, Expected, LoopNature, ThreadView};
 use super::schedule::Schedule;
+use super::turns::Turns;
 use super::watched_loops::Place;
 use crate::observation::{
     Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime, Sample,
@@ -28,9 +29,14 @@ pub(super) struct WatchedLoop {
     /// It polls in a Python process, and no asyncio loop was seen on its thread.
     is_bare: bool,
     thread_id: u32,
+    thread_name: String,
     /// The Python loop object behind it, once the thread was seen waiting in this very loop's poll.
     object: Option<u64>,
     kind: Option<PollKind>,
+    /// Other threads poll the same set.
+    is_shared: bool,
+    /// And workers of tokio are among the program's.
+    is_beside_workers: bool,
     /// What was last said of it; `None` before it was announced.
     info: Option<LoopInfo>,
     due: Nanos,
@@ -43,6 +49,8 @@ pub(super) struct WatchedLoop {
     told: Nanos,
     /// The busy period that a look was taken of, until its end was told.
     looked_at: Option<Nanos>,
+    /// How far a worker was seen to have come, see [`Turns`].
+    turns: Turns,
     /// The busy period in which the program was seen importing itself before the loop was announced.
     importing: Option<Nanos>,
     /// Whether its busy periods from before it was announced were all spent inside of it.
@@ -106,8 +114,11 @@ impl WatchedLoop {
             announced: None,
             is_bare: false,
             thread_id: (around.thread_here)(state.thread_id).unwrap_or(0),
+            thread_name: state.thread_name.clone(),
             object: None,
             kind: state.kind,
+            is_shared: is_named_like_worker(&state.thread_name),
+            is_beside_workers: false,
             info: None,
             due: now,
             was_idle: false,
@@ -116,6 +127,7 @@ impl WatchedLoop {
             nature_distance: FIRST_NATURE,
             told: Nanos(0),
             looked_at: None,
+            turns: Turns::default(),
             importing: None,
             past: Past::Undecided(Vec::new()),
             early_looks: Vec::new(),
@@ -200,6 +212,11 @@ impl WatchedLoop {
         self.thread_id
     }
 
+    /// What the kernel calls its thread.
+    pub(super) fn thread_name(&self) -> &str {
+        &self.thread_name
+    }
+
     /// What kind of loop it is; `None` before it was told of.
     pub(super) fn runtime(&self) -> Option<LoopRuntime> {
         self.info.as_ref().map(|info| info.runtime)
@@ -208,6 +225,16 @@ impl WatchedLoop {
     /// Whether it is asyncio's or uvloop's, in another interpreter than the process's first one.
     pub(super) fn is_in_subinterpreter(&self) -> bool {
         self.is_in_subinterpreter
+    }
+
+    /// The runtime that a stack of the thread told before.
+    fn known_runtime(&self) -> Option<LoopRuntime> {
+        self.runtime().filter(|runtime| {
+            matches!(
+                runtime,
+                LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread
+            )
+        })
     }
 
     /// When it is to be looked at next.
@@ -225,6 +252,16 @@ impl WatchedLoop {
         }
     }
 
+    /// Other threads were seen to poll the same set. In a program that has workers of tokio it is one of them, also
+    /// while it blocks for another: between two turns its stack says nothing of that.
+    pub(super) fn share(&mut self, has_workers: bool, now: Nanos) {
+        let was_shared = std::mem::replace(&mut self.is_shared, true);
+        let is_told = std::mem::replace(&mut self.is_beside_workers, has_workers) == has_workers;
+        if !(was_shared && is_told) {
+            self.nature_due = now;
+        }
+    }
+
     /// Finds out what kind of loop it is, and announces it when that is clear or changed.
     ///
     /// A thread that polls descriptors without epoll is mostly no loop at all (a driver that waits for
@@ -239,19 +276,31 @@ impl WatchedLoop {
         if now < self.nature_due || !state.is_live {
             return;
         }
-        let nature = around.sampler.nature(self.thread_id);
+        // One that is seldom met asleep is stopped for it, where much depends on what it is.
+        let insists = self.is_shared && self.nature_distance > FIRST_NATURE;
+        let nature = around.sampler.nature(self.thread_id, insists);
         let is_importing = nature.as_ref().is_some_and(|nature| nature.is_importing);
         if is_importing && is_first_turn(state) {
             self.importing = state.busy_since_nanos.map(Nanos);
             return;
         }
-        if self.is_too_young(state, around.runtime) {
+        let is_runtime = nature
+            .as_ref()
+            .is_some_and(|nature| nature.runtime.is_some());
+        if !is_runtime && !self.is_told_by_adapter() && self.is_too_young(state, around.runtime) {
             return;
         }
-        let python_runtime = nature.as_ref().and_then(|nature| nature.runtime);
-        let runtime = match (python_runtime, around.runtime, self.kind) {
+        let seen = nature.as_ref().and_then(|nature| nature.runtime);
+        let runtime = match (seen, around.runtime, self.kind) {
+            (_, _, Some(PollKind::TokioWorker)) => LoopRuntime::Tokio,
+            (_, _, Some(PollKind::TokioCurrentThread)) => LoopRuntime::TokioCurrentThread,
             (Some(runtime), _, _) => runtime,
             (None, ProcessRuntime::Node, Some(PollKind::Epoll)) => LoopRuntime::Node,
+            (None, ProcessRuntime::Native, Some(PollKind::Epoll)) if self.is_shared => {
+                let among_workers = self.is_beside_workers.then_some(LoopRuntime::Tokio);
+                let known = self.known_runtime().or(among_workers);
+                known.unwrap_or(LoopRuntime::SharedEpoll)
+            }
             (None, _, Some(PollKind::Epoll)) => LoopRuntime::Epoll,
             (None, _, _) => LoopRuntime::Poll,
         };
@@ -259,14 +308,20 @@ impl WatchedLoop {
         self.is_in_subinterpreter = nature
             .as_ref()
             .is_some_and(|nature| nature.runtime.is_some() && nature.is_in_subinterpreter);
-        let settled = self.object.is_some() || around.runtime != ProcessRuntime::Python;
+        let settled = match around.runtime {
+            ProcessRuntime::Python => self.object.is_some(),
+            // Of one that runs when it is asked, a native loop's nature is told later.
+            ProcessRuntime::Native => nature.is_some() || self.is_told_by_adapter(),
+            ProcessRuntime::Node => true,
+        };
         self.nature_due = if settled {
             Nanos(u64::MAX)
         } else {
             now.plus(self.nature_distance)
         };
         self.nature_distance = Nanos(self.nature_distance.0 * 2).min(LAST_NATURE);
-        if runtime == LoopRuntime::Poll || self.is_doubtful(runtime, around.runtime) {
+        let is_unread = self.is_shared && nature.is_none() && runtime == LoopRuntime::SharedEpoll;
+        if runtime == LoopRuntime::Poll || is_unread || self.is_doubtful(runtime, around.runtime) {
             return;
         }
         let looked = (around.clock)();
@@ -313,6 +368,7 @@ impl WatchedLoop {
             return;
         }
         let busy_since = state.busy_since_nanos.map(Nanos);
+        self.follow_thread(state, around, out);
         self.tell(state, now, out);
         self.was_idle = busy_since.is_none() && state.is_live;
         self.due = match busy_since {
@@ -326,7 +382,7 @@ impl WatchedLoop {
                 if may_be_told && now >= self.due {
                     self.look(state, since, around, now, out);
                 }
-                around.schedule.after_busy(since, now)
+                self.next_look(since, around, now)
             }
         };
     }
@@ -366,7 +422,7 @@ impl WatchedLoop {
         now: Nanos,
         out: &mut Vec<Fact>,
     ) {
-        if !around.schedule.wants_sample(since, now) {
+        if !self.wants_look(since, around, now) {
             return;
         }
         if around.schedule.is_stall(since, now) && !(around.is_current)() {
@@ -378,14 +434,15 @@ impl WatchedLoop {
         if (around.reread)(self.place()) != Some(since) {
             return;
         }
-        if self.kind != Some(PollKind::Epoll) && sample.inside_loop != InsideLoop::Yes {
+        if self.is_poll_of_few() && sample.inside_loop != InsideLoop::Yes {
             return;
         }
+        let is_same = self.looked_at.replace(since) == Some(since);
+        self.turns.see(&sample, is_same, now);
         let was_importing = self.importing.take() == Some(since);
         if was_importing || (is_first_turn(state) && sampling::is_importing(&sample)) {
             sample.inside_loop = InsideLoop::Starting;
         }
-        let is_same = self.looked_at.replace(since) == Some(since);
         if self.info.is_none() {
             return self.keep_early_look(is_same, now, sample);
         }
@@ -394,6 +451,60 @@ impl WatchedLoop {
             busy_since: since,
             sample: Box::new(sample),
         });
+    }
+
+    /// Whether it polls a few descriptors by themselves, as drivers do as well.
+    fn is_poll_of_few(&self) -> bool {
+        !matches!(
+            self.kind,
+            Some(PollKind::Epoll | PollKind::TokioWorker | PollKind::TokioCurrentThread)
+        )
+    }
+
+    fn is_told_by_adapter(&self) -> bool {
+        matches!(
+            self.kind,
+            Some(PollKind::TokioWorker | PollKind::TokioCurrentThread)
+        )
+    }
+
+    /// A runtime may go on on another thread.
+    fn follow_thread(&mut self, state: &LoopState, around: &Surroundings<'_>, out: &mut Vec<Fact>) {
+        if !self.is_told_by_adapter() {
+            return;
+        }
+        let thread_id = (around.thread_here)(state.thread_id).unwrap_or(self.thread_id);
+        if std::mem::replace(&mut self.thread_id, thread_id) == thread_id {
+            return;
+        }
+        if let Some(info) = &mut self.info {
+            info.thread_id = thread_id;
+            let info = info.clone();
+            out.push(Fact::LoopSeen {
+                key: self.key,
+                info,
+            });
+        }
+    }
+
+    fn is_worker(&self) -> bool {
+        self.runtime() == Some(LoopRuntime::Tokio)
+    }
+
+    fn wants_look(&self, since: Nanos, around: &Surroundings<'_>, now: Nanos) -> bool {
+        if self.is_worker() {
+            return around.schedule.wants_worker_sample(since, now);
+        }
+        around.schedule.wants_sample(since, now)
+    }
+
+    fn next_look(&self, since: Nanos, around: &Surroundings<'_>, now: Nanos) -> Nanos {
+        match self.turns.seen_since(since) {
+            _ if !self.is_worker() => around.schedule.after_busy(since, now),
+            None => around.schedule.after_busy_worker(since, now),
+            Some(turned) if turned == now => around.schedule.after_turn(now),
+            Some(turned) => around.schedule.after_busy(turned, now),
+        }
     }
 
     fn keep_early_look(&mut self, is_same_period: bool, now: Nanos, sample: Sample) {
@@ -428,6 +539,10 @@ impl WatchedLoop {
         let runtime = self.info.as_ref().map(|info| info.runtime);
         Expected {
             is_python: matches!(runtime, Some(LoopRuntime::Asyncio | LoopRuntime::Uvloop)),
+            is_tokio: matches!(
+                runtime,
+                Some(LoopRuntime::Tokio | LoopRuntime::TokioCurrentThread)
+            ),
             object: self.object,
         }
     }
@@ -462,15 +577,24 @@ impl WatchedLoop {
         }
     }
 
-    /// `main` on the process's first thread, else what the program calls the thread, else what the
+    /// As an adapter calls it; else `main` on the process's first thread, else what the program calls the thread, else what the
     /// kernel calls it.
     fn name(&self, state: &LoopState, nature: Option<&LoopNature>) -> String {
+        if self.is_told_by_adapter() {
+            return state.thread_name.clone();
+        }
         if self.thread_id == self.key.process.pid {
             return "main".to_owned();
         }
         let given = nature.and_then(|nature| nature.thread_name.clone());
         given.unwrap_or_else(|| state.thread_name.clone())
     }
+}
+
+/// Whether a thread has the name that tokio gives to its workers, and to the threads that block for them.
+fn is_named_like_worker(thread_name: &str) -> bool {
+    // The kernel keeps 15 letters.
+    ["tokio-rt-worker", "tokio-runtime-w"].contains(&thread_name)
 }
 
 /// Whether a program may still be importing itself.

@@ -4,8 +4,9 @@
 //! taken again as soon as its loop has ended, often between two readings; what the ring still says of the
 //! earlier loop is told before that loop is given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::{LoopState, StallEvent};
 
 use super::watched_loop::{Surroundings, WatchedLoop};
@@ -60,6 +61,15 @@ impl WatchedLoops {
             .any(WatchedLoop::is_in_subinterpreter)
     }
 
+    /// The names of the threads that are workers of a multi-thread tokio runtime.
+    pub(super) fn names_of_workers(&self) -> BTreeSet<String> {
+        let known = self.by_place.values();
+        known
+            .filter(|watched| watched.runtime() == Some(LoopRuntime::Tokio))
+            .map(|watched| watched.thread_name().to_owned())
+            .collect()
+    }
+
     /// Takes in which loops there are, as the slots said, and the ring after them.
     pub(super) fn introduce(
         &mut self,
@@ -70,10 +80,23 @@ impl WatchedLoops {
         out: &mut Vec<Fact>,
     ) {
         self.part_with_replaced(states, stalls, out);
+        let has_tokio = self.has_workers();
         for state in states {
-            self.at(state, around, now)
-                .introduce(state, around, now, out);
+            let watched = self.at(state, around, now);
+            if states.iter().any(|other| take_turns(state, other)) {
+                watched.share(has_tokio, now);
+            }
+            watched.introduce(state, around, now, out);
         }
+    }
+
+    /// Whether stalls of some of them cannot be told from work that goes on, see [`LoopRuntime::SharedEpoll`].
+    pub(super) fn has_untold(&self) -> bool {
+        self.runtimes().contains(&LoopRuntime::SharedEpoll) && !self.has_workers()
+    }
+
+    fn has_workers(&self) -> bool {
+        self.runtimes().contains(&LoopRuntime::Tokio)
     }
 
     /// Takes in what the same reading said of what they do: a stall's exact end comes before the slot that
@@ -146,6 +169,18 @@ impl WatchedLoops {
     }
 }
 
+/// Whether two threads poll the same epoll set. A number that was given to another set meanwhile is none of both.
+fn take_turns(one: &LoopState, other: &LoopState) -> bool {
+    let is_set = |state: &LoopState| state.is_live && state.kind == Some(PollKind::Epoll);
+    let is_later = |one: &LoopState, other: &LoopState| one.last_beat_nanos > other.created_nanos;
+    one.thread_id != other.thread_id
+        && one.poll_key == other.poll_key
+        && is_set(one)
+        && is_set(other)
+        && is_later(one, other)
+        && is_later(other, one)
+}
+
 fn place_of(event: &StallEvent) -> Place {
     (event.slot, event.generation)
 }
@@ -198,6 +233,47 @@ mod tests {
         over.is_live = false;
         assert_eq!(endings(&bench.read(200, &[over], &[])), ["0 gone"]);
         assert_eq!(endings(&bench.read(300, &[idle(0, 1)], &[])), ["1 seen"]);
+    }
+
+    /// Two threads, and what the kinds of their loops are said to be, the last word on each.
+    fn said_of(states: &[LoopState]) -> Vec<LoopRuntime> {
+        let mut bench = Bench::new(ProcessRuntime::Native);
+        bench.run_loop(None);
+        let mut said = BTreeMap::new();
+        for round in 1..4 {
+            for fact in bench.read(round * 100, states, &[]) {
+                if let Fact::LoopSeen { key, info } = fact {
+                    said.insert(key.slot, info.runtime);
+                }
+            }
+        }
+        said.into_values().collect()
+    }
+
+    #[test]
+    fn threads_that_take_turns_at_one_epoll_set_are_told_apart_from_loops() {
+        let thread = |slot: u32, poll_key: u64, created: u64, beat: u64| LoopState {
+            thread_id: 700 + slot,
+            poll_key,
+            created_nanos: created,
+            last_beat_nanos: beat,
+            iterations: 100,
+            ..idle(slot, 0)
+        };
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 900), thread(1, 3, 20, 800)]),
+            [LoopRuntime::SharedEpoll, LoopRuntime::SharedEpoll]
+        );
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 900), thread(1, 4, 20, 800)]),
+            [LoopRuntime::Epoll, LoopRuntime::Epoll],
+            "each its own"
+        );
+        assert_eq!(
+            said_of(&[thread(0, 3, 10, 15), thread(1, 3, 20, 800)]),
+            [LoopRuntime::Epoll, LoopRuntime::Epoll],
+            "one after the other"
+        );
     }
 
     #[test]

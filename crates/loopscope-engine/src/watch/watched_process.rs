@@ -5,14 +5,15 @@ use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use loopscope_inspect::{AttachError, Inspector, ProcessEnding, ProcessHandle, kernel};
+use loopscope_inspect::{AttachError, ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
+use loopscope_recorder::layout::PollKind;
 use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader, Stalls};
 
 use super::EARLY;
 use super::agentless::{Agentless, Suspect};
-use super::attach_desk::AttachDesk;
+use super::attach_desk::{AttachDesk, Attached};
 use super::glance::{Glance, Glancer, has_mapped};
 use super::held::Held;
 use super::limits::Limits;
@@ -22,6 +23,7 @@ use super::tables::{Seen, WatchedTables};
 use super::waits::Waits;
 use super::watched_loop::Surroundings;
 use super::watched_loops::{Place, WatchedLoops};
+use super::workers::UnseenWorkers;
 use crate::observation::{
     AgentlessPart, Ending, Fact, ProcessInfo, ProcessKey, ProcessRuntime, Resources,
 };
@@ -59,9 +61,12 @@ pub(super) struct WatchedProcess {
     tables: WatchedTables,
     waits: Waits,
     held: Held,
+    workers: UnseenWorkers,
     agentless: Agentless,
     limits: Limits,
     announced: bool,
+    /// It was said that stalls of its workers are not told.
+    has_said_untold: bool,
     stopped: bool,
     /// When it was first seen to have ended.
     gone_since: Option<Nanos>,
@@ -72,7 +77,7 @@ pub(super) struct WatchedProcess {
 /// Where the way to the process's stacks stands.
 enum Attach {
     /// On its way, on a thread of its own: it reads whole program files.
-    Running(Receiver<Result<Inspector, AttachError>>),
+    Running(Receiver<Attached>),
     /// To be tried again.
     Waiting(Nanos),
     /// As good as it gets.
@@ -132,9 +137,11 @@ impl WatchedProcess {
             tables: WatchedTables::default(),
             waits: Waits::default(),
             held: Held::default(),
+            workers: UnseenWorkers::default(),
             agentless: Agentless::default(),
             limits: Limits::default(),
             announced: false,
+            has_said_untold: false,
             stopped: false,
             gone_since: None,
             glance_due: now,
@@ -204,6 +211,7 @@ impl WatchedProcess {
             self.limits.read(self.key.pid, now);
             out.extend(resources_of(self.key, &self.limits));
             self.look_for_agent(now, out);
+            out.extend(self.untold());
         }
         ending
     }
@@ -216,6 +224,32 @@ impl WatchedProcess {
             let connections = self.tables.connections();
             self.held.look(self.key, connections, sampler, now, out);
         }
+    }
+
+    /// Says once that stalls of its workers are not told, and why.
+    fn untold(&mut self) -> Option<Fact> {
+        let Attach::Done { sampler, .. } = &mut self.attach else {
+            return None;
+        };
+        if self.has_said_untold || !self.loops.has_untold() {
+            return None;
+        }
+        self.has_said_untold = true;
+        let has_names = sampler.native().is_some_and(|native| native.has_names());
+        let reason = match has_names {
+            true => {
+                "its threads take turns at one epoll set, and none of the runtimes that are known is on their stacks"
+            }
+            false => {
+                "its threads take turns at one epoll set, and without names of its functions one that is stuck looks \
+                 like one that works; build it with `strip = \"debuginfo\"` instead of `strip = true`, or put the debug \
+                 information that was taken out of it beside it"
+            }
+        };
+        Some(Fact::Unwatched {
+            process: self.key,
+            reason: reason.to_owned(),
+        })
     }
 
     /// Whether the agent stayed out of the process or of a part of it, and why.
@@ -263,7 +297,8 @@ impl WatchedProcess {
         self.gone_since = Some(now);
         if !matches!(self.attach, Attach::Done { .. }) {
             // It ended before it could be looked into; its loops are told all the same.
-            self.finish_attach(None, ProcessRuntime::Native, None, out);
+            let sampler = Sampler::new(self.key.pid, None);
+            self.finish_attach(sampler, ProcessRuntime::Native, None, out);
         }
         let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
         self.loops.finish(out);
@@ -327,7 +362,9 @@ impl WatchedProcess {
     }
 
     fn read(&mut self, is_last: bool, now: Nanos, out: &mut Vec<Fact>) -> Result<(), ReadError> {
-        let (counters, states) = self.reader.read_loops()?;
+        let (counters, mut states) = self.reader.read_loops()?;
+        leave_to_adapter(&mut states);
+        self.read_workers(now, &mut states);
         // After the slots: whatever a loop did before its slot was taken again is in the ring by now.
         let stalls = self.reader.read_stalls()?;
         self.tell_losses(&counters, &stalls, out);
@@ -342,6 +379,19 @@ impl WatchedProcess {
             loops.take(&states, &stalls.events, around, now, out);
         });
         Ok(())
+    }
+
+    /// Workers that have no slot. An adapter tells of all of them.
+    fn read_workers(&mut self, now: Nanos, states: &mut Vec<LoopState>) {
+        let Attach::Done { sampler, .. } = &mut self.attach else {
+            return;
+        };
+        if let Some(native) = sampler.native()
+            && !states.iter().any(is_adapters)
+        {
+            let names = self.loops.names_of_workers();
+            self.workers.read(native, self.key.pid, &names, now, states);
+        }
     }
 
     fn read_tables(
@@ -378,6 +428,7 @@ impl WatchedProcess {
         };
         let is_foreign = self.reader.description().is_foreign;
         let reader = &mut self.reader;
+        let workers = &self.workers;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
             runtime: *runtime,
@@ -390,7 +441,13 @@ impl WatchedProcess {
                     Some(thread_id)
                 }
             },
-            reread: &mut |place| busy_since(reader, place),
+            reread: &mut |place: Place| {
+                if UnseenWorkers::has(place.0) {
+                    workers.busy_since(pid, place.0)
+                } else {
+                    busy_since(reader, place)
+                }
+            },
             clock: &|| Nanos(monotonic_nanos()),
             is_current: &mut || has_mapped(pid, file),
         };
@@ -430,19 +487,24 @@ impl WatchedProcess {
                 Ok(result) => result,
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
-                    Err(AttachError::NoProcess { pid: self.key.pid })
+                    Attached::Native(None, AttachError::NoProcess { pid: self.key.pid })
                 }
             },
         };
+        let pid = self.key.pid;
         match result {
-            Err(error) if error.is_transient() => {
+            Attached::Native(_, error) if error.is_transient() => {
                 self.attach = Attach::Waiting(now.plus(ATTACH_AGAIN));
                 return false;
             }
-            Ok(inspector) => self.finish_attach(Some(inspector), ProcessRuntime::Python, None, out),
-            Err(error) => {
+            Attached::Python(inspector) => {
+                let sampler = Sampler::new(pid, Some(*inspector));
+                self.finish_attach(sampler, ProcessRuntime::Python, None, out);
+            }
+            Attached::Native(native, error) => {
                 let (runtime, reason) = judge(&error);
-                self.finish_attach(None, runtime, reason, out);
+                let sampler = Sampler::of_native(pid, native);
+                self.finish_attach(sampler, runtime, reason, out);
             }
         }
         true
@@ -450,13 +512,13 @@ impl WatchedProcess {
 
     fn finish_attach(
         &mut self,
-        inspector: Option<Inspector>,
+        sampler: Sampler,
         runtime: ProcessRuntime,
         uninspectable: Option<String>,
         out: &mut Vec<Fact>,
     ) {
         self.attach = Attach::Done {
-            sampler: Box::new(Sampler::new(self.key.pid, inspector)),
+            sampler: Box::new(sampler),
             runtime,
         };
         self.announce(runtime, uninspectable, out);
@@ -547,6 +609,27 @@ pub(super) fn tell_lost(out: &mut Vec<Fact>, what: &str, count: u64, detail: Opt
             detail,
         });
     }
+}
+
+/// A loop that an adapter tells of is seen by the pulse too, which knows less of it.
+fn leave_to_adapter(states: &mut [LoopState]) {
+    let told: Vec<u32> = states
+        .iter()
+        .filter(|state| state.is_live && is_adapters(state))
+        .map(|state| state.thread_id)
+        .collect();
+    for state in states {
+        if !is_adapters(state) && told.contains(&state.thread_id) {
+            state.is_live = false;
+        }
+    }
+}
+
+fn is_adapters(state: &LoopState) -> bool {
+    matches!(
+        state.kind,
+        Some(PollKind::TokioWorker | PollKind::TokioCurrentThread)
+    )
 }
 
 /// The loop's busy period as it stands now.

@@ -32,6 +32,7 @@
 )]
 
 mod call_site;
+mod copying;
 mod injection;
 mod registers;
 mod snapshot;
@@ -39,6 +40,8 @@ mod stop;
 #[cfg(test)]
 mod tests;
 mod tracee;
+
+pub(crate) use self::copying::copy_stack;
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};

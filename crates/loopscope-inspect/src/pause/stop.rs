@@ -217,13 +217,13 @@ fn tracer(pid: u32, tid: u32) -> Option<u32> {
 }
 
 /// Why a thread does not halt.
-enum NoHalt {
+pub(super) enum NoHalt {
     Ended,
     Failed(io::Error),
 }
 
 /// Waits until an interrupted thread is halted; `false` for one that sleeps uninterruptibly and will be.
-fn halt(pid: u32, tracee: Tracee, patience: &mut Patience) -> Result<bool, NoHalt> {
+pub(super) fn halt(pid: u32, tracee: Tracee, patience: &mut Patience) -> Result<bool, NoHalt> {
     let mut first_looks = Patience::new(SLEEP_PATIENCE);
     loop {
         match tracee.standing() {

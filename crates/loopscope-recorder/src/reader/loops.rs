@@ -164,7 +164,12 @@ pub(super) fn decode_event(bytes: &[u8], number: u64) -> RingRead<StallEvent> {
 }
 
 fn kind_of(value: u32) -> Option<PollKind> {
-    [PollKind::Epoll, PollKind::Poll, PollKind::Select]
-        .into_iter()
-        .find(|kind| *kind as u32 == value)
+    let known = [
+        PollKind::Epoll,
+        PollKind::Poll,
+        PollKind::Select,
+        PollKind::TokioWorker,
+        PollKind::TokioCurrentThread,
+    ];
+    known.into_iter().find(|kind| *kind as u32 == value)
 }

@@ -26,6 +26,23 @@ pub struct LoopSpec {
     pub thread_name: String,
 }
 
+/// The figures of a loop that tells them itself; see [`LoopWriter::tell`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToldLoop {
+    /// Now.
+    pub now_nanos: u64,
+    /// Since when it is busy; `None` while it waits.
+    pub busy_since_nanos: Option<u64>,
+    /// Turns.
+    pub iterations: u64,
+    /// Time spent busy.
+    pub busy_nanos: u64,
+    /// Time spent waiting.
+    pub idle_nanos: u64,
+    /// When it was last seen to turn.
+    pub last_beat_nanos: u64,
+}
+
 impl Recording {
     /// Takes a slot for a loop that the calling thread runs. `None`, and counted, when all are taken.
     ///
@@ -147,6 +164,29 @@ impl LoopWriter {
         add(&slot.idle_nanos, now_nanos.wrapping_sub(entered_nanos));
         slot.last_beat_nanos.store(now_nanos, Relaxed);
         slot.busy_since_nanos.store(now_nanos, Release);
+    }
+
+    /// What an adapter knows of its loop from figures of the loop's own. Ends the busy period that was told before,
+    /// where another one is told now or none.
+    ///
+    /// Threads: one, the adapter's; none of the stamping methods may be called besides.
+    pub fn tell(&self, told: &ToldLoop) {
+        let slot = self.slot;
+        let before = slot.busy_since_nanos.load(Relaxed);
+        if before != 0 && told.busy_since_nanos != Some(before) {
+            self.end_busy_period(before, told.now_nanos);
+        }
+        slot.iterations.store(told.iterations, Relaxed);
+        slot.busy_nanos.store(told.busy_nanos, Relaxed);
+        slot.idle_nanos.store(told.idle_nanos, Relaxed);
+        slot.last_beat_nanos.store(told.last_beat_nanos, Relaxed);
+        slot.busy_since_nanos
+            .store(told.busy_since_nanos.unwrap_or(0), Release);
+    }
+
+    /// The loop runs on this thread from now on.
+    pub fn move_to(&self, thread_id: u32) {
+        self.slot.thread_id.store(thread_id, Relaxed);
     }
 
     /// The loop is over; its slot may be taken again.

@@ -54,6 +54,10 @@ impl Registers {
         0
     }
 
+    pub(in super::super) fn stack_and_frame(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
     pub(in super::super) fn returned(&self) -> i64 {
         0
     }

@@ -84,6 +84,11 @@ impl Registers {
         self.0.rip
     }
 
+    /// The stack pointer and the frame pointer.
+    pub(in super::super) fn stack_and_frame(&self) -> (u64, u64) {
+        (self.0.rsp, self.0.rbp)
+    }
+
     /// What the system call that it is leaving has returned.
     pub(in super::super) fn returned(&self) -> i64 {
         self.0.rax.cast_signed()

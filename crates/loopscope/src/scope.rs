@@ -1,0 +1,192 @@
+//! What [`install`] gives: the way to everything that is watched.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use loopscope_recorder::folder::{FolderError, RuntimeFolder};
+use loopscope_recorder::writer::{CreateError, Recording, RecordingSpec};
+use thiserror::Error;
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::judge::Judge;
+use crate::process::{self, Bound};
+use crate::runtime::{RuntimeBuilder, Watched};
+use crate::tasks::Tasks;
+use crate::watchdog::Watchdog;
+
+/// Why nothing can be watched.
+#[derive(Debug, Error)]
+pub enum InstallError {
+    /// There is no folder for recordings.
+    #[error("no folder takes a recording; give one as LOOPSCOPE_RUNTIME_DIR")]
+    Folder(#[from] FolderError),
+    /// The recording cannot be made.
+    #[error("no recording can be made; see that its folder has 8 MB of room")]
+    Recording(#[from] CreateError),
+    /// A thread cannot be had.
+    #[error("no thread to watch from; check the limits with `ulimit -u`")]
+    Thread(#[from] io::Error),
+}
+
+/// Watches this process from now on. A second call changes nothing and gives the same scope.
+///
+/// Under `loopscope run` the supervisor judges and answers; there this only adds the names and figures that the
+/// process itself knows. Else, unless [`Config::monitor`] says no, engine and endpoint run on native threads of this
+/// process, which take no signal.
+///
+/// Call it before a runtime is built, from any thread.
+///
+/// # Errors
+/// Where nothing can be recorded or watched. A service that shall run all the same goes on with
+/// [`Scope::unwatched`]. A port that is taken is no error: see [`Scope::problems`].
+pub fn install(config: Config) -> Result<Scope, InstallError> {
+    static INSTALLED: Mutex<Option<Scope>> = Mutex::new(None);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(scope) = installed.as_ref().filter(|scope| scope.is_here()) {
+        return Ok(scope.clone());
+    }
+    let scope = Scope::begin(config)?;
+    Ok(installed.insert(scope).clone())
+}
+
+/// What is watched in this process. Cheap to clone; all clones are one.
+///
+/// In a forked child it does nothing.
+#[derive(Clone, Debug)]
+pub struct Scope(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    pid: u32,
+    watchdog: Watchdog,
+    tasks: Tasks,
+    judge: Judge,
+}
+
+impl Scope {
+    /// A scope that watches nothing: its methods do what they do to the program, and no more.
+    pub fn unwatched() -> Self {
+        Self(None)
+    }
+
+    fn begin(config: Config) -> Result<Self, InstallError> {
+        let supervised = process::supervised();
+        let run_id = run_id();
+        let bound = match supervised {
+            Some(bound) => bound,
+            None => Bound::own(record(&config, run_id)?),
+        };
+        crate::location::note_panics();
+        let watchdog = Watchdog::start(bound)?;
+        let judge = match supervised {
+            Some(_) => Judge::supervisor(),
+            None => Judge::start(config, run_id)?,
+        };
+        Ok(Self(Some(Arc::new(Inner {
+            pid: std::process::id(),
+            watchdog,
+            tasks: Tasks::new(bound),
+            judge,
+        }))))
+    }
+
+    /// A builder of a multi-thread runtime that is watched under this name. For another kind see
+    /// [`Self::current_thread_builder`].
+    pub fn runtime_builder(&self, name: &str) -> RuntimeBuilder {
+        RuntimeBuilder::new(self.clone(), name, Builder::new_multi_thread())
+    }
+
+    /// A builder of a current-thread runtime that is watched under this name.
+    pub fn current_thread_builder(&self, name: &str) -> RuntimeBuilder {
+        RuntimeBuilder::new(self.clone(), name, Builder::new_current_thread())
+    }
+
+    /// Watches a runtime that was built elsewhere, by `#[tokio::main]` for one, until it is dropped. Its workers get
+    /// a small task each, now and once a second, that notes on which thread they run.
+    pub fn watch_runtime(&self, name: &str, handle: &Handle) {
+        let watched = Watched::new(name, handle, None);
+        watched.ask_for_threads();
+        self.watch(watched);
+    }
+
+    pub(crate) fn watch(&self, watched: Watched) {
+        if let Some(inner) = self.here() {
+            inner.watchdog.watch(watched);
+        }
+    }
+
+    /// Spawns a task on the current runtime, as [`tokio::spawn`] does, and counts it under its name and the line of
+    /// this call: how many are alive, ended, were aborted or panicked. A panic is told with its message and place as
+    /// it happens, whether or not anybody awaits the handle; the handle gives it as ever.
+    ///
+    /// Cost: three counters and a clock for each task, nothing for each poll but a frame that catches panics.
+    ///
+    /// # Panics
+    /// As [`tokio::spawn`]: outside of a runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, name: &str, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let place = Location::caller();
+        let task = self.here().and_then(|inner| inner.tasks.begin(name, place));
+        match task {
+            Some(task) => tokio::spawn(task.follow(future)),
+            None => tokio::spawn(future),
+        }
+    }
+
+    /// Where `/health` answers; `None` where nothing listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.as_ref()?.judge.address()
+    }
+
+    /// What was asked for and cannot be had, one sentence each, with the next step.
+    pub fn problems(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |inner| inner.judge.problems())
+    }
+
+    /// The report as `/health` gives it, and its status code; `None` where another process judges, or none. Needs no
+    /// runtime, and does not wait.
+    pub fn health(&self) -> Option<(u16, String)> {
+        self.here()?.judge.health()
+    }
+
+    fn is_here(&self) -> bool {
+        self.here().is_some()
+    }
+
+    /// `None` in a forked child too, which has none of the threads.
+    fn here(&self) -> Option<&Inner> {
+        let inner = self.0.as_deref()?;
+        (inner.pid == std::process::id()).then_some(inner)
+    }
+}
+
+fn record(config: &Config, run_id: u64) -> Result<Recording, InstallError> {
+    let nanos = |threshold: Duration| u64::try_from(threshold.as_nanos()).unwrap_or(u64::MAX);
+    let spec = RecordingSpec {
+        run_id,
+        service: config.service.clone(),
+        stall_threshold_nanos: nanos(config.stall_threshold),
+        slow_threshold_nanos: nanos(config.slow_threshold),
+    };
+    let folder = RuntimeFolder::open_default()?;
+    let recording = Recording::create(&folder, &spec)?;
+    process::close_at_exit(recording);
+    Ok(recording)
+}
+
+/// Odd, so that it is never 0, which means none.
+fn run_id() -> u64 {
+    RandomState::new().build_hasher().finish() | 1
+}
