@@ -69,6 +69,7 @@ pub(crate) const SUITES: &[Suite] = &[
             "proxy.py==2.4.10",
             "trustme==1.2.1",
             "blockbuster==1.5.25",
+            "brotli==1.2.1",
         ],
         runner: Runner::Pytest(&[
             "-o",
