@@ -577,8 +577,8 @@ impl WatchedLoop {
         }
     }
 
-    /// As an adapter calls it; else `main` on the process's first thread, else what the program calls the thread, else what the
-    /// kernel calls it.
+    /// As an adapter calls it; else `main` on the process's first thread, else what the program calls the thread, else
+    /// what the kernel calls it.
     fn name(&self, state: &LoopState, nature: Option<&LoopNature>) -> String {
         if self.is_told_by_adapter() {
             return state.thread_name.clone();
