@@ -39,24 +39,31 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
     timed("build", || {
         Ok(cmd!(shell, "cargo test --workspace --no-run").run()?)
     })?;
-    timed("workspace", || {
-        // The real programs come by themselves below, one after another.
-        let tests = tests_outside_of(shell, COMMAND_LINE)?;
-        Ok(of_the_workspace(shell, &["--lib", "--bins"], &tests).run()?)
+    // The real programs come by themselves below, one after another.
+    thread::scope(|scope| {
+        let own = shell.clone();
+        let beside = scope.spawn(|| beside_the_workspace(own, &pythons));
+        timed("workspace", || {
+            let tests = tests_outside_of(shell, COMMAND_LINE)?;
+            Ok(of_the_workspace(shell, &["--lib", "--bins"], &tests).run()?)
+        })?;
+        let beside = beside.join();
+        beside.unwrap_or_else(|_| bail!("what is tested beside the workspace panicked"))
     })?;
-    timed("documentation", || {
-        Ok(cmd!(shell, "cargo test --workspace --doc").run()?)
-    })?;
-    timed("command line", || {
-        let own = ["pulse", "commands", "health"].map(str::to_owned);
-        Ok(of_the_workspace(shell, &[], &own).run()?)
-    })?;
-    if let Some(newest) = pythons.iter().rfind(|one| venv::is_program(one)) {
-        timed("types", || typing::check(shell, newest))?;
-    }
     real_programs(shell, &pythons)?;
     println!("all of it passed in {:.0?}", began.elapsed());
     Ok(())
+}
+
+/// Short tests, most of which wait. What they say is shown when they are over.
+fn beside_the_workspace(shell: Shell, pythons: &[PathBuf]) -> Result<()> {
+    aside("documentation", cmd!(shell, "cargo test --workspace --doc"))?;
+    let own = ["pulse", "commands", "health"].map(str::to_owned);
+    aside("command line", of_the_workspace(&shell, &[], &own))?;
+    match pythons.iter().rfind(|one| venv::is_program(one)) {
+        Some(newest) => timed("types", || typing::check(&shell, newest)),
+        None => Ok(()),
+    }
 }
 
 /// What needs no program to run.
@@ -100,8 +107,9 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
     Ok(cmd!(shell, "cargo deny check --disable-fetch advisories").run()?)
 }
 
-/// Every scenario runs on the oldest and the newest interpreter. On those between, whose structures differ
-/// but whose surroundings do not, the scenarios whose answer is read out of the interpreter.
+/// Every scenario runs on the newest interpreter, and on the oldest as well but for those of stalls. What differs between
+/// interpreters is their structures: the scenarios whose answer is read out of these run on all of them, and healthy
+/// programs are healthy on both ends.
 ///
 /// Most of them wait for something most of the time, so rows of them run side by side. What measures how long
 /// a loop was kept, or takes the processor away from it, runs alone, at the end.
@@ -131,11 +139,16 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
         rows[1].push(Part::new("agent", between, &inside));
     }
     side_by_side(shell, &rows)?;
-    Part::new("truth", &ends, &[ALONE]).run(shell)?;
+    Part::new("truth", newest, &[ALONE]).run(shell)?;
+    let looked_up = [&[ALONE], LOOKED_UP].concat();
+    if let [oldest, _newest] = &ends[..] {
+        let options = [&looked_up[..], &["truth_healthy::"]].concat();
+        Part::new("truth", std::slice::from_ref(oldest), &options).run(shell)?;
+    }
     if between.is_empty() {
         return Ok(());
     }
-    Part::new("truth", between, &[&[ALONE], LOOKED_UP].concat()).run(shell)
+    Part::new("truth", between, &looked_up).run(shell)
 }
 
 /// The scenarios whose answer is looked up in the interpreter itself: the line, the await chain, and who waits.
@@ -168,19 +181,8 @@ impl<'a> Part<'a> {
         timed(&self.name(), || Ok(self.command(shell).run()?))
     }
 
-    /// What it says is shown when it is over, so that it does not mix with what others say.
     fn run_aside(&self, shell: &Shell) -> Result<()> {
-        timed(&self.name(), || {
-            let output = self.command(shell).quiet().ignore_status().output()?;
-            let said = [output.stdout, output.stderr].concat();
-            print!("{}", String::from_utf8_lossy(&said));
-            ensure!(
-                output.status.success(),
-                "some of them failed: {}",
-                output.status
-            );
-            Ok(())
-        })
+        aside(&self.name(), self.command(shell))
     }
 
     fn command<'s>(&self, shell: &'s Shell) -> Cmd<'s> {
@@ -194,6 +196,18 @@ impl<'a> Part<'a> {
             .args(&self.options)
             .env("LOOPSCOPE_TEST_PYTHONS", pythons)
     }
+}
+
+/// Runs tests whose words are shown when they are over, so that they do not mix with what others say.
+fn aside(name: &str, command: Cmd<'_>) -> Result<()> {
+    timed(name, || {
+        let output = command.quiet().ignore_status().output()?;
+        let said = [output.stdout, output.stderr].concat();
+        print!("{}", String::from_utf8_lossy(&said));
+        let status = output.status;
+        ensure!(status.success(), "some of them failed: {status}");
+        Ok(())
+    })
 }
 
 fn side_by_side(shell: &Shell, rows: &[Vec<Part<'_>>]) -> Result<()> {
