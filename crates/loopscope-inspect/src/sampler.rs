@@ -243,7 +243,7 @@ impl<M: Memory + Clone> Sampler<M> {
         let frames = frames::resolve(&mut self.reader, &mut self.codes, &stance.outline)?;
         let mut sample = ThreadSample {
             is_python_thread: true,
-            is_in_subinterpreter: is_in_subinterpreter(&thread, threads),
+            is_in_subinterpreter: thread.is_in_subinterpreter(threads),
             running_loop: self.loop_object(&stance)?,
             task: self.task(&stance, &frames, parts)?,
             callback_position: stance.callback_position,
@@ -421,12 +421,6 @@ fn await_chain(outline: &Outline, frames: &[Frame], first: Option<u64>) -> Vec<F
         .filter(|frame| frame.is_coroutine)
         .cloned()
         .collect()
-}
-
-fn is_in_subinterpreter(thread: &PythonThread, threads: &[PythonThread]) -> bool {
-    // A new interpreter is put before those there are, so the first one comes last.
-    let first = threads.last().map(|thread| thread.interpreter);
-    first.is_some_and(|first| first != thread.interpreter)
 }
 
 fn nothing_seen() -> ThreadSample {

@@ -35,6 +35,15 @@ pub(crate) struct PythonThread {
     pub(crate) ident: u64,
 }
 
+impl PythonThread {
+    /// Whether it belongs to another interpreter than the process's first one; `threads` are all there are.
+    pub(crate) fn is_in_subinterpreter(&self, threads: &[Self]) -> bool {
+        // A new interpreter is put before those there are, so the first one comes last.
+        let first = threads.last().map(|thread| thread.interpreter);
+        first.is_some_and(|first| first != self.interpreter)
+    }
+}
+
 impl<M: Memory> ObjectReader<M> {
     /// All interpreters, the newest first: the process's first one is the last.
     pub(crate) fn interpreters(&mut self, runtime: u64) -> ReadResult<Vec<u64>> {
@@ -159,7 +168,8 @@ impl ThreadIds {
     ) -> ReadResult<Option<PythonThread>> {
         let inner = self.inner_tid(tid);
         self.calibrate(reader, threads)?;
-        if has_subinterpreters(threads) {
+        let newest = threads.first();
+        if newest.is_some_and(|thread| thread.is_in_subinterpreter(threads)) {
             return self.find_innermost(reader, threads, inner);
         }
         // The state known from before goes first: before 3.11 each look at another costs a page.
@@ -271,12 +281,6 @@ impl ThreadIds {
         }
         Ok(())
     }
-}
-
-/// Whether there are other interpreters than the first one.
-fn has_subinterpreters(threads: &[PythonThread]) -> bool {
-    let ends = threads.first().zip(threads.last());
-    ends.is_some_and(|(newest, first)| newest.interpreter != first.interpreter)
 }
 
 /// Whether all threads have different existing ids at an offset of their structures.
