@@ -27,10 +27,7 @@ fn a_process_that_does_not_exist_is_said_to() {
 #[test]
 fn a_process_that_ended_and_was_not_collected_is_said_to_have_ended() {
     let mut ended = Command::new("true").spawn().unwrap();
-    let stat = format!("/proc/{}/stat", ended.id());
-    while !std::fs::read_to_string(&stat).unwrap().contains(") Z ") {
-        std::thread::yield_now();
-    }
+    until_in_state(ended.id(), 'Z');
     run(&[&ended.id().to_string()]).refused(66, "has ended", "postmortem");
     ended.wait().unwrap();
 }
@@ -55,6 +52,7 @@ fn a_process_that_is_not_python_is_shown_as_the_kernel_knows_it() {
     let mut command = Command::new("sleep");
     command.arg("3600");
     let target = Target::started(command);
+    until_in_state(target.id(), 'S');
     let ran = run(&[&target.pid()]);
     ran.refused(69, "not a Python process: ", "`ps -fp ");
     assert!(ran.stdout.starts_with("sleep 3600  pid "), "{ran:?}");
@@ -149,5 +147,14 @@ fn a_wrong_command_line_is_told_from_a_process_that_cannot_be_read() {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(64), ""), "{ran:?}");
         assert!(ran.stderr.starts_with("error: "), "{ran:?}");
+    }
+}
+
+/// Waits until the kernel gives a process this state: `S` asleep, `Z` ended and not collected.
+fn until_in_state(pid: u32, state: char) {
+    let stat = format!("/proc/{pid}/stat");
+    let wanted = format!(") {state} ");
+    while !std::fs::read_to_string(&stat).unwrap().contains(&wanted) {
+        std::thread::yield_now();
     }
 }
