@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use super::Setting;
@@ -123,6 +123,12 @@ fn wrk(url: &str, seconds: &str) -> Result<Said> {
     let output = Command::new("wrk")
         .args(["-t1", "--latency", "-c", CONNECTIONS, "-d", seconds, url])
         .output()?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "wrk: {}: {complaint}",
+        output.status
+    );
     let text = String::from_utf8_lossy(&output.stdout);
     let figure = |name: &str| {
         let mut lines = text.lines();
