@@ -60,40 +60,30 @@ fn write(text: &str) {
         .and_then(|()| stderr.flush());
 }
 
+/// What a narrow terminal cuts off is at the end: the names, which the user gave.
 fn live(moment: &Moment, rounds: u64, share: f64) -> String {
     let filled = (share.clamp(0.0, 1.0) * BAR as f64).round() as usize;
     let bar = "█".repeat(filled) + &"·".repeat(BAR - filled);
-    let streams: Vec<_> = moment.outside.iter().map(stream).collect();
-    let mut line = format!(
-        "round {}/{rounds} {bar} {}",
-        moment.round,
-        streams.join("  ")
-    );
+    let mut parts = vec![format!("round {}/{rounds} {bar}", moment.round)];
     if let Some(inside) = moment.inside {
-        if let Some(lag) = inside.lag_ms {
-            line.push_str(&format!("  lag {}", Metric::Lag.show(lag)));
-        }
+        parts.extend(
+            inside
+                .lag_ms
+                .map(|lag| format!("lag {}", Metric::Lag.show(lag))),
+        );
         if inside.stalls > 0 {
-            line.push_str(&format!(
-                "  {}",
-                format::count(inside.stalls, "stall", "stalls")
-            ));
+            parts.push(format::count(inside.stalls, "stall", "stalls"));
         }
-        if let Some(tasks) = inside.reading.tasks {
-            line.push_str(&format!("  {}", format::count(tasks, "task", "tasks")));
-        }
+        let tasks = inside.reading.tasks;
+        parts.extend(tasks.map(|tasks| format::count(tasks, "task", "tasks")));
     }
-    line
+    parts.extend(moment.outside.iter().map(stream));
+    parts.join("  ")
 }
 
 fn stream(outside: &Outside) -> String {
     let second = &outside.second;
-    let mut words = format!(
-        "{} {} {}/s",
-        outside.part.words(),
-        outside.name,
-        second.answered
-    );
+    let mut words = format!("{} {}/s", outside.part.words(), second.answered);
     match second.p99_ms {
         Some(p99) => words.push_str(&format!(" p99 {}", Metric::Longest.show(p99))),
         None => words.push_str(&format!(" {} waiting", second.waiting)),
@@ -101,7 +91,7 @@ fn stream(outside: &Outside) -> String {
     if second.failed > 0 {
         words.push_str(&format!(" {} failed", second.failed));
     }
-    words
+    format!("{words} {}", outside.name)
 }
 
 /// One line of a round: the worst second of what users see, and of the inside.
@@ -178,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_live_line_has_outside_and_inside_side_by_side() {
-        insta::assert_snapshot!(live(&moment(), 5, 0.6), @"round 2/5 ██████···· open loop GET /orders 48/s p99 12.3 ms 2 failed  lag 210 ms  1 stall  4 tasks");
+        insta::assert_snapshot!(live(&moment(), 5, 0.6), @"round 2/5 ██████····  lag 210 ms  1 stall  4 tasks  open loop 48/s p99 12.3 ms 2 failed GET /orders");
     }
 
     #[test]
@@ -189,7 +179,7 @@ mod tests {
             waiting: 50,
             ..Second::default()
         };
-        insta::assert_snapshot!(live(&moment, 5, 2.0), @"round 2/5 ██████████ open loop GET /orders 0/s 50 waiting");
+        insta::assert_snapshot!(live(&moment, 5, 2.0), @"round 2/5 ██████████  open loop 0/s 50 waiting GET /orders");
     }
 
     #[test]

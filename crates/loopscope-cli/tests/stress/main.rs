@@ -13,4 +13,5 @@ mod files;
 mod outside;
 mod secure;
 mod server;
+mod terminal;
 mod truth_service;
