@@ -44,8 +44,6 @@ pub(crate) struct Query {
 /// What is kept from a call's begin to its end.
 pub(crate) enum Kept {
     Nothing,
-    /// The onlooker's own call.
-    Own(Begun),
     /// A statement's call.
     Query(Arc<Call>, Begun),
     Moment(Moment),
@@ -63,7 +61,6 @@ impl Onlooker {
     #[inline]
     pub(crate) fn begins(&self, py: Python<'_>, given: &Given<'_>) -> Kept {
         match self {
-            Self::Call(call) => call.begin(py, true).map_or(Kept::Nothing, Kept::Own),
             Self::Query(query) => {
                 let statement = given.argument(query.place, &query.name);
                 let begun = query.driver.begin(py, statement.as_ref(), true);
@@ -81,7 +78,7 @@ impl Onlooker {
                 driver.going(py, given.object());
                 Kept::Nothing
             }
-            Self::Following(..) | Self::Library(_) | Self::Closing => Kept::Nothing,
+            Self::Call(_) | Self::Following(..) | Self::Library(_) | Self::Closing => Kept::Nothing,
         }
     }
 
@@ -89,7 +86,6 @@ impl Onlooker {
     #[inline]
     pub(crate) fn ends(&self, kept: Kept, given: &Given<'_>, outcome: &Outcome<'_>) {
         match (self, kept) {
-            (Self::Call(call), Kept::Own(begun)) => end_call(call, begun, outcome),
             (Self::Query(query), Kept::Query(call, begun)) => {
                 end_call(&call, begun, outcome);
                 if let Outcome::Raised(py) = outcome {
@@ -147,8 +143,10 @@ pub(crate) fn around(
     given: &Given<'_>,
     call: impl FnOnce() -> *mut PyObject,
 ) -> *mut PyObject {
-    if let Onlooker::Library(library) = onlooker {
-        return library.around(py, given, call);
+    match onlooker {
+        Onlooker::Call(counted) => return count(py, counted, call),
+        Onlooker::Library(library) => return library.around(py, given, call),
+        _ => {}
     }
     let mut kept = Kept::Nothing;
     crate::quietly(|| kept = onlooker.begins(py, given));
@@ -162,6 +160,24 @@ pub(crate) fn around(
     // SAFETY is the interpreter's: what it returned lives until it is returned to the caller.
     let outcome = outcome_of(py, result);
     crate::quietly(|| onlooker.ends(kept, given, &outcome));
+    result
+}
+
+/// Runs a function and counts that. Apart from the rest since it is what a program does in its inner loops, and what is
+/// kept of the call stays in registers.
+#[inline(always)]
+fn count(py: Python<'_>, counted: &Call, call: impl FnOnce() -> *mut PyObject) -> *mut PyObject {
+    let mut begun = None;
+    crate::quietly(|| begun = counted.begin(py, true));
+    let result = call();
+    let Some(begun) = begun else { return result };
+    crate::quietly(|| {
+        if result.is_null() {
+            raised(py, counted, begun);
+        } else {
+            counted.returned(py, begun);
+        }
+    });
     result
 }
 
