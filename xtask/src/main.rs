@@ -65,6 +65,9 @@ enum Task {
         /// Only the benchmarks whose name contains this
         #[arg(long, default_value = "")]
         only: String,
+        /// Only the interpreters whose version begins so
+        #[arg(long, default_value = "")]
+        python: String,
     },
 }
 
@@ -77,7 +80,11 @@ fn main() -> Result<()> {
         Task::Schema { check } => schema::run(check),
         Task::Wheel => wheel::build(&shell),
         Task::Harmless { only, python } => harmless::run(&shell, &only, &python),
-        Task::Bench { quick, only } => bench::run(&shell, quick, &only),
+        Task::Bench {
+            quick,
+            only,
+            python,
+        } => bench::run(&shell, quick, &only, &python),
     }
 }
 

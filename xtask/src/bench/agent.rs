@@ -4,16 +4,15 @@
 //! the tool, bare being 1: above 1 is faster.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use super::Setting;
 use super::child::Running;
 use super::load::Load;
 use super::stats::Spread;
+use super::{Setting, version_of};
 
 /// The tools, pinned, with what they need.
 const REQUIREMENTS: &str = "bench/peers.txt";
@@ -71,9 +70,9 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         let Some(python) = setting
             .pythons
             .iter()
-            .rfind(|python| is_minor(python, minor))
+            .rfind(|python| version_of(python).starts_with(&format!("Python {minor}.")))
         else {
-            println!("{minor}: no such interpreter");
+            println!("{minor}: not among the interpreters");
             continue;
         };
         let python = prepare(&shell, python, minor)?;
@@ -85,13 +84,6 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_minor(python: &Path, minor: &str) -> bool {
-    let said = Command::new(python).arg("--version").output();
-    said.is_ok_and(|said| {
-        String::from_utf8_lossy(&said.stdout).starts_with(&format!("Python {minor}."))
-    })
 }
 
 /// An environment with the tools: theirs are kept apart from those that the tests run in.
@@ -107,7 +99,7 @@ fn prepare(shell: &Shell, python: &Path, minor: &str) -> Result<PathBuf> {
 }
 
 fn compare(setting: &Setting, python: &Path, event_loop: &str, workload: &Workload) -> Result<()> {
-    let rounds = setting.choose(11, 2);
+    let rounds = setting.choose(7, 3);
     let mut ratios: Vec<(&str, Vec<f64>)> = TOOLS.map(|tool| (tool, Vec::new())).to_vec();
     ratios.push(("loopscope", Vec::new()));
     // One round more, thrown away: the first finds cold caches.
@@ -119,7 +111,7 @@ fn compare(setting: &Setting, python: &Path, event_loop: &str, workload: &Worklo
             found.extend(with.ok().filter(|_| round > 0).map(|with| bare / with));
         }
     }
-    println!("{} {event_loop} {}", version(python), workload.name);
+    println!("{} {event_loop} {}", version_of(python), workload.name);
     for (tool, found) in ratios {
         let text = match found.is_empty() {
             true => "does not run".to_owned(),
@@ -128,12 +120,6 @@ fn compare(setting: &Setting, python: &Path, event_loop: &str, workload: &Worklo
         println!("    {tool:16} {text}");
     }
     Ok(())
-}
-
-fn version(python: &Path) -> String {
-    let said = Command::new(python).arg("--version").output();
-    said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
-        .unwrap_or_default()
 }
 
 /// Nanoseconds for one operation.
@@ -165,7 +151,7 @@ fn once(
 }
 
 fn seconds(setting: &Setting) -> Duration {
-    setting.choose(Duration::from_secs(2), Duration::from_millis(500))
+    setting.choose(Duration::from_secs(1), Duration::from_millis(500))
 }
 
 fn one_line(_: &Setting, running: &mut Running) -> Result<f64> {

@@ -16,7 +16,8 @@ mod overhead;
 mod sender;
 mod stats;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
@@ -69,13 +70,13 @@ const ALL: [(&str, Benchmark, bool); 8] = [
     ("load", sender::run, false),
 ];
 
-/// Runs the benchmarks whose name contains `only`.
-pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
+/// Runs the benchmarks whose name contains `only`, on the interpreters whose version begins with `version`.
+pub(crate) fn run(shell: &Shell, quick: bool, only: &str, version: &str) -> Result<()> {
     let wanted: Vec<_> = ALL.iter().filter(|one| one.0.contains(only)).collect();
     if wanted.iter().any(|(.., needs_program)| *needs_program) {
         cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     }
-    let setting = prepare(shell, quick)?;
+    let setting = prepare(shell, quick, version)?;
     let outcome = wanted.into_iter().map(|(name, benchmark, _)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
@@ -87,12 +88,12 @@ pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
     outcome
 }
 
-fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
-    let pythons = venv::prepare(shell)?;
-    let python = pythons
-        .last()
-        .cloned()
-        .context("an interpreter is prepared")?;
+fn prepare(shell: &Shell, quick: bool, version: &str) -> Result<Setting> {
+    let mut pythons = venv::prepare(shell)?;
+    let begins = format!("Python {version}");
+    pythons.retain(|python| version_of(python).starts_with(&begins));
+    let python = pythons.last().cloned();
+    let python = python.with_context(|| format!("no interpreter is {begins}"))?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
     let mut dump_pythons = vec![python.clone()];
@@ -105,4 +106,11 @@ fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
         loopscope: crate::target().join("release/loopscope"),
         quick,
     })
+}
+
+/// What an interpreter says of itself: `Python 3.12.1`.
+fn version_of(python: &Path) -> String {
+    let said = Command::new(python).arg("--version").output();
+    said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+        .unwrap_or_default()
 }
