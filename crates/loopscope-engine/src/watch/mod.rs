@@ -6,6 +6,7 @@
 
 mod agentless;
 mod arrivals;
+mod attach;
 mod attach_desk;
 mod drivers;
 mod folders;

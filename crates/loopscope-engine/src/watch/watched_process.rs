@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError};
 
-use loopscope_inspect::{AttachError, ProcessEnding, ProcessHandle, kernel};
+use loopscope_inspect::{ProcessEnding, ProcessHandle, kernel};
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::identity;
 use loopscope_recorder::layout::PollKind;
@@ -13,11 +12,11 @@ use loopscope_recorder::reader::{Counters, LoopState, ReadError, RecordingReader
 
 use super::EARLY;
 use super::agentless::{Agentless, Suspect};
-use super::attach_desk::{AttachDesk, Attached};
+use super::attach::{Attach, Found};
+use super::attach_desk::AttachDesk;
 use super::glance::{Glance, Glancer, has_mapped};
 use super::held::Held;
 use super::limits::Limits;
-use super::sampling::Sampler;
 use super::schedule::Schedule;
 use super::tables::{Seen, WatchedTables};
 use super::waits::Waits;
@@ -40,9 +39,6 @@ const GLANCE_LATE: Nanos = Nanos::from_millis(80);
 const ASK_FOR_ENDING: Nanos = Nanos::from_millis(20);
 const MOST_ASKING: Nanos = Nanos::from_millis(5_000);
 
-/// An interpreter that is just starting is tried again after this.
-const ATTACH_AGAIN: Nanos = Nanos::from_millis(200);
-
 /// Signals that ask a process to end: hang-up, interrupt, quit, terminate.
 pub(super) const ASKED_TO_END: [i32; 4] = [1, 2, 3, 15];
 
@@ -55,7 +51,6 @@ pub(super) struct WatchedProcess {
     glancer: Glancer,
     schedule: Schedule,
     attach: Attach,
-    desk: AttachDesk,
     loops: WatchedLoops,
     counters: Counters,
     tables: WatchedTables,
@@ -72,19 +67,6 @@ pub(super) struct WatchedProcess {
     gone_since: Option<Nanos>,
     glance_due: Nanos,
     resources_due: Nanos,
-}
-
-/// Where the way to the process's stacks stands.
-enum Attach {
-    /// On its way, on a thread of its own: it reads whole program files.
-    Running(Receiver<Attached>),
-    /// To be tried again.
-    Waiting(Nanos),
-    /// As good as it gets.
-    Done {
-        sampler: Box<Sampler>,
-        runtime: ProcessRuntime,
-    },
 }
 
 /// How often the slow figures are read; they grow with the number of processes, so that the cost of all
@@ -131,7 +113,6 @@ impl WatchedProcess {
             glancer: Glancer::new(process),
             schedule,
             attach,
-            desk: desk.clone(),
             loops: WatchedLoops::new(key),
             counters: Counters::default(),
             tables: WatchedTables::default(),
@@ -172,17 +153,12 @@ impl WatchedProcess {
         if self.gone_since.is_some() {
             return self.glance_due;
         }
-        let attach = match &self.attach {
-            Attach::Running(_) => Nanos(0),
-            Attach::Waiting(due) => *due,
-            Attach::Done { .. } => Nanos(u64::MAX),
-        };
         let glance = if self.stopped {
             self.glance_due
         } else {
             self.glance_due.plus(GLANCE_LATE)
         };
-        glance.min(attach.max(Nanos(1))).min(loops)
+        glance.min(self.attach.due()).min(loops)
     }
 
     /// Looks at what is due. An ending when the process, or the program in it, is gone.
@@ -205,8 +181,8 @@ impl WatchedProcess {
         self.look_at_waits(pace, now, out);
         if ending.is_none() && now >= self.resources_due {
             self.resources_due = now.plus(pace.resources);
-            if let Attach::Done { sampler, .. } = &mut self.attach {
-                sampler.rest();
+            if let Some(found) = self.attach.found() {
+                found.sampler.rest();
             }
             self.limits.read(self.key.pid, now);
             out.extend(resources_of(self.key, &self.limits));
@@ -217,20 +193,19 @@ impl WatchedProcess {
     }
 
     fn look_at_waits(&mut self, pace: Pace, now: Nanos, out: &mut Vec<Fact>) {
-        if let Attach::Done { sampler, .. } = &mut self.attach {
-            let oldest = self.tables.oldest_tasks();
-            let times = (now, pace.waits);
-            self.waits.look(self.key, oldest, sampler, times, out);
-            let connections = self.tables.connections();
-            self.held.look(self.key, connections, sampler, now, out);
-        }
+        let Some(Found { sampler, .. }) = self.attach.found() else {
+            return;
+        };
+        let oldest = self.tables.oldest_tasks();
+        let times = (now, pace.waits);
+        self.waits.look(self.key, oldest, sampler, times, out);
+        let connections = self.tables.connections();
+        self.held.look(self.key, connections, sampler, now, out);
     }
 
     /// Says once that stalls of its workers are not told, and why.
     fn untold(&mut self) -> Option<Fact> {
-        let Attach::Done { sampler, .. } = &mut self.attach else {
-            return None;
-        };
+        let Found { sampler, .. } = self.attach.found()?;
         if self.has_said_untold || !self.loops.has_untold() {
             return None;
         }
@@ -254,7 +229,10 @@ impl WatchedProcess {
 
     /// Whether the agent stayed out of the process or of a part of it, and why.
     fn look_for_agent(&mut self, now: Nanos, out: &mut Vec<Fact>) {
-        let Attach::Done { sampler, runtime } = &self.attach else {
+        let Some(Found {
+            sampler, runtime, ..
+        }) = self.attach.found()
+        else {
             return;
         };
         let suspect = Suspect {
@@ -295,11 +273,7 @@ impl WatchedProcess {
             return;
         }
         self.gone_since = Some(now);
-        if !matches!(self.attach, Attach::Done { .. }) {
-            // It ended before it could be looked into; its loops are told all the same.
-            let sampler = Sampler::new(self.key.pid, None);
-            self.finish_attach(sampler, ProcessRuntime::Native, None, out);
-        }
+        self.attach.end();
         let _ = self.is_attached(now, out) && self.read(true, now, out).is_ok();
         self.loops.finish(out);
     }
@@ -351,7 +325,7 @@ impl WatchedProcess {
             return self.see_end(seen, now, out);
         }
         let stopped = seen == Glance::Stopped;
-        if stopped != self.stopped && matches!(self.attach, Attach::Done { .. }) {
+        if stopped != self.stopped && self.attach.found().is_some() {
             self.stopped = stopped;
             out.push(Fact::ProcessStopped {
                 process: self.key,
@@ -383,7 +357,7 @@ impl WatchedProcess {
 
     /// Workers that have no slot. An adapter tells of all of them.
     fn read_workers(&mut self, now: Nanos, states: &mut Vec<LoopState>) {
-        let Attach::Done { sampler, .. } = &mut self.attach else {
+        let Some(Found { sampler, .. }) = self.attach.found() else {
             return;
         };
         if let Some(native) = sampler.native()
@@ -423,7 +397,7 @@ impl WatchedProcess {
 
     /// Brings the loops together with what a look at them needs.
     fn with_loops(&mut self, work: impl FnOnce(&mut WatchedLoops, &mut Surroundings<'_>)) {
-        let Attach::Done { sampler, runtime } = &mut self.attach else {
+        let Some(found) = self.attach.found() else {
             return;
         };
         let is_foreign = self.reader.description().is_foreign;
@@ -431,9 +405,9 @@ impl WatchedProcess {
         let workers = &self.workers;
         let (file, pid) = (&self.file, self.key.pid);
         let mut around = Surroundings {
-            runtime: *runtime,
+            runtime: found.runtime,
             schedule: self.schedule,
-            sampler: sampler.as_mut(),
+            sampler: found.sampler.as_mut(),
             thread_here: &|thread_id| {
                 if is_foreign {
                     identity::thread_seen_from_here(pid, thread_id)
@@ -469,70 +443,25 @@ impl WatchedProcess {
 
     /// Brings the attaching on; announces the process once it is decided.
     fn is_attached(&mut self, now: Nanos, out: &mut Vec<Fact>) -> bool {
-        let result = match &self.attach {
-            Attach::Done { runtime, .. } => {
-                let runtime = *runtime;
-                if !self.announced {
-                    self.announce(runtime, None, out);
-                }
-                return true;
-            }
-            Attach::Waiting(due) if now < *due => return false,
-            Attach::Waiting(_) => {
-                let executable = &self.reader.description().executable;
-                self.attach = Attach::begin(self.key.pid, executable, &self.desk);
-                return false;
-            }
-            Attach::Running(result) => match result.try_recv() {
-                Ok(result) => result,
-                Err(TryRecvError::Empty) => return false,
-                Err(TryRecvError::Disconnected) => {
-                    Attached::Native(None, AttachError::NoProcess { pid: self.key.pid })
-                }
-            },
+        self.attach.go_on(now);
+        let Some(found) = self.attach.found() else {
+            return false;
         };
-        let pid = self.key.pid;
-        match result {
-            Attached::Native(_, error) if error.is_transient() => {
-                self.attach = Attach::Waiting(now.plus(ATTACH_AGAIN));
-                return false;
-            }
-            Attached::Python(inspector) => {
-                let sampler = Sampler::new(pid, Some(*inspector));
-                self.finish_attach(sampler, ProcessRuntime::Python, None, out);
-            }
-            Attached::Native(native, error) => {
-                let (runtime, reason) = judge(&error);
-                let sampler = Sampler::of_native(pid, native);
-                self.finish_attach(sampler, runtime, reason, out);
-            }
+        if !std::mem::replace(&mut self.announced, true) {
+            let (runtime, uninspectable) = (found.runtime, found.uninspectable.clone());
+            self.announce(runtime, uninspectable, out);
         }
         true
     }
 
-    fn finish_attach(
-        &mut self,
-        sampler: Sampler,
-        runtime: ProcessRuntime,
-        uninspectable: Option<String>,
-        out: &mut Vec<Fact>,
-    ) {
-        self.attach = Attach::Done {
-            sampler: Box::new(sampler),
-            runtime,
-        };
-        self.announce(runtime, uninspectable, out);
-    }
-
     fn announce(
-        &mut self,
+        &self,
         runtime: ProcessRuntime,
         uninspectable: Option<String>,
         out: &mut Vec<Fact>,
     ) {
-        self.announced = true;
         let facts = kernel::process_facts(self.key.pid);
-        let executable = Path::new(&self.reader.description().executable);
+        let executable = Path::new(self.attach.executable());
         let own_name = || {
             executable
                 .file_name()
@@ -554,38 +483,6 @@ impl WatchedProcess {
             info,
         });
     }
-}
-
-impl Attach {
-    fn begin(pid: u32, executable: &str, desk: &AttachDesk) -> Self {
-        if is_node(executable) {
-            // Known by its name: searching so large a program for an interpreter takes its time.
-            return Self::Done {
-                sampler: Box::new(Sampler::new(pid, None)),
-                runtime: ProcessRuntime::Node,
-            };
-        }
-        desk.attach(pid)
-            .map_or(Self::Waiting(Nanos(0)), Self::Running)
-    }
-}
-
-fn is_node(executable: &str) -> bool {
-    let name = executable.rsplit('/').next().unwrap_or_default();
-    name == "node" || name == "nodejs"
-}
-
-/// What a refused attach says of the process: no Python at all, or Python that cannot be read and why. One
-/// that ended meanwhile hides nothing.
-fn judge(error: &AttachError) -> (ProcessRuntime, Option<String>) {
-    if let AttachError::NotPython { .. } | AttachError::NoProcess { .. } = error {
-        return (ProcessRuntime::Native, None);
-    }
-    let hint = error
-        .hint()
-        .map(|hint| format!("; {hint}"))
-        .unwrap_or_default();
-    (ProcessRuntime::Python, Some(format!("{error}{hint}")))
 }
 
 pub(super) fn resources_of(process: ProcessKey, limits: &Limits) -> Option<Fact> {
