@@ -6,6 +6,7 @@
 
 mod agent;
 mod child;
+mod contest;
 mod detection;
 mod dump;
 mod health;
