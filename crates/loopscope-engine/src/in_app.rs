@@ -9,12 +9,16 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/site-packages/",
     "/dist-packages/",
     "/node_modules/",
-    "/.cargo/registry/",
-    "/.cargo/git/",
+    // Wherever CARGO_HOME is: images have it in /usr/local/cargo.
+    "/registry/src/",
+    "/git/checkouts/",
     "/rustc/",
     "/rustlib/",
     "/usr/include/",
-    "/usr/src/",
+    // Not all of /usr/src: the image `rust` has services built in /usr/src/myapp.
+    "/usr/src/debug/",
+    "/usr/src/linux",
+    "/usr/src/python/",
 ];
 
 /// Files of the Python agent and of the Rust crate that stand between a program and the libraries that it uses.
@@ -220,6 +224,7 @@ mod tests {
             "/home/me/lib/tools/x.py",
             "<string>",
             "/srv/python3/a.py",
+            "/usr/src/myapp/src/main.rs",
         ];
         for file in own {
             assert!(is_in_app(&frame(file, 1, "f")), "{file}");
@@ -235,6 +240,9 @@ mod tests {
             "node:fs",
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
+            "/usr/local/cargo/registry/src/index.crates.io-1/tokio-1.0/src/lib.rs",
+            "/usr/local/cargo/git/checkouts/tokio-1/2/tokio/src/lib.rs",
+            "/usr/src/python/Modules/timemodule.c",
             "/tmp/loopscope-0/agent-1f/package/loopscope/_clients/_tracking.py",
             "/usr/lib/libc.so.6",
             "/var/tmp/loopscope-lib-0/agent-1/package/loopscope/_databases/_shared.py",
