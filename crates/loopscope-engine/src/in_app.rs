@@ -29,6 +29,10 @@ const OWN_FILES: &[&str] = &[
     "/loopscope/asgi.py",
 ];
 
+/// The sample service of `loopscope demo --rust`: a program to blame, also where the command was installed from a folder
+/// of Cargo's.
+const SAMPLE_FILE: &str = "/src/demo/shop.rs";
+
 /// Names in angle brackets that stand for code which somebody typed.
 const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
 
@@ -138,6 +142,9 @@ pub(crate) fn is_in_app_file(file: &str) -> bool {
     if file.starts_with('<') {
         return TYPED_IN.iter().any(|typed| file.starts_with(typed));
     }
+    if file.ends_with(SAMPLE_FILE) && file.contains("/loopscope-cli") {
+        return true;
+    }
     let is_foreign = file.is_empty()
         || file.starts_with("node:")
         || file.starts_with("internal/")
@@ -225,6 +232,7 @@ mod tests {
             "<string>",
             "/srv/python3/a.py",
             "/usr/src/myapp/src/main.rs",
+            "/root/.cargo/git/checkouts/loopscope-1/2/crates/loopscope-cli/src/demo/shop.rs",
         ];
         for file in own {
             assert!(is_in_app(&frame(file, 1, "f")), "{file}");
