@@ -1,6 +1,8 @@
 //! What [`install`] gives: the way to everything that is watched.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
+use std::fmt::Display;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -15,6 +17,8 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
+use crate::adapter::Adapter;
+use crate::calls::{Call, OfDisplay, Output, Place};
 use crate::config::Config;
 use crate::judge::Judge;
 use crate::process::{self, Bound};
@@ -66,6 +70,7 @@ pub struct Scope(Option<Arc<Inner>>);
 #[derive(Debug)]
 struct Inner {
     pid: u32,
+    adapter: &'static Adapter,
     watchdog: Watchdog,
     tasks: Tasks,
     judge: Judge,
@@ -82,9 +87,14 @@ impl Scope {
         let run_id = run_id();
         let bound = match supervised {
             Some(bound) => bound,
-            None => Bound::own(record(&config, run_id)?),
+            None => {
+                let own = Bound::own(record(&config, run_id)?);
+                process::close_at_exit(own);
+                own
+            }
         };
         crate::location::note_panics();
+        let adapter = Adapter::install(bound);
         let watchdog = Watchdog::start(bound)?;
         let judge = match supervised {
             Some(_) => Judge::supervisor(),
@@ -93,7 +103,8 @@ impl Scope {
         Ok(Self(Some(Arc::new(Inner {
             pid: std::process::id(),
             watchdog,
-            tasks: Tasks::new(bound),
+            adapter,
+            tasks: Tasks::new(adapter),
             judge,
         }))))
     }
@@ -145,6 +156,50 @@ impl Scope {
         }
     }
 
+    /// A tracked call begins, of a group and under a name of its own, and ends when what this returns is dropped, or
+    /// earlier by [`Call::end`], which takes in whether it failed:
+    ///
+    /// ```no_run
+    /// # fn charge() -> Result<(), std::io::Error> { Ok(()) }
+    /// # let scope = loopscope::Scope::unwatched();
+    /// let call = scope.call("billing", "charge");
+    /// let charged = charge();
+    /// call.end(&charged);
+    /// ```
+    ///
+    /// For a whole function `#[loopscope::track_call("billing")]` is shorter, and costs less: here the name is looked
+    /// up for each call, less than a microsecond. What counts as slow and as blocking is told there. A recording tells
+    /// 511 names apart, all others are counted together; so a name is that of an operation, without an id in it.
+    #[track_caller]
+    pub fn call(&self, group: &str, name: impl Into<Cow<'static, str>>) -> Call {
+        let place = Place::new(name.into(), Location::caller());
+        Call::begin(self.adapter(), group, place, true)
+    }
+
+    /// The same for a future: a call that begins when that is first polled, and is cancelled where it is dropped before
+    /// its end. Of one that cannot fail write `async { Ok::<_, Infallible>(future.await) }`.
+    #[track_caller]
+    pub fn track_call<F, T, E, N>(
+        &self,
+        group: &'static str,
+        name: N,
+        future: F,
+    ) -> impl Future<Output = F::Output> + use<F, T, E, N>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: Display,
+        N: Into<Cow<'static, str>>,
+    {
+        let adapter = self.adapter();
+        let place = Place::new(name.into(), Location::caller());
+        async move {
+            let mut call = Call::begin(adapter, group, place, false);
+            let output = call.follow(future).await;
+            call.ended((&&&Output(&output)).failure());
+            output
+        }
+    }
+
     /// Where `/health` answers; `None` where nothing listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.as_ref()?.judge.address()
@@ -159,6 +214,10 @@ impl Scope {
     /// runtime, and does not wait.
     pub fn health(&self) -> Option<(u16, String)> {
         self.here()?.judge.health()
+    }
+
+    fn adapter(&self) -> Option<&'static Adapter> {
+        self.here().map(|inner| inner.adapter)
     }
 
     fn is_here(&self) -> bool {
@@ -182,7 +241,6 @@ fn record(config: &Config, run_id: u64) -> Result<Recording, InstallError> {
     };
     let folder = RuntimeFolder::open_default()?;
     let recording = Recording::create(&folder, &spec)?;
-    process::close_at_exit(recording);
     Ok(recording)
 }
 

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Once;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -12,39 +11,28 @@ use std::task::{Context, Poll};
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{Coverage, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
-    AdapterSpec, FactFrame, FactRecord, Recording, TaskOutcome, TaskSiteSpec, TaskSiteWriter,
+    FactFrame, FactRecord, TaskOutcome, TaskSiteSpec, TaskSiteWriter,
 };
 
 use pin_project_lite::pin_project;
 
-use crate::location;
-use crate::process::{self, Bound};
+use crate::adapter::Adapter;
+use crate::{location, process};
 
 /// Counts tasks.
-pub(crate) struct Tasks {
-    bound: Bound,
-    announced: Once,
-}
-
-impl std::fmt::Debug for Tasks {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Tasks").finish_non_exhaustive()
-    }
-}
+#[derive(Debug)]
+pub(crate) struct Tasks(&'static Adapter);
 
 impl Tasks {
-    pub(crate) fn new(bound: Bound) -> Self {
-        Self {
-            bound,
-            announced: Once::new(),
-        }
+    pub(crate) fn new(adapter: &'static Adapter) -> Self {
+        Self(adapter)
     }
 
     /// A task is created at a place; `None` where this process records nothing.
     pub(crate) fn begin(&self, name: &str, place: &'static Location<'static>) -> Option<Task> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let recording = self.bound.recording()?;
-        self.announced.call_once(|| announce(&recording));
+        let recording = self.0.recording()?;
+        self.0.covers(Coverage::TASKS);
         let site = recording.task_site(&TaskSiteSpec {
             owner: LoopOwner::Nobody,
             file: place.file(),
@@ -54,7 +42,7 @@ impl Tasks {
         })?;
         site.spawned(1);
         Some(Task {
-            bound: self.bound,
+            adapter: self.0,
             site,
             name: name.into(),
             place,
@@ -65,17 +53,9 @@ impl Tasks {
     }
 }
 
-/// Says that tasks are counted. Not before one is: a figure that nobody writes is absent, not zero.
-fn announce(recording: &Recording) {
-    recording.announce_adapter(&AdapterSpec {
-        name: concat!("tokio ", env!("CARGO_PKG_VERSION")),
-        coverage: Coverage::TASKS,
-    });
-}
-
 /// A task that is counted.
 pub(crate) struct Task {
-    bound: Bound,
+    adapter: &'static Adapter,
     site: TaskSiteWriter,
     name: Box<str>,
     place: &'static Location<'static>,
@@ -92,20 +72,21 @@ impl Task {
 
     fn end(&mut self, outcome: TaskOutcome) {
         self.is_over = true;
-        if self.bound.recording().is_some() {
+        if self.adapter.recording().is_some() {
             self.site.ended(outcome);
         }
     }
 
     fn panicked(&mut self, payload: &(dyn Any + Send)) {
-        let Some(recording) = self.bound.recording() else {
+        let Some(recording) = self.adapter.recording() else {
             return;
         };
         self.end(TaskOutcome::Failed);
         // A panic is the program's own fault, whoever looks at it afterwards.
         self.site.unretrieved(1);
         let thread_id = process::thread_id();
-        let (file, line) = location::take().unwrap_or((self.place.file(), self.place.line()));
+        let panic = location::take().map(|panic| (panic.file, panic.line));
+        let (file, line) = panic.unwrap_or((self.place.file(), self.place.line()));
         let frames = [FactFrame {
             file,
             line,

@@ -191,6 +191,7 @@ impl Worker {
             (false, false) if self.busy_since != 0 => self.busy_since,
             (false, _) => now,
         };
+        watched.threads.set_busy_since(self.index, self.busy_since);
         if let Some(writer) = self.writer(watched, recording, now) {
             writer.tell(&self.told(now));
         }
