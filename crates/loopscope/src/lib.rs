@@ -33,6 +33,7 @@ mod calls;
 mod config;
 mod judge;
 mod location;
+mod pools;
 mod process;
 mod runtime;
 mod scope;
@@ -42,8 +43,10 @@ mod watchdog;
 pub use calls::Call;
 pub use config::Config;
 pub use loopscope_macros::track_call;
+pub use pools::{Acquired, Pool, PoolState, WatchedPool};
 pub use runtime::RuntimeBuilder;
 pub use scope::{InstallError, Scope, install};
+pub use tasks::FallibleHandle;
 
 /// What `#[track_call]` expands to. Not to be used otherwise; it changes as it must.
 #[doc(hidden)]

@@ -21,10 +21,11 @@ use crate::adapter::Adapter;
 use crate::calls::{Call, OfDisplay, Output, Place};
 use crate::config::Config;
 use crate::judge::Judge;
+use crate::pools::{Asked, Pool, Record, WatchedPool};
 use crate::process::{self, Bound};
 use crate::runtime::{RuntimeBuilder, Watched};
-use crate::tasks::Tasks;
-use crate::watchdog::Watchdog;
+use crate::tasks::{self, FallibleHandle, Tasks};
+use crate::watchdog::{Watch, Watchdog};
 
 /// Why nothing can be watched.
 #[derive(Debug, Error)]
@@ -130,7 +131,7 @@ impl Scope {
 
     pub(crate) fn watch(&self, watched: Watched) {
         if let Some(inner) = self.here() {
-            inner.watchdog.watch(watched);
+            inner.watchdog.watch(Watch::Runtime(watched));
         }
     }
 
@@ -154,6 +155,26 @@ impl Scope {
             Some(task) => tokio::spawn(task.follow(future)),
             None => tokio::spawn(future),
         }
+    }
+
+    /// The same for a task that may end with an error: one that reaches nobody is told as a panic is, with the error's
+    /// type and text. It has reached somebody once the handle was awaited to its end, and nobody where the handle was
+    /// dropped; while it is held, Loopscope waits for 5 s. An aborted task is no failure.
+    ///
+    /// Cost: as [`Self::spawn`], and an allocation.
+    ///
+    /// # Panics
+    /// As [`tokio::spawn`]: outside of a runtime.
+    #[track_caller]
+    pub fn spawn_fallible<F, T, E>(&self, name: &str, future: F) -> FallibleHandle<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let place = Location::caller();
+        let task = self.here().and_then(|inner| inner.tasks.begin(name, place));
+        tasks::spawn_fallible(task, future)
     }
 
     /// A tracked call begins, of a group and under a name of its own, and ends when what this returns is dropped, or
@@ -198,6 +219,25 @@ impl Scope {
             call.ended((&&&Output(&output)).failure());
             output
         }
+    }
+
+    /// Watches a pool of connections under this name: how many it has, how many are taken, who waits, and for how long
+    /// by now. An exhausted pool is a finding, and with [`WatchedPool::acquire`] in place of the pool's own method it
+    /// names the lines that have the connections.
+    ///
+    /// With the features `sqlx` (0.8), `deadpool` (0.13; deadpool-postgres and its sisters) and `bb8` (0.9) for the
+    /// pools of these, and for any other that implements [`Pool`]. The same name, driver and server are one pool in
+    /// reports. A pool of deadpool is let go with its last handle; one of sqlx is watched, and so kept, until it is
+    /// closed, and one of bb8 for good.
+    ///
+    /// Cost: a thread that is there anyhow asks for the pool's state ten times a second.
+    pub fn watch_pool<P: Pool>(&self, name: &str, pool: &P) -> WatchedPool<P> {
+        let inner = self.here();
+        let record = inner.and_then(|inner| Record::new(inner.adapter, name, pool));
+        if let (Some(inner), Some(record)) = (inner, &record) {
+            inner.watchdog.watch(Watch::Pool(Asked::new(pool, record)));
+        }
+        WatchedPool::new(pool.clone(), record)
     }
 
     /// Where `/health` answers; `None` where nothing listens.

@@ -1,6 +1,11 @@
 //! Tasks that are spawned by name: counted by the place that creates them, and told of when they panic.
+//!
+//! [`fallible`] has those whose errors matter.
+
+mod fallible;
 
 use std::any::Any;
+use std::fmt::Display;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -11,13 +16,16 @@ use std::task::{Context, Poll};
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{Coverage, FactKind, LoopOwner};
 use loopscope_recorder::writer::{
-    FactFrame, FactRecord, TaskOutcome, TaskSiteSpec, TaskSiteWriter,
+    FactFrame, FactRecord, Recording, TaskOutcome, TaskSiteSpec, TaskSiteWriter,
 };
 
 use pin_project_lite::pin_project;
 
 use crate::adapter::Adapter;
 use crate::{location, process};
+
+pub use fallible::FallibleHandle;
+pub(crate) use fallible::spawn as spawn_fallible;
 
 /// Counts tasks.
 #[derive(Debug)]
@@ -65,9 +73,35 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// The future that is counted as this task.
-    pub(crate) fn follow<F: Future>(self, future: F) -> Followed<F> {
-        Followed { future, task: self }
+    /// The future that is counted as this task, and ends well when it ends.
+    pub(crate) fn follow<F: Future>(
+        self,
+        future: F,
+    ) -> Followed<F, impl FnMut(&mut Self, &F::Output)> {
+        self.follow_to(future, |task, _| task.end(TaskOutcome::Done))
+    }
+
+    /// The same where what it ends with says how it ended.
+    fn follow_to<F: Future, G: FnMut(&mut Self, &F::Output)>(
+        self,
+        future: F,
+        ended: G,
+    ) -> Followed<F, G> {
+        Followed {
+            future,
+            task: self,
+            ended,
+        }
+    }
+
+    /// It ended with an error, which somebody may take.
+    fn failed(&mut self, error_type: &str, error: &dyn Display) {
+        let Some(recording) = self.adapter.recording() else {
+            return;
+        };
+        self.end(TaskOutcome::Failed);
+        let at = (self.place.file(), self.place.line());
+        self.tell(&recording, at, (error_type, &error.to_string()));
     }
 
     fn end(&mut self, outcome: TaskOutcome) {
@@ -82,18 +116,33 @@ impl Task {
             return;
         };
         self.end(TaskOutcome::Failed);
+        let panic = location::take().map(|panic| (panic.file, panic.line));
+        let at = panic.unwrap_or((self.place.file(), self.place.line()));
+        self.tell(&recording, at, ("panic", message_of(payload)));
         // A panic is the program's own fault, whoever looks at it afterwards.
         self.site.unretrieved(1);
+        settle(
+            &recording,
+            &self.site,
+            self.identity,
+            FactKind::TaskFailureUnretrieved,
+        );
+    }
+
+    /// Tells of its failure, at this place and with this type of error and message.
+    fn tell(
+        &self,
+        recording: &Recording,
+        (file, line): (&str, u32),
+        (error_type, message): (&str, &str),
+    ) {
         let thread_id = process::thread_id();
-        let panic = location::take().map(|panic| (panic.file, panic.line));
-        let (file, line) = panic.unwrap_or((self.place.file(), self.place.line()));
         let frames = [FactFrame {
             file,
             line,
             function: &self.name,
         }];
-        let now = monotonic_nanos();
-        let failed = FactRecord {
+        recording.push_fact(&FactRecord {
             owner: recording
                 .loop_on_thread(thread_id)
                 .unwrap_or(LoopOwner::Nobody),
@@ -101,19 +150,26 @@ impl Task {
             thread_id,
             identity: self.identity,
             started_nanos: self.started_nanos,
-            ended_nanos: now,
+            ended_nanos: monotonic_nanos(),
             name: &self.name,
-            error_type: "panic",
-            message: message_of(payload),
+            error_type,
+            message,
             frames: &frames,
             ..FactRecord::new(FactKind::TaskFailed)
-        };
-        recording.push_fact(&failed);
-        recording.push_fact(&FactRecord {
-            kind: FactKind::TaskFailureUnretrieved,
-            ..failed
         });
     }
+}
+
+/// Tells what became of a failure.
+fn settle(recording: &Recording, site: &TaskSiteWriter, identity: u64, kind: FactKind) {
+    let now = monotonic_nanos();
+    recording.push_fact(&FactRecord {
+        subject: Some(site.index()),
+        identity,
+        started_nanos: now,
+        ended_nanos: now,
+        ..FactRecord::new(kind)
+    });
 }
 
 impl Drop for Task {
@@ -132,21 +188,22 @@ fn message_of(payload: &(dyn Any + Send)) -> &str {
 
 pin_project! {
     /// A future that is counted as a task.
-    pub(crate) struct Followed<F> {
+    pub(crate) struct Followed<F, G> {
         #[pin]
         future: F,
         task: Task,
+        ended: G,
     }
 }
 
-impl<F: Future> Future for Followed<F> {
+impl<F: Future, G: FnMut(&mut Task, &F::Output)> Future for Followed<F, G> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
             Ok(Poll::Ready(output)) => {
-                this.task.end(TaskOutcome::Done);
+                (this.ended)(this.task, &output);
                 Poll::Ready(output)
             }
             Ok(Poll::Pending) => Poll::Pending,
