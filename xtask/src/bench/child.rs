@@ -65,6 +65,7 @@ impl Running {
         let mut child = Command::new(program)
             .args(arguments)
             .env("LOOPSCOPE_RUNTIME_DIR", recordings())
+            .env("BENCH_FOLDER", traces())
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -121,6 +122,11 @@ pub(crate) fn recordings() -> PathBuf {
     parent.join(format!("loopscope-bench-{}", std::process::id()))
 }
 
+/// Where others write what they record.
+pub(crate) fn traces() -> PathBuf {
+    recordings().with_extension("traces")
+}
+
 fn under(setting: &Setting, listen: &str, command: &[String]) -> Vec<String> {
     let mut watched = vec![setting.loopscope.display().to_string()];
     watched.extend(["run", "--listen", listen, "--"].map(String::from));
@@ -151,8 +157,18 @@ pub(crate) fn cpu_seconds(pid: u32) -> Result<f64> {
 
 /// Time that a process's first thread has been running for, in seconds, to the nanosecond.
 pub(crate) fn busy_seconds(pid: u32) -> Result<f64> {
-    let path = format!("/proc/{pid}/schedstat");
-    let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+    ran_seconds(Path::new(&format!("/proc/{pid}")))
+}
+
+/// That of all threads that it has now.
+pub(crate) fn busy_seconds_of_all(pid: u32) -> Result<f64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    threads.map(|thread| ran_seconds(&thread?.path())).sum()
+}
+
+fn ran_seconds(folder: &Path) -> Result<f64> {
+    let path = folder.join("schedstat");
+    let stat = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let nanos = stat.split_whitespace().next().context("it has a figure")?;
     Ok(nanos.parse::<f64>()? / 1e9)
 }

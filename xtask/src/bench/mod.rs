@@ -15,6 +15,7 @@ mod observer;
 mod overhead;
 mod sender;
 mod stats;
+mod tokio;
 
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ use crate::venv;
 
 /// What every benchmark needs to know.
 pub(crate) struct Setting {
-    /// The interpreter, the newest that was prepared.
+    /// The interpreter, the newest that was prepared. Empty where no benchmark needs one.
     pub(crate) python: PathBuf,
     /// Those that dumps are measured on: the newest, and the newest that is a program of its own.
     pub(crate) dump_pythons: Vec<PathBuf>,
@@ -57,52 +58,68 @@ impl Setting {
 
 type Benchmark = fn(&Setting) -> Result<()>;
 
-/// Every benchmark, and whether it needs the built program.
-const ALL: [(&str, Benchmark, bool); 8] = [
-    ("overhead", overhead::run, true),
-    ("library", library::run, false),
-    ("detection", detection::run, true),
-    ("health", health::run, true),
-    ("observer", observer::run, true),
-    ("dump", dump::run, true),
-    ("agent", agent::run, true),
-    ("load", sender::run, false),
+/// What a benchmark needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// The release build of `loopscope`.
+    Program,
+    /// Interpreters.
+    Python,
+}
+
+use Need::{Program, Python};
+
+/// Every benchmark.
+const ALL: [(&str, Benchmark, &[Need]); 9] = [
+    ("overhead", overhead::run, &[Program, Python]),
+    ("library", library::run, &[Python]),
+    ("detection", detection::run, &[Program, Python]),
+    ("health", health::run, &[Program, Python]),
+    ("observer", observer::run, &[Program, Python]),
+    ("dump", dump::run, &[Program, Python]),
+    ("agent", agent::run, &[Program, Python]),
+    ("load", sender::run, &[]),
+    ("tokio", tokio::run, &[Program]),
 ];
 
 /// Runs the benchmarks whose name contains `only`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str) -> Result<()> {
     let wanted: Vec<_> = ALL.iter().filter(|one| one.0.contains(only)).collect();
-    if wanted.iter().any(|(.., needs_program)| *needs_program) {
+    let needs = |need| wanted.iter().any(|(.., needs)| needs.contains(&need));
+    if needs(Program) {
         cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     }
-    let setting = prepare(shell, quick)?;
+    let pythons = if needs(Python) {
+        venv::prepare(shell)?
+    } else {
+        Vec::new()
+    };
+    let setting = prepare(pythons, quick);
     let outcome = wanted.into_iter().map(|(name, benchmark, _)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
         Ok(())
     });
     let outcome: Result<()> = outcome.collect();
-    // There is none where nothing was watched.
-    let _ = std::fs::remove_dir_all(child::recordings());
+    // There are none where nothing was watched.
+    for folder in [child::recordings(), child::traces()] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
     outcome
 }
 
-fn prepare(shell: &Shell, quick: bool) -> Result<Setting> {
-    let pythons = venv::prepare(shell)?;
-    let python = pythons
-        .last()
-        .cloned()
-        .context("an interpreter is prepared")?;
+fn prepare(pythons: Vec<PathBuf>, quick: bool) -> Setting {
+    let python = pythons.last().cloned().unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
-    let mut dump_pythons = vec![python.clone()];
+    let mut dump_pythons: Vec<PathBuf> = pythons.last().cloned().into_iter().collect();
     dump_pythons.extend(pythons.iter().rfind(|one| venv::is_program(one)).cloned());
     dump_pythons.dedup();
-    Ok(Setting {
+    Setting {
         python,
         dump_pythons,
         pythons,
         loopscope: crate::target().join("release/loopscope"),
         quick,
-    })
+    }
 }

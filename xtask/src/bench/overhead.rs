@@ -20,9 +20,9 @@ const SLICE: Duration = Duration::from_millis(60);
 /// Microseconds that one operation took by the wall clock, and of the target's processor time where
 /// that can be told apart.
 #[derive(Clone, Copy)]
-struct Cost {
-    wall_micros: f64,
-    cpu_micros: Option<f64>,
+pub(super) struct Cost {
+    pub(super) wall_micros: f64,
+    pub(super) cpu_micros: Option<f64>,
 }
 
 /// Starts a program that is watched in the way that is to be compared.
@@ -53,7 +53,7 @@ pub(super) struct Comparison {
 
 /// What a slice of work is.
 #[derive(Clone, Copy)]
-enum Work {
+pub(super) enum Work {
     /// The program turns its loop by itself, and says how long a turn took.
     Turns,
     /// It answers this request, over and over.
@@ -173,9 +173,9 @@ fn generation(
 ) -> Result<Vec<Round>> {
     let command = setting.program(comparison.program, comparison.arguments);
     let mut workers = [
-        Worker::start(Running::asked(&command)?, comparison.work)?,
-        Worker::start(start(setting, &command)?, comparison.work)?,
-        Worker::start(Running::asked(&command)?, comparison.work)?,
+        Worker::start(Running::asked(&command)?, comparison.work, busy_seconds)?,
+        Worker::start(start(setting, &command)?, comparison.work, busy_seconds)?,
+        Worker::start(Running::asked(&command)?, comparison.work, busy_seconds)?,
     ];
     // A few more, thrown away: the first find cold caches.
     let warm_up = slices / 10 + 1;
@@ -198,18 +198,22 @@ fn generation(
 }
 
 /// A process that works when it is told to.
-enum Worker {
+pub(super) enum Worker {
     Turns(Running),
     Answers {
         /// Ends with this.
         _running: Running,
         pid: u32,
         load: Load,
+        busy: BusySeconds,
     },
 }
 
+/// The processor time of a process, as far as it is of interest.
+type BusySeconds = fn(u32) -> Result<f64>;
+
 impl Worker {
-    fn start(mut running: Running, work: Work) -> Result<Self> {
+    pub(super) fn start(mut running: Running, work: Work, busy: BusySeconds) -> Result<Self> {
         let line = running.line()?;
         match work {
             Work::Turns => Ok(Self::Turns(running)),
@@ -221,12 +225,13 @@ impl Worker {
                     _running: running,
                     pid: pid.parse()?,
                     load: Load::connect(port.parse()?, request)?,
+                    busy,
                 })
             }
         }
     }
 
-    fn slice(&mut self) -> Result<Cost> {
+    pub(super) fn slice(&mut self) -> Result<Cost> {
         match self {
             Self::Turns(running) => {
                 let nanos: f64 = running.ask()?.parse()?;
@@ -235,10 +240,12 @@ impl Worker {
                     cpu_micros: None,
                 })
             }
-            Self::Answers { pid, load, .. } => {
-                let before = busy_seconds(*pid)?;
+            Self::Answers {
+                pid, load, busy, ..
+            } => {
+                let before = busy(*pid)?;
                 let (count, took) = load.exchange(SLICE)?;
-                let busy = busy_seconds(*pid)? - before;
+                let busy = busy(*pid)? - before;
                 Ok(Cost {
                     wall_micros: took.as_secs_f64() / count as f64 * 1e6,
                     cpu_micros: Some(busy / count as f64 * 1e6),
