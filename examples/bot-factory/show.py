@@ -1,7 +1,8 @@
 """The bot factory before and after, under the same traffic: ``python examples/bot-factory/show.py``.
 
 Starts the stage, runs each version under ``loopscope run`` with people chatting, and prints side by side how long
-they waited and what Loopscope found. ``--stress`` has ``loopscope stress`` load the dashboard meanwhile, and say
+they waited and what Loopscope found. ``--rust FOLDER`` runs those of ``examples/bot-service``, which were built
+into that folder, instead. ``--stress`` has ``loopscope stress`` load the dashboard meanwhile, and say
 whether the service holds. ``--json`` prints all of it, with both reports.
 """
 
@@ -62,7 +63,7 @@ def stressed(loopscope: str, health: str, environment: Dict[str, str]) -> Dict[s
 
 
 def watched(
-    loopscope: str, version: str, environment: Dict[str, str], traffic: List[str], with_stress: bool
+    loopscope: str, program: List[str], version: str, environment: Dict[str, str], traffic: List[str], with_stress: bool
 ) -> Dict[str, Any]:
     """Runs one version under traffic. What the people saw, and the report at its end."""
     port = free_port()
@@ -70,8 +71,7 @@ def watched(
         environment = {**environment, "PORT": str(free_port()), "TRANSCRIPTS": transcripts}
         environment["LOOPSCOPE_POSTGRES"] = environment["DATABASE_URL"]
         command = [loopscope, "run", "--listen", f"127.0.0.1:{port}", "--"]
-        command += [sys.executable, str(HERE / version / "main.py")]
-        factory = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        factory = subprocess.Popen(command + program, env=environment, stderr=subprocess.PIPE, text=True)
         try:
             people = subprocess.Popen(
                 [sys.executable, str(HERE / "traffic.py"), *traffic],
@@ -133,6 +133,7 @@ def show(seen: List[Dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--loopscope", default="loopscope", help="the program (default: the one on the PATH)")
+    parser.add_argument("--rust", type=Path, metavar="FOLDER", help="run the versions in Rust that are in this folder")
     parser.add_argument("--people", type=int, default=20, help="who chat at once (default 20)")
     parser.add_argument("--seconds", type=float, default=20, help="for how long (default 20)")
     parser.add_argument("--only", choices=VERSIONS, help="one version")
@@ -150,7 +151,10 @@ def main() -> None:
             if not line:
                 sys.exit("the stage does not start")
             environment = {**os.environ, **json.loads(line)}
-            seen.append(watched(given.loopscope, version, environment, traffic, given.stress))
+            program = [sys.executable, str(HERE / version / "main.py")]
+            if given.rust:
+                program = [str(given.rust / f"bot-service-{version}")]
+            seen.append(watched(given.loopscope, program, version, environment, traffic, given.stress))
         finally:
             stage.terminate()
             stage.wait(60)

@@ -44,7 +44,7 @@ pub(crate) fn run(shell: &Shell, quick: bool) -> Result<()> {
         let own = shell.clone();
         let beside = scope.spawn(|| beside_the_workspace(own, &pythons));
         timed("workspace", || {
-            let tests = tests_outside_of(shell, COMMAND_LINE)?;
+            let tests = tests_outside_of(shell, &OF_REAL_PROGRAMS)?;
             Ok(of_the_workspace(shell, &["--lib", "--bins"], &tests).run()?)
         })?;
         let beside = beside.join();
@@ -125,6 +125,7 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
             Part::new("agent", &ends, &[ALONE]),
             Part::new("library", &ends, &[ALONE]),
             Part::new("factory", &ends, &[ALONE]),
+            Part::new("bot_service", newest, &[ALONE]),
             Part::new("stress", newest, &[ALONE]),
         ],
         vec![
@@ -233,17 +234,18 @@ fn of_the_workspace<'s>(shell: &'s Shell, kinds: &[&str], tests: &[String]) -> C
     cmd!(shell, "cargo test --workspace {kinds...}").args(tests)
 }
 
-/// The package whose tests run real programs.
-const COMMAND_LINE: &str = "loopscope-cli";
+/// The packages whose tests run real programs.
+const OF_REAL_PROGRAMS: [&str; 2] = ["loopscope-cli", "bot-service"];
 
-/// The names of all files of tests but those of one package. Errors where one of them is a name of its as well.
-fn tests_outside_of(shell: &Shell, package: &str) -> Result<Vec<String>> {
+/// The names of all files of tests but those of these packages. Errors where one of them is a name of theirs as well.
+fn tests_outside_of(shell: &Shell, left_out: &[&str]) -> Result<Vec<String>> {
     let said = cmd!(shell, "cargo metadata --no-deps --format-version 1")
         .quiet()
         .read()?;
     let metadata: Value = serde_json::from_str(&said)?;
     let packages = metadata["packages"].as_array().context("packages")?;
-    let (of_it, others): (Vec<_>, Vec<_>) = packages.iter().partition(|one| one["name"] == package);
+    let is_left_out = |package: &&Value| left_out.iter().any(|name| package["name"] == *name);
+    let (left, others): (Vec<_>, Vec<_>) = packages.iter().partition(is_left_out);
     let names = |packages: &[&Value]| -> Vec<String> {
         let targets = packages.iter().filter_map(|one| one["targets"].as_array());
         let tests = targets
@@ -252,12 +254,12 @@ fn tests_outside_of(shell: &Shell, package: &str) -> Result<Vec<String>> {
         let names = tests.filter_map(|test| test["name"].as_str());
         names.map(str::to_owned).collect()
     };
-    let own = names(&of_it);
+    let own = names(&left);
     let others = names(&others);
     let shared = others.iter().find(|name| own.contains(name));
     if let Some(name) = shared {
         bail!(
-            "`{name}` names tests of {package} and of another package: give one of them another name"
+            "`{name}` names tests of {left_out:?} and of another package: give one of them another name"
         );
     }
     Ok(others)

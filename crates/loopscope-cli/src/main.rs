@@ -35,6 +35,9 @@ enum Command {
     Stress(Box<stress::StressArgs>),
     Drill(drill::DrillArgs),
     Demo(demo::DemoArgs),
+    /// The sample service of `demo --rust`
+    #[command(hide = true)]
+    DemoShop,
     Recordings(recordings::RecordingsArgs),
     Postmortem(postmortem::PostmortemArgs),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             Command::Stress(args) => stress::run(*args),
             Command::Drill(args) => drill::run(args),
             Command::Demo(args) => demo::run(args),
+            Command::DemoShop => demo::run_shop(),
             Command::Recordings(args) => recordings::run(args),
             Command::Postmortem(args) => postmortem::run(args),
         },

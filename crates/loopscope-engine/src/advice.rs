@@ -20,7 +20,7 @@ mod waiting;
 
 pub(crate) use causes::for_cause;
 pub(crate) use evidence::Evidence;
-pub(crate) use tracked::{Tracked, for_tracked_call};
+pub(crate) use tracked::{Tracked, for_tracked_call, for_tracked_call_of_rust};
 
 use evidence::Language;
 

@@ -9,12 +9,16 @@ const FOREIGN_FOLDERS: &[&str] = &[
     "/site-packages/",
     "/dist-packages/",
     "/node_modules/",
-    "/.cargo/registry/",
-    "/.cargo/git/",
+    // Wherever CARGO_HOME is: images have it in /usr/local/cargo.
+    "/registry/src/",
+    "/git/checkouts/",
     "/rustc/",
     "/rustlib/",
     "/usr/include/",
-    "/usr/src/",
+    // Not all of /usr/src: the image `rust` has services built in /usr/src/myapp.
+    "/usr/src/debug/",
+    "/usr/src/linux",
+    "/usr/src/python/",
 ];
 
 /// Files of the Python agent and of the Rust crate that stand between a program and the libraries that it uses.
@@ -24,6 +28,10 @@ const OWN_FILES: &[&str] = &[
     "/loopscope/aiohttp.py",
     "/loopscope/asgi.py",
 ];
+
+/// The sample service of `loopscope demo --rust`: a program to blame, also where the command was installed from a folder
+/// of Cargo's.
+const SAMPLE_FILE: &str = "/src/demo/shop.rs";
 
 /// Names in angle brackets that stand for code which somebody typed.
 const TYPED_IN: &[&str] = &["<string>", "<stdin>", "<ipython-input", "<python-input"];
@@ -134,6 +142,9 @@ pub(crate) fn is_in_app_file(file: &str) -> bool {
     if file.starts_with('<') {
         return TYPED_IN.iter().any(|typed| file.starts_with(typed));
     }
+    if file.ends_with(SAMPLE_FILE) && file.contains("/loopscope-cli") {
+        return true;
+    }
     let is_foreign = file.is_empty()
         || file.starts_with("node:")
         || file.starts_with("internal/")
@@ -220,6 +231,8 @@ mod tests {
             "/home/me/lib/tools/x.py",
             "<string>",
             "/srv/python3/a.py",
+            "/usr/src/myapp/src/main.rs",
+            "/root/.cargo/git/checkouts/loopscope-1/2/crates/loopscope-cli/src/demo/shop.rs",
         ];
         for file in own {
             assert!(is_in_app(&frame(file, 1, "f")), "{file}");
@@ -235,6 +248,9 @@ mod tests {
             "node:fs",
             "/srv/node_modules/express/index.js",
             "/root/.cargo/registry/src/index/tokio-1.0/src/lib.rs",
+            "/usr/local/cargo/registry/src/index.crates.io-1/tokio-1.0/src/lib.rs",
+            "/usr/local/cargo/git/checkouts/tokio-1/2/tokio/src/lib.rs",
+            "/usr/src/python/Modules/timemodule.c",
             "/tmp/loopscope-0/agent-1f/package/loopscope/_clients/_tracking.py",
             "/usr/lib/libc.so.6",
             "/var/tmp/loopscope-lib-0/agent-1/package/loopscope/_databases/_shared.py",

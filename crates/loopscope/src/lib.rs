@@ -28,15 +28,34 @@
 //! # Forks
 //! A child that the service forks has none of these threads, and records nothing.
 
+mod adapter;
+mod calls;
 mod config;
 mod judge;
 mod location;
+mod pools;
 mod process;
 mod runtime;
 mod scope;
 mod tasks;
 mod watchdog;
 
+pub use calls::Call;
 pub use config::Config;
+pub use loopscope_macros::track_call;
+pub use pools::{Acquired, Pool, PoolState, WatchedPool};
 pub use runtime::RuntimeBuilder;
 pub use scope::{InstallError, Scope, install};
+pub use tasks::FallibleHandle;
+
+/// What `#[track_call]` expands to. Not to be used otherwise; it changes as it must.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::calls::{CallSite, Failure, Name, OfAny, OfDisplay, OfResult, Output};
+
+    /// Runs a function's body.
+    #[inline]
+    pub fn run<R>(body: impl FnOnce() -> R) -> R {
+        body()
+    }
+}

@@ -1,36 +1,48 @@
 //! Where a panic came from: the standard library tells it to the panic hook, and to nobody else.
 
-use std::cell::Cell;
-use std::panic::{self, Location};
+use std::cell::RefCell;
+use std::panic;
 use std::sync::Once;
 
-thread_local! {
-    static LAST: Cell<Option<(&'static str, u32)>> = const { Cell::new(None) };
+/// A panic of a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct LastPanic {
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+    pub(crate) message: String,
 }
 
-/// Notes the place of each panic from now on, and goes on to the hook that was there. One that the program sets
-/// later takes the place of both.
+thread_local! {
+    static LAST: RefCell<Option<LastPanic>> = const { RefCell::new(None) };
+}
+
+/// Notes each panic from now on, and goes on to the hook that was there. One that the program sets later takes the
+/// place of both.
 pub(crate) fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let place = info.location().map(place_of);
+            let last = info.location().map(|place| LastPanic {
+                file: interned(place.file()),
+                line: place.line(),
+                message: info.payload_as_str().unwrap_or_default().to_owned(),
+            });
             // A thread that is ending has nowhere to note it.
-            let _ = LAST.try_with(|last| last.set(place));
+            let _ = LAST.try_with(|noted| noted.replace(last));
             before(info);
         }));
     });
 }
 
-/// Where the calling thread last panicked; told once.
-pub(crate) fn take() -> Option<(&'static str, u32)> {
-    LAST.try_with(Cell::take).ok().flatten()
+/// The calling thread's last panic.
+pub(crate) fn last() -> Option<LastPanic> {
+    LAST.try_with(|noted| noted.borrow().clone()).ok().flatten()
 }
 
-/// The texts of a location are part of the program.
-fn place_of(location: &Location<'_>) -> (&'static str, u32) {
-    (interned(location.file()), location.line())
+/// The same, told once.
+pub(crate) fn take() -> Option<LastPanic> {
+    LAST.try_with(RefCell::take).ok().flatten()
 }
 
 /// A program has few files that panic, so each name is kept for good.

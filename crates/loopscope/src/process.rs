@@ -31,18 +31,17 @@ impl Bound {
         (self.epoch.load(Relaxed) == self.bound_to).then_some(self.recording)
     }
 
-    /// A recording of this process's own.
+    /// A recording of this process's own, which is the only one from now on: what a forked child inherited of its
+    /// parent's stays its parent's.
     pub(crate) fn own(recording: Recording) -> Self {
+        let (epoch, bound_to) = own_word();
         Self {
             recording,
-            epoch: own_word(),
-            bound_to: OWN,
+            epoch,
+            bound_to,
         }
     }
 }
-
-/// What the own word says in the process that began it.
-const OWN: u64 = 1;
 
 /// The recording of the pulse that `loopscope run` brought into this process; `None` where there is none.
 pub(crate) fn supervised() -> Option<Bound> {
@@ -73,12 +72,14 @@ fn handed() -> Option<&'static Handover> {
     unsafe { handed.as_ref() }.filter(|handed| handed.version == VERSION)
 }
 
-/// A word that is [`OWN`] in this process and 0 in a child that it forks.
-fn own_word() -> &'static AtomicU64 {
+/// A word that has a number of its own after each call, and is 0 in a child that is forked later.
+fn own_word() -> (&'static AtomicU64, u64) {
     static WORD: OnceLock<&'static AtomicU64> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     let word = WORD.get_or_init(|| wiped_page().unwrap_or_else(|| Box::leak(Box::default())));
-    word.store(OWN, Release);
-    word
+    let number = NEXT.fetch_add(1, Relaxed);
+    word.store(number, Release);
+    (word, number)
 }
 
 /// A zeroed page that reads as zero in a forked child; `None` where it cannot be had.
@@ -104,8 +105,7 @@ pub(crate) fn thread_id() -> u32 {
 
 /// Says goodbye in a recording of this process's own, and deletes it, when the process ends in order: nobody will
 /// want to know what its loops did last.
-pub(crate) fn close_at_exit(recording: Recording) {
-    let bound = Bound::own(recording);
+pub(crate) fn close_at_exit(bound: Bound) {
     if OWN_RECORDING.set(bound).is_ok() {
         // SAFETY: the function has the required type and lives as long as the process.
         unsafe { libc::atexit(close) };

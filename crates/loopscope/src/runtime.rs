@@ -5,43 +5,106 @@
 //! over for `block_in_place` is noted by that one as soon as it rests. Workers of a runtime that was built elsewhere
 //! note it in a task that is given to them.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use loopscope_recorder::clock::monotonic_nanos;
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor, worker_index};
 
 use crate::process;
 use crate::scope::Scope;
 
-/// The threads of a runtime's workers.
+/// The workers of a runtime, with the threads that they run on.
 #[derive(Debug)]
-pub(crate) struct Threads(Box<[AtomicU32]>);
+pub(crate) struct Threads(Box<[Noted]>);
+
+/// What is noted of a worker.
+#[derive(Debug, Default)]
+struct Noted {
+    thread: AtomicU32,
+    /// Since when tokio's figures of it say that it is in one poll; 0 where they do not.
+    busy_since: AtomicU64,
+}
+
+thread_local! {
+    static OWN_THREAD: u32 = process::thread_id();
+    /// Whose worker the thread is, as it noted last.
+    static OWN_WORKER: RefCell<Option<(Arc<Threads>, usize)>> = const { RefCell::new(None) };
+}
 
 impl Threads {
     fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| AtomicU32::new(0)).collect())
+        Self((0..workers).map(|_| Noted::default()).collect())
     }
 
     /// The thread that a worker runs on; `None` while that is not known.
     pub(crate) fn of(&self, worker: usize) -> Option<u32> {
-        let thread = self.0.get(worker)?.load(Relaxed);
+        let thread = self.0.get(worker)?.thread.load(Relaxed);
         (thread != 0).then_some(thread)
     }
 
+    /// The watchdog's word on a worker.
+    pub(crate) fn set_busy_since(&self, worker: usize, since_nanos: u64) {
+        if let Some(noted) = self.0.get(worker) {
+            noted.busy_since.store(since_nanos, Relaxed);
+        }
+    }
+
     /// The calling thread is a worker of this runtime.
-    fn note(&self) {
-        thread_local! {
-            static OWN: u32 = process::thread_id();
+    fn note(self: &Arc<Self>) {
+        let Some(index) = worker_index() else { return };
+        let own = OWN_THREAD.try_with(|own| *own);
+        let (Some(noted), Ok(own)) = (self.0.get(index), own) else {
+            return;
+        };
+        if noted.thread.load(Relaxed) != own {
+            noted.thread.store(own, Relaxed);
         }
-        let place = worker_index().and_then(|index| self.0.get(index));
-        let own = OWN.try_with(|own| *own);
-        if let (Some(place), Ok(own)) = (place, own)
-            && place.load(Relaxed) != own
-        {
-            place.store(own, Relaxed);
+        // A thread that is ending has nowhere to note it.
+        let _ = OWN_WORKER.try_with(|worker| self.note_whose(index, worker));
+    }
+
+    fn note_whose(self: &Arc<Self>, index: usize, worker: &RefCell<Option<(Arc<Self>, usize)>>) {
+        let is_it = |(of, at): &(Arc<Self>, usize)| Arc::ptr_eq(of, self) && *at == index;
+        let is_noted = worker.borrow().as_ref().is_some_and(is_it);
+        if !is_noted {
+            worker.replace(Some((Arc::clone(self), index)));
         }
+    }
+}
+
+/// For how long the calling thread has kept its worker to itself, by the figures that tokio hands out.
+///
+/// A thread that hands its worker over for `block_in_place` looks like one that keeps it; but then another one moves
+/// the figures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    now_nanos: u64,
+    /// 0 where it does not, or is no worker of a watched runtime.
+    since_nanos: u64,
+}
+
+impl Held {
+    /// As it is now.
+    pub(crate) fn now() -> Self {
+        let since = OWN_WORKER.try_with(|worker| {
+            let worker = worker.borrow();
+            let (threads, index) = worker.as_ref().filter(|_| worker_index().is_some())?;
+            Some(threads.0.get(*index)?.busy_since.load(Relaxed))
+        });
+        Self {
+            now_nanos: monotonic_nanos(),
+            since_nanos: since.ok().flatten().unwrap_or(0),
+        }
+    }
+
+    /// Whether it did for the last so many nanoseconds. Half of them suffice, since the figures are read now and then.
+    pub(crate) fn is_for(self, nanos: u64) -> bool {
+        let kept = self.now_nanos.saturating_sub(self.since_nanos);
+        self.since_nanos != 0 && kept >= nanos / 2
     }
 }
 

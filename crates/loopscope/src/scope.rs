@@ -1,6 +1,8 @@
 //! What [`install`] gives: the way to everything that is watched.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
+use std::fmt::Display;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -15,12 +17,15 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
+use crate::adapter::Adapter;
+use crate::calls::{Call, OfDisplay, Output, Place};
 use crate::config::Config;
 use crate::judge::Judge;
+use crate::pools::{Asked, Pool, Record, WatchedPool};
 use crate::process::{self, Bound};
 use crate::runtime::{RuntimeBuilder, Watched};
-use crate::tasks::Tasks;
-use crate::watchdog::Watchdog;
+use crate::tasks::{self, FallibleHandle, Tasks};
+use crate::watchdog::{Watch, Watchdog};
 
 /// Why nothing can be watched.
 #[derive(Debug, Error)]
@@ -66,6 +71,7 @@ pub struct Scope(Option<Arc<Inner>>);
 #[derive(Debug)]
 struct Inner {
     pid: u32,
+    adapter: &'static Adapter,
     watchdog: Watchdog,
     tasks: Tasks,
     judge: Judge,
@@ -82,9 +88,14 @@ impl Scope {
         let run_id = run_id();
         let bound = match supervised {
             Some(bound) => bound,
-            None => Bound::own(record(&config, run_id)?),
+            None => {
+                let own = Bound::own(record(&config, run_id)?);
+                process::close_at_exit(own);
+                own
+            }
         };
         crate::location::note_panics();
+        let adapter = Adapter::install(bound);
         let watchdog = Watchdog::start(bound)?;
         let judge = match supervised {
             Some(_) => Judge::supervisor(),
@@ -93,7 +104,8 @@ impl Scope {
         Ok(Self(Some(Arc::new(Inner {
             pid: std::process::id(),
             watchdog,
-            tasks: Tasks::new(bound),
+            adapter,
+            tasks: Tasks::new(adapter),
             judge,
         }))))
     }
@@ -119,7 +131,7 @@ impl Scope {
 
     pub(crate) fn watch(&self, watched: Watched) {
         if let Some(inner) = self.here() {
-            inner.watchdog.watch(watched);
+            inner.watchdog.watch(Watch::Runtime(watched));
         }
     }
 
@@ -145,6 +157,89 @@ impl Scope {
         }
     }
 
+    /// The same for a task that may end with an error: one that reaches nobody is told as a panic is, with the error's
+    /// type and text. It has reached somebody once the handle was awaited to its end, and nobody where the handle was
+    /// dropped; while it is held, Loopscope waits for 5 s. An aborted task is no failure.
+    ///
+    /// Cost: as [`Self::spawn`], and an allocation.
+    ///
+    /// # Panics
+    /// As [`tokio::spawn`]: outside of a runtime.
+    #[track_caller]
+    pub fn spawn_fallible<F, T, E>(&self, name: &str, future: F) -> FallibleHandle<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let place = Location::caller();
+        let task = self.here().and_then(|inner| inner.tasks.begin(name, place));
+        tasks::spawn_fallible(task, future)
+    }
+
+    /// A tracked call begins, of a group and under a name of its own, and ends when what this returns is dropped, or
+    /// earlier by [`Call::end`], which takes in whether it failed:
+    ///
+    /// ```no_run
+    /// # fn charge() -> Result<(), std::io::Error> { Ok(()) }
+    /// # let scope = loopscope::Scope::unwatched();
+    /// let call = scope.call("billing", "charge");
+    /// let charged = charge();
+    /// call.end(&charged);
+    /// ```
+    ///
+    /// For a whole function `#[loopscope::track_call("billing")]` is shorter, and costs less: here the name is looked
+    /// up for each call, less than a microsecond. What counts as slow and as blocking is told there. A recording tells
+    /// 511 names apart, all others are counted together; so a name is that of an operation, without an id in it.
+    #[track_caller]
+    pub fn call(&self, group: &str, name: impl Into<Cow<'static, str>>) -> Call {
+        let place = Place::new(name.into(), Location::caller());
+        Call::begin(self.adapter(), group, place, true)
+    }
+
+    /// The same for a future: a call that begins when that is first polled, and is cancelled where it is dropped before
+    /// its end. Of one that cannot fail write `async { Ok::<_, Infallible>(future.await) }`.
+    #[track_caller]
+    pub fn track_call<F, T, E, N>(
+        &self,
+        group: &'static str,
+        name: N,
+        future: F,
+    ) -> impl Future<Output = F::Output> + use<F, T, E, N>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: Display,
+        N: Into<Cow<'static, str>>,
+    {
+        let adapter = self.adapter();
+        let place = Place::new(name.into(), Location::caller());
+        async move {
+            let mut call = Call::begin(adapter, group, place, false);
+            let output = call.follow(future).await;
+            call.ended((&&&Output(&output)).failure());
+            output
+        }
+    }
+
+    /// Watches a pool of connections under this name: how many it has, how many are taken, who waits, and for how long
+    /// by now. An exhausted pool is a finding, and with [`WatchedPool::acquire`] in place of the pool's own method it
+    /// names the lines that have the connections.
+    ///
+    /// With the features `sqlx` (0.8), `deadpool` (0.13; deadpool-postgres and its sisters) and `bb8` (0.9) for the
+    /// pools of these, and for any other that implements [`Pool`]. The same name, driver and server are one pool in
+    /// reports. A pool of deadpool is let go with its last handle; one of sqlx is watched, and so kept, until it is
+    /// closed, and one of bb8 for good.
+    ///
+    /// Cost: a thread that is there anyhow asks for the pool's state ten times a second.
+    pub fn watch_pool<P: Pool>(&self, name: &str, pool: &P) -> WatchedPool<P> {
+        let inner = self.here();
+        let record = inner.and_then(|inner| Record::new(inner.adapter, name, pool));
+        if let (Some(inner), Some(record)) = (inner, &record) {
+            inner.watchdog.watch(Watch::Pool(Asked::new(pool, record)));
+        }
+        WatchedPool::new(pool.clone(), record)
+    }
+
     /// Where `/health` answers; `None` where nothing listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.as_ref()?.judge.address()
@@ -159,6 +254,10 @@ impl Scope {
     /// runtime, and does not wait.
     pub fn health(&self) -> Option<(u16, String)> {
         self.here()?.judge.health()
+    }
+
+    fn adapter(&self) -> Option<&'static Adapter> {
+        self.here().map(|inner| inner.adapter)
     }
 
     fn is_here(&self) -> bool {
@@ -182,7 +281,6 @@ fn record(config: &Config, run_id: u64) -> Result<Recording, InstallError> {
     };
     let folder = RuntimeFolder::open_default()?;
     let recording = Recording::create(&folder, &spec)?;
-    process::close_at_exit(recording);
     Ok(recording)
 }
 

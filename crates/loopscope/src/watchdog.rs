@@ -1,6 +1,6 @@
 //! The thread that reads tokio's own figures of each worker and writes them down.
 //!
-//! It decides nothing. A worker whose figures do not move is busy since they last did, and what it is busy with the
+//! Pools of connections are asked for their sizes on the way. It decides nothing. A worker whose figures do not move is busy since they last did, and what it is busy with the
 //! engine sees for itself. tokio hands a worker's figures out when it rests, and after every 61 polls.
 
 use std::future::Future;
@@ -18,6 +18,7 @@ use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, ToldLoop};
 use tokio::runtime::RuntimeFlavor;
 use tokio::task::JoinHandle;
 
+use crate::pools::Asked;
 use crate::process::{Bound, without_signals};
 use crate::runtime::Watched;
 
@@ -29,14 +30,24 @@ const LONGEST: Duration = Duration::from_millis(20);
 /// Workers whose threads are not known, or may have changed, are asked this often.
 const ASK_AGAIN_NANOS: u64 = 1_000_000_000;
 
-/// Hands runtimes to the thread.
+/// Pools are asked this often.
+const ASK_POOLS_NANOS: u64 = 100_000_000;
+
+/// What the thread is given to watch.
 #[derive(Debug)]
-pub(crate) struct Watchdog(Mutex<Sender<Watched>>);
+pub(crate) enum Watch {
+    Runtime(Watched),
+    Pool(Asked),
+}
+
+/// Hands runtimes and pools to the thread.
+#[derive(Debug)]
+pub(crate) struct Watchdog(Mutex<Sender<Watch>>);
 
 impl Watchdog {
     /// Starts the thread, which ends with the process.
     pub(crate) fn start(bound: Bound) -> io::Result<Self> {
-        let (runtimes, added) = channel();
+        let (given, added) = channel();
         let threshold = bound
             .recording()
             .map_or(0, |recording| recording.stall_threshold_nanos());
@@ -44,19 +55,21 @@ impl Watchdog {
         let tick = (stall_threshold / READINGS).clamp(SHORTEST, LONGEST);
         let work = move || Watching::new(bound).run(&added, tick);
         without_signals(|| Builder::new().name("loopscope-tokio".into()).spawn(work))?;
-        Ok(Self(Mutex::new(runtimes)))
+        Ok(Self(Mutex::new(given)))
     }
 
-    pub(crate) fn watch(&self, watched: Watched) {
-        let runtimes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn watch(&self, what: Watch) {
+        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Fails only where the thread has ended.
-        let _ = runtimes.send(watched);
+        let _ = given.send(what);
     }
 }
 
 struct Watching {
     bound: Bound,
     runtimes: Vec<WatchedRuntime>,
+    pools: Vec<Asked>,
+    asked_nanos: u64,
 }
 
 impl Watching {
@@ -64,13 +77,16 @@ impl Watching {
         Self {
             bound,
             runtimes: Vec::new(),
+            pools: Vec::new(),
+            asked_nanos: 0,
         }
     }
 
-    fn run(mut self, added: &Receiver<Watched>, tick: Duration) {
+    fn run(mut self, added: &Receiver<Watch>, tick: Duration) {
         loop {
             match added.recv_timeout(tick) {
-                Ok(watched) => self.runtimes.push(WatchedRuntime::new(watched)),
+                Ok(Watch::Runtime(watched)) => self.runtimes.push(WatchedRuntime::new(watched)),
+                Ok(Watch::Pool(pool)) => self.pools.push(pool),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -80,6 +96,10 @@ impl Watching {
             let now = monotonic_nanos();
             self.runtimes
                 .retain_mut(|runtime| runtime.read(recording, now));
+            if now.saturating_sub(self.asked_nanos) >= ASK_POOLS_NANOS {
+                self.asked_nanos = now;
+                self.pools.retain(|pool| pool.ask(now));
+            }
         }
     }
 }
@@ -191,6 +211,7 @@ impl Worker {
             (false, false) if self.busy_since != 0 => self.busy_since,
             (false, _) => now,
         };
+        watched.threads.set_busy_since(self.index, self.busy_since);
         if let Some(writer) = self.writer(watched, recording, now) {
             writer.tell(&self.told(now));
         }

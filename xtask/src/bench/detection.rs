@@ -26,6 +26,30 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         &setting.program("stalls.py", &[&count.to_string()]),
     )?;
     let address = running.health.context("/health is served")?;
+    let delays = measure(&mut running, address, count)?;
+    println!("from crossing the stall threshold to the finding with its frames on /health");
+    println!("{}", delays.text());
+    Ok(())
+}
+
+/// How late findings were.
+pub(super) struct Delays {
+    millis: Spread,
+    missed: usize,
+}
+
+impl Delays {
+    pub(super) fn text(&self) -> String {
+        let [p50, p90, worst] = [0.5, 0.9, 1.0].map(|share| self.millis.quantile(share));
+        let (missed, count) = (self.missed, self.millis.count() + self.missed);
+        format!(
+            "p50 {p50:.1} ms   p90 {p90:.1} ms   worst {worst:.1} ms   of {count}; not found in time: {missed}"
+        )
+    }
+}
+
+/// Watches as many stalls as the program is to make; it says when each began.
+pub(super) fn measure(running: &mut Running, address: SocketAddr, count: usize) -> Result<Delays> {
     let over = AtomicBool::new(false);
     let (starts, found) = thread::scope(|scope| {
         let watcher = scope.spawn(|| findings_open(address, &over));
@@ -34,19 +58,14 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         (starts, watcher.join().unwrap_or_default())
     });
     let starts = starts?;
-    let delays: Vec<_> = starts
+    let delays = starts
         .iter()
-        .filter_map(|start| delay_millis(*start, &found))
-        .collect();
-    println!("from crossing the stall threshold to the finding with its frames on /health");
-    let missed = starts.len() - delays.len();
-    let delays = Spread::of(delays);
-    let [p50, p90, worst] = [0.5, 0.9, 1.0].map(|share| delays.quantile(share));
-    println!(
-        "p50 {p50:.1} ms   p90 {p90:.1} ms   worst {worst:.1} ms   of {}; not found in time: {missed}",
-        starts.len()
-    );
-    Ok(())
+        .filter_map(|start| delay_millis(*start, &found));
+    let millis = Spread::of(delays);
+    Ok(Delays {
+        missed: starts.len() - millis.count(),
+        millis,
+    })
 }
 
 /// When each answer with an open, explained stall came.

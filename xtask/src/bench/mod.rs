@@ -16,18 +16,19 @@ mod observer;
 mod overhead;
 mod sender;
 mod stats;
+mod tokio;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xshell::{Shell, cmd};
 
 use crate::venv;
 
 /// What every benchmark needs to know.
 pub(crate) struct Setting {
-    /// The interpreter, the newest that was prepared.
+    /// The interpreter, the newest that was prepared. Empty where no benchmark needs one.
     pub(crate) python: PathBuf,
     /// Those that dumps are measured on: the newest, and the newest that is a program of its own.
     pub(crate) dump_pythons: Vec<PathBuf>,
@@ -59,54 +60,79 @@ impl Setting {
 
 type Benchmark = fn(&Setting) -> Result<()>;
 
-/// Every benchmark, and whether it needs the built program.
-const ALL: [(&str, Benchmark, bool); 8] = [
-    ("overhead", overhead::run, true),
-    ("library", library::run, false),
-    ("detection", detection::run, true),
-    ("health", health::run, true),
-    ("observer", observer::run, true),
-    ("dump", dump::run, true),
-    ("agent", agent::run, true),
-    ("load", sender::run, false),
+/// What a benchmark needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// The release build of `loopscope`.
+    Program,
+    /// Interpreters.
+    Python,
+}
+
+use Need::{Program, Python};
+
+/// Every benchmark.
+const ALL: [(&str, Benchmark, &[Need]); 9] = [
+    ("overhead", overhead::run, &[Program, Python]),
+    ("library", library::run, &[Python]),
+    ("detection", detection::run, &[Program, Python]),
+    ("health", health::run, &[Program, Python]),
+    ("observer", observer::run, &[Program, Python]),
+    ("dump", dump::run, &[Program, Python]),
+    ("agent", agent::run, &[Program, Python]),
+    ("load", sender::run, &[]),
+    ("tokio", tokio::run, &[Program]),
 ];
 
 /// Runs the benchmarks whose name contains `only`, on the interpreters whose version begins with `version`.
 pub(crate) fn run(shell: &Shell, quick: bool, only: &str, version: &str) -> Result<()> {
     let wanted: Vec<_> = ALL.iter().filter(|one| one.0.contains(only)).collect();
-    if wanted.iter().any(|(.., needs_program)| *needs_program) {
+    let needs = |need| wanted.iter().any(|(.., needs)| needs.contains(&need));
+    if needs(Program) {
         cmd!(shell, "cargo build --release -p loopscope-cli").run()?;
     }
-    let setting = prepare(shell, quick, version)?;
+    let pythons = if needs(Python) {
+        pythons(shell, version)?
+    } else {
+        Vec::new()
+    };
+    let setting = prepare(pythons, quick);
     let outcome = wanted.into_iter().map(|(name, benchmark, _)| {
         benchmark(&setting).with_context(|| format!("benchmark {name}"))?;
         println!();
         Ok(())
     });
     let outcome: Result<()> = outcome.collect();
-    // There is none where nothing was watched.
-    let _ = std::fs::remove_dir_all(child::recordings());
+    // There are none where nothing was watched.
+    for folder in [child::recordings(), child::traces()] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
     outcome
 }
 
-fn prepare(shell: &Shell, quick: bool, version: &str) -> Result<Setting> {
-    let mut pythons = venv::prepare(shell)?;
+/// The interpreters that begin so, of which there is one.
+fn pythons(shell: &Shell, version: &str) -> Result<Vec<PathBuf>> {
     let begins = format!("Python {version}");
+    let mut pythons = venv::prepare(shell)?;
     pythons.retain(|python| version_of(python).starts_with(&begins));
-    let python = pythons.last().cloned();
-    let python = python.with_context(|| format!("no interpreter is {begins}"))?;
+    ensure!(!pythons.is_empty(), "no interpreter is {begins}");
+    Ok(pythons)
+}
+
+fn prepare(pythons: Vec<PathBuf>, quick: bool) -> Setting {
+    let python = pythons.last().cloned().unwrap_or_default();
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("interpreter: {}; load before: {load}", python.display());
-    let mut dump_pythons = vec![python.clone()];
+    let mut dump_pythons: Vec<PathBuf> = pythons.last().cloned().into_iter().collect();
     dump_pythons.extend(pythons.iter().rfind(|one| venv::is_program(one)).cloned());
     dump_pythons.dedup();
-    Ok(Setting {
+    Setting {
         python,
         dump_pythons,
         pythons,
         loopscope: crate::target().join("release/loopscope"),
         quick,
-    })
+    }
 }
 
 /// What an interpreter says of itself: `Python 3.12.1`.

@@ -7,15 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::sample::Users;
 use super::screen;
-
-/// The requests that hurt, in turn, and how long it is quiet before each.
-const SCRIPT: [(&str, Duration); 4] = [
-    ("/invoice", Duration::from_secs(2)),
-    ("/search", Duration::from_secs(3)),
-    ("/import", Duration::from_secs(3)),
-    ("/export", Duration::from_secs(4)),
-];
 
 /// Ordinary requests come at this distance.
 const ORDINARY: Duration = Duration::from_millis(50);
@@ -24,14 +17,20 @@ const ORDINARY: Duration = Duration::from_millis(50);
 const ASK_HEALTH: Duration = Duration::from_millis(400);
 
 /// Drives the service on this port until the time is up, then asks our own process to end.
-pub(crate) fn drive(port: u16, endpoint: Option<SocketAddr>, length: Option<Duration>) {
+pub(crate) fn drive(
+    users: Users,
+    port: u16,
+    endpoint: Option<SocketAddr>,
+    length: Option<Duration>,
+) {
     let end = length.map(|length| Instant::now() + length);
     let is_over = || end.is_some_and(|end| Instant::now() >= end);
     let service = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    for (path, quiet) in SCRIPT.into_iter().cycle() {
-        let until = Instant::now() + quiet;
+    let mut ordinary = users.ordinary.iter().cycle();
+    for (path, quiet) in users.script.iter().cycle() {
+        let until = Instant::now() + *quiet;
         while Instant::now() < until && !is_over() {
-            let _ = get(service, "/orders");
+            let _ = ordinary.next().map(|path| get(service, path));
             thread::sleep(ORDINARY);
         }
         if is_over() {

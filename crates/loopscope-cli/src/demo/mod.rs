@@ -4,9 +4,10 @@
 //! requests of its users, and asks the health endpoint while the service itself cannot answer.
 
 mod driver;
+mod sample;
 mod screen;
+mod shop;
 
-use std::fs;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -18,16 +19,21 @@ use crate::health::duration;
 use crate::messages::complain;
 use crate::python;
 use crate::run::{Listen, RunArgs, Watching};
+use sample::Sample;
 use screen::Screen;
 
-/// The sample service.
-const SHOP: &str = include_str!("shop.py");
+pub(crate) use shop::run as run_shop;
 
 /// Show what Loopscope finds in a small service with real faults
 ///
-/// The service needs python3 (3.9 or newer), standard library only.
+/// The service is one of Python's asyncio (python3 of 3.9 or newer, standard library only), or with --rust, and where
+/// there is no such python3, one of tokio that is part of this program.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DemoArgs {
+    /// Show the service in Rust, which needs nothing but this program
+    #[arg(long)]
+    rust: bool,
+
     /// End by itself after so long, with a summary: 30s, 1m [default: until Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
     length: Option<Duration>,
@@ -38,22 +44,8 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) fn run(args: DemoArgs) -> ExitCode {
-    let python = match python::find() {
-        Ok(python) => python,
-        Err(missing) => {
-            complain(&missing.what, missing.hint);
-            return ExitCode::from(UNAVAILABLE);
-        }
-    };
-    let prepared = tempfile::Builder::new()
-        .prefix("loopscope-demo-")
-        .tempdir()
-        .and_then(|folder| {
-            fs::write(folder.path().join("shop.py"), SHOP)?;
-            Ok(folder)
-        });
-    match prepared {
-        Ok(folder) => show(args, &python.path, &folder.path().join("shop.py")),
+    match choose(args.rust) {
+        Ok(sample) => show(args, &sample),
         Err(error) => {
             complain(
                 &format!("cannot put the sample service down ({error})"),
@@ -64,7 +56,25 @@ pub(crate) fn run(args: DemoArgs) -> ExitCode {
     }
 }
 
-fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> ExitCode {
+/// The service to show. Who has no Python wants to see what Loopscope does all the same.
+fn choose(rust: bool) -> std::io::Result<Sample> {
+    if rust {
+        return Sample::rust();
+    }
+    match python::find() {
+        Ok(python) => Sample::python(&python),
+        Err(missing) => {
+            let what = missing.what;
+            complain(
+                &format!("{what}: showing the one in Rust instead, as with --rust"),
+                missing.hint,
+            );
+            Sample::rust()
+        }
+    }
+}
+
+fn show(args: DemoArgs, sample: &Sample) -> ExitCode {
     let (port_told, port) = mpsc::channel();
     let (endpoint_told, endpoint) = mpsc::channel::<SocketAddr>();
     let run_args = RunArgs {
@@ -79,21 +89,21 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
         untracked: None,
         postgres: None,
         restart_when_blocked: None,
-        allow_drill: true,
+        allow_drill: sample.allows_drill,
         trend_pace: None,
-        command: vec![python.into(), shop.into()],
+        command: sample.command.clone(),
     };
     let watching = match Watching::prepare(&run_args, Box::new(Screen)) {
         Ok(watching) => watching.with_output(port_told).with_endpoint(endpoint_told),
         Err(code) => return code,
     };
-    let length = args.length;
+    let (users, about, length) = (sample.users, sample.about, args.length);
     let drive = move || {
         let (Ok(port), endpoint) = (port.recv(), endpoint.recv().ok()) else {
             return;
         };
-        screen::introduce(port, endpoint);
-        driver::drive(port, endpoint, length);
+        screen::introduce(about, port, endpoint);
+        driver::drive(users, port, endpoint, length);
     };
     if let Err(error) = thread::Builder::new()
         .name("loopscope-driver".into())
@@ -108,13 +118,14 @@ fn show(args: DemoArgs, python: &std::path::Path, shop: &std::path::Path) -> Exi
     match watching.run(&run_args) {
         Ok(supervised) if !supervised.told_port => {
             complain(
-                &format!("the sample service did not start: {}", python.display()),
-                "see above what Python says of it, and put another python3 first on the PATH",
+                &format!("the sample service did not start: {}", sample.program()),
+                "see above what is said of it, and try the service in Rust: `loopscope demo --rust`",
             );
             ExitCode::from(UNAVAILABLE)
         }
         Ok(supervised) => {
-            screen::conclude(supervised.outcome.as_ref().map(|outcome| &outcome.report));
+            let report = supervised.outcome.as_ref().map(|outcome| &outcome.report);
+            screen::conclude(report, sample.own);
             ExitCode::from(HEALTHY)
         }
         Err(code) => code,

@@ -29,10 +29,10 @@ impl Show for Screen {
 }
 
 /// Says what is about to be seen, and how to look at it oneself.
-pub(crate) fn introduce(port: u16, endpoint: Option<SocketAddr>) {
+pub(crate) fn introduce(about: &str, port: u16, endpoint: Option<SocketAddr>) {
     let mut text = format!(
-        "{BOLD}A small shop answers on http://127.0.0.1:{port}{BOLD:#} (orders, invoices, search), with a stock keeper on a\n\
-         second loop. Loopscope watches it from outside; its code knows nothing of that.\n"
+        "{BOLD}A small shop answers on http://127.0.0.1:{port}{BOLD:#} {about} Loopscope watches it from outside; its code \
+         knows nothing of that.\n"
     );
     if let Some(endpoint) = endpoint {
         let _ = write!(
@@ -74,15 +74,15 @@ pub(crate) fn compare(health: Option<(bool, Duration)>, user: Option<Duration>) 
     print(&text);
 }
 
-/// The end.
-pub(crate) fn conclude(report: Option<&Report>) {
+/// The end, and how one goes on with a service of one's own.
+pub(crate) fn conclude(report: Option<&Report>, own: &str) {
     let mut text = format!("\n{BOLD}Summary{BOLD:#}\n");
     for line in report.map(summary).unwrap_or_default() {
         let _ = writeln!(text, "{line}");
     }
     let _ = write!(
         text,
-        "\nWatch a service of your own: {GREEN}loopscope run -- python app.py{GREEN:#}\n"
+        "\nWatch a service of your own: {GREEN}{own}{GREEN:#}\n"
     );
     print(&text);
 }

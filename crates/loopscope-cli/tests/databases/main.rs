@@ -9,6 +9,7 @@ mod cluster;
 mod faults;
 mod harness;
 mod healthy;
+mod rust;
 mod servers;
 mod shared;
 mod unchanged;

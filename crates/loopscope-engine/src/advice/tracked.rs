@@ -92,6 +92,23 @@ pub(crate) fn for_tracked_call(asked: Tracked<'_>, frames: &[Frame]) -> Advice {
     )
 }
 
+/// The same in Rust, where the stall says what was called: its stack goes on into the libraries.
+pub(crate) fn for_tracked_call_of_rust() -> Advice {
+    Advice {
+        replacement: Some("tokio::task::spawn_blocking(move || ...).await".to_owned()),
+        steps: vec![
+            "stop the bleeding: `tokio::task::spawn_blocking(move || ...).await`, or `tokio::task::block_in_place` \
+             within the function"
+                .to_owned(),
+            "fix: the asynchronous form of what it calls, awaited; what computes belongs on threads of its own, \
+             `rayon` for one"
+                .to_owned(),
+        ],
+        verify: Some(VERIFY.to_owned()),
+        rule: None,
+    }
+}
+
 /// The call as source has it.
 fn spoken<'a>(group: &str, call: &'a str) -> &'a str {
     let is_path = call

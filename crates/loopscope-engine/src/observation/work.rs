@@ -224,8 +224,11 @@ pub struct PoolReading {
 }
 
 impl PoolReading {
-    /// Connections that are open.
+    /// Connections that are open. Of a pool that nobody followed but by asking for its size, that.
     pub fn open(&self) -> u64 {
+        if self.opened == 0 {
+            return self.size;
+        }
         self.opened.saturating_sub(self.ended())
     }
 

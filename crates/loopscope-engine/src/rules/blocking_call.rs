@@ -22,7 +22,11 @@ pub(super) fn describe(event: &Event, call: Option<&Call>) -> Happening {
         group,
         name: called,
     };
-    let advice = advice::for_tracked_call(asked, &words::frames_of(event));
+    let advice = if words::happened_in_rust(event) {
+        advice::for_tracked_call_of_rust()
+    } else {
+        advice::for_tracked_call(asked, &words::frames_of(event))
+    };
     let mut diagnosis = words::of_event(event, &what, &[group, called], advice);
     diagnosis.call = Some(called.to_owned());
     Happening {

@@ -1,9 +1,10 @@
 //! Who has the connections, in words.
 
+use super::words;
 use crate::{
     observation::{EventFrame, HeldConnection},
     report::Culprit,
-    summary::{duration, place},
+    summary::duration,
     time::Nanos,
 };
 
@@ -71,7 +72,7 @@ pub(crate) fn culprit(one: &HeldConnection) -> Option<Culprit> {
 }
 
 pub(crate) fn shown(at: &EventFrame) -> String {
-    format!("{} in {}", place(&at.file, at.line), at.function)
+    words::place_in(&at.file, at.line, &at.function)
 }
 
 #[cfg(test)]

@@ -24,12 +24,21 @@ const STEPS: &[&str] = &[
     "only then make the pool larger, and no larger than the server's share for this process",
 ];
 
+const RUST_STEPS: &[&str] = &[
+    "stop the bleeding: give up waiting after a while, `acquire_timeout` of sqlx, `wait_timeout` of deadpool, \
+     `connection_timeout` of bb8, so that callers fail fast and do not pile up",
+    "look at who holds the connections: a transaction or a guard that lives across a call to another service; drop it \
+     before that `.await`",
+    "look for slow statements: a connection is held for as long as its statement takes",
+    "only then make the pool larger, and no larger than the server's share for this process",
+];
+
 /// There is room in the pool, and yet somebody waits.
 const STEPS_WITH_ROOM: &[&str] = &[
     "the pool has room, so making a connection is what takes long or fails: look whether the server answers this \
      host, `psql`, and whether it has connections left, `max_connections`",
     "look at the way there: resolving the name, TLS, a proxy such as pgbouncer",
-    "where only bursts wait: keep more connections ready, `min_size=`",
+    "where only bursts wait: keep more connections ready, `min_size`, `min_connections`",
 ];
 
 const VERIFY: &str = "`loopscope health --json`: `waiting` of this pool goes back to 0";
@@ -42,10 +51,10 @@ pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> 
         .timed_out
         .filter(|at| case.now.since(*at) < TIMEOUT_IS_NEWS);
     let since = waited.or(gave_up)?;
-    let steps = if is_full(reading) {
-        STEPS
-    } else {
-        STEPS_WITH_ROOM
+    let steps = match (is_full(reading), is_rust(case)) {
+        (true, true) => RUST_STEPS,
+        (true, false) => STEPS,
+        (false, _) => STEPS_WITH_ROOM,
     };
     let held = case.process.work.held.iter();
     let holders = holders::by_line(held.filter(|one| one.pool == slot));
@@ -75,6 +84,12 @@ pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> 
             ..Diagnosis::default()
         },
     })
+}
+
+/// Whether the pool is one of a service in Rust.
+fn is_rust(case: &Case<'_>) -> bool {
+    let adapter = case.process.work.adapter.as_ref();
+    adapter.is_some_and(|adapter| adapter.name.starts_with("tokio "))
 }
 
 fn most(reading: &PoolReading) -> u64 {

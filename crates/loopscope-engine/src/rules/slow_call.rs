@@ -20,6 +20,13 @@ const CALL_STEPS: &[&str] = &[
     "set `LOOPSCOPE_SLOW_CALL_THRESHOLD_MS` to what is long for this service",
 ];
 
+const RUST_STEPS: &[&str] = &[
+    "give the call a limit, `tokio::time::timeout(...).await`, and decide what to answer when it is reached",
+    "look whether several of these run one after the other that could run together: `tokio::join!`",
+    "set `LOOPSCOPE_SLOW_CALL_THRESHOLD_MS` to what is long for this service; \
+     `LOOPSCOPE_SLOW_MODEL_CALL_THRESHOLD_MS` for models and requests",
+];
+
 const MODEL_STEPS: &[&str] = &[
     "give the call a limit, `async with asyncio.timeout(...)`, and decide what to answer when it is reached; a \
      client has one of its own, `timeout=...`",
@@ -62,6 +69,8 @@ pub(super) fn describe(case: &Case<'_>, event: &Event, call: Option<&Call>) -> O
     let what = format!("{} {verb} {lasted}", words::call_name(name, event));
     let (kind, steps) = if is_query {
         (IncidentKind::SlowQuery, QUERY_STEPS)
+    } else if words::happened_in_rust(event) {
+        (IncidentKind::SlowCall, RUST_STEPS)
     } else if name.is_some_and(is_model_call) {
         (IncidentKind::SlowCall, MODEL_STEPS)
     } else if long.is_some() {

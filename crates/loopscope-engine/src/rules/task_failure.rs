@@ -16,6 +16,13 @@ const STEPS: &[&str] = &[
     "where it has to run on its own: catch the exception inside of it, log it and try again after a pause",
 ];
 
+const RUST_STEPS: &[&str] = &[
+    "stop the bleeding: start the task again, and everything else that this one was to do",
+    "keep the task's handle and await it somewhere, a `tokio::task::JoinSet` for many, so that its failure reaches who \
+     started it",
+    "where it has to run on its own: handle the error inside of it, log it and try again after a pause",
+];
+
 const VERIFY: &str =
     "do the same again, then `loopscope health`: this incident's count stays at {count}";
 
@@ -44,7 +51,9 @@ pub(crate) fn describe(event: &Event, site: Option<&TaskSite>) -> Diagnosis {
 }
 
 fn advice(site: Option<&TaskSite>) -> Advice {
-    let mut advice = words::advice(STEPS, VERIFY);
+    let is_rust = site.is_some_and(|site| words::is_rust(&site.file));
+    let steps = if is_rust { RUST_STEPS } else { STEPS };
+    let mut advice = words::advice(steps, VERIFY);
     if let Some(created) = site.and_then(words::created_at) {
         advice
             .steps

@@ -19,6 +19,13 @@ const STEPS: &[&str] = &[
     "let whoever creates the tasks wait for them, `async with asyncio.TaskGroup()`, so that they end with it",
 ];
 
+const RUST_STEPS: &[&str] = &[
+    "look at what they wait for, and give that wait a limit, `tokio::time::timeout(...).await`",
+    "end them when the client is gone: hold their handles, and `abort` them, or a \
+     `tokio_util::sync::CancellationToken`",
+    "let whoever creates the tasks wait for them: a `tokio::task::JoinSet` aborts them when it is dropped",
+];
+
 const VERIFY: &str = "`loopscope health --json`: `alive` of this site no longer rises";
 
 pub(super) fn check(case: &Case<'_>, slot: u32, site: &Site) -> Option<Finding> {
@@ -41,6 +48,8 @@ pub(super) fn check(case: &Case<'_>, slot: u32, site: &Site) -> Option<Finding> 
     );
     let created = words::created_at(&reading.site);
     let created = created.map_or_else(String::new, |at| format!(", created at {at}"));
+    let is_rust = words::is_rust(&reading.site.file);
+    let steps = if is_rust { RUST_STEPS } else { STEPS };
     Some(Finding {
         severity: Severity::Degraded,
         since: growth.since,
@@ -52,7 +61,7 @@ pub(super) fn check(case: &Case<'_>, slot: u32, site: &Site) -> Option<Finding> 
                 qualified(&reading.site.file, &reading.site.function),
                 reading.site.coroutine.clone(),
             ],
-            advice: words::advice(STEPS, VERIFY),
+            advice: words::advice(steps, VERIFY),
             ..Diagnosis::default()
         },
     })

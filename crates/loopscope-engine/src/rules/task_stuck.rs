@@ -19,6 +19,11 @@ const STEPS: &[&str] = &[
     "give that wait a limit, `async with asyncio.timeout(...)`",
 ];
 
+const RUST_STEPS: &[&str] = &[
+    "look at what it waits for: whoever was to wake it may be gone, or have lost its waker",
+    "give that wait a limit, `tokio::time::timeout(...).await`",
+];
+
 const VERIFY: &str = "`loopscope health --json`: `oldest_seconds` of this site stays small";
 
 pub(super) fn check(case: &Case<'_>, site: &Site) -> Option<Finding> {
@@ -39,6 +44,8 @@ pub(super) fn check(case: &Case<'_>, site: &Site) -> Option<Finding> {
         words::coroutine(&reading.site),
         duration(usual)
     );
+    let is_rust = words::is_rust(&reading.site.file);
+    let steps = if is_rust { RUST_STEPS } else { STEPS };
     Some(Finding {
         severity: Severity::Info,
         since: started,
@@ -51,7 +58,7 @@ pub(super) fn check(case: &Case<'_>, site: &Site) -> Option<Finding> {
                 qualified(&reading.site.file, &reading.site.function),
                 reading.site.coroutine.clone(),
             ],
-            advice: words::advice(STEPS, VERIFY),
+            advice: words::advice(steps, VERIFY),
             ..Diagnosis::default()
         },
     })

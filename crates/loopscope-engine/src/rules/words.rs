@@ -30,7 +30,7 @@ pub(super) fn of_event(event: &Event, what: &str, group: &[&str], advice: Advice
         .as_ref()
         .map(|found| (&*found.file, found.line, &*found.function));
     let at = blamed.or(innermost).map_or_else(String::new, |found| {
-        format!(" at {} in {}", place(found.0, found.1), found.2)
+        format!(" at {}", place_in(found.0, found.1, found.2))
     });
     let mut chain: Vec<String> = group.iter().map(ToString::to_string).collect();
     chain.extend(chain_of(&frames));
@@ -100,16 +100,30 @@ pub(super) fn generalised(message: &str) -> String {
 
 /// `main.py:41 in start_all`; `None` where the place is not known.
 pub(super) fn created_at(site: &TaskSite) -> Option<String> {
-    if site.file.is_empty() {
-        return None;
-    }
-    let place = place(&site.file, site.line);
-    let function = &site.function;
-    Some(if function.is_empty() {
+    (!site.file.is_empty()).then(|| place_in(&site.file, site.line, &site.function))
+}
+
+/// `main.py:41 in start_all`, or without the function where that is not known.
+pub(super) fn place_in(file: &str, line: u32, function: &str) -> String {
+    let place = place(file, line);
+    if function.is_empty() {
         place
     } else {
         format!("{place} in {function}")
-    })
+    }
+}
+
+/// Whether code of this file is Rust.
+pub(crate) fn is_rust(file: &str) -> bool {
+    file.ends_with(".rs")
+}
+
+/// Whether what happened did so in Rust.
+pub(super) fn happened_in_rust(event: &Event) -> bool {
+    event
+        .frames
+        .first()
+        .is_some_and(|frame| is_rust(&frame.file))
 }
 
 /// `jobs.py:12 in fetch`, the innermost line of the program's own code, or of any.

@@ -69,6 +69,8 @@ impl Held {
             if let (Some(place), Some(holder)) = (asked_at, holder)
                 && is_new
                 && looked_up.len() < MOST_LOOKS
+                // Nothing on a stack could be compared with a line alone, as a service in Rust tells.
+                && !place.function.is_empty()
             {
                 looked_up.push(place);
                 look_up(&mut one, holder, place, sampler);

@@ -303,41 +303,6 @@ fn caller(code: &Bound<'_, PyAny>, walker: &Walker, place: Place) -> Frame {
     }
 }
 
-/// Tells the same thing in full only so often, so that a storm of failures costs little.
-pub(crate) struct Limiter {
-    /// By a hash of what is told: when the window began, and how often it was to be told since.
-    windows: [(u64, u64, u32); LIMITED],
-    most: u32,
-}
-
-/// Different things that are told apart.
-const LIMITED: usize = 64;
-
-/// How long a window lasts.
-const WINDOW_NANOS: u64 = 10_000_000_000;
-
-impl Limiter {
-    pub(crate) const fn new(most: u32) -> Self {
-        Self {
-            windows: [(0, 0, 0); LIMITED],
-            most,
-        }
-    }
-
-    /// Whether it may be told in full now.
-    pub(crate) fn allows(&mut self, what: (u32, usize), now_nanos: u64) -> bool {
-        let mixed = (u64::from(what.0) << 48 ^ what.1 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let Some(window) = self.windows.get_mut((mixed >> 58) as usize) else {
-            return false;
-        };
-        if window.0 != mixed || now_nanos.saturating_sub(window.1) > WINDOW_NANOS {
-            *window = (mixed, now_nanos, 0);
-        }
-        window.2 += 1;
-        window.2 <= self.most
-    }
-}
-
 /// The name of a task, by the C implementation's own method: a subclass may have one of its own.
 pub(crate) fn task_name(task: &Bound<'_, PyAny>, get_name: Option<&Bound<'_, PyAny>>) -> String {
     let name = get_name.and_then(|get_name| get_name.call1((task,)).ok());

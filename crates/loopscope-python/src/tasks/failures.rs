@@ -12,7 +12,8 @@ use loopscope_recorder::writer::{FactRecord, TaskOutcome};
 use pyo3::types::{PyAnyMethods, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{Bound, Py, PyAny, Python, intern};
 
-use super::capture::{Effort, Limiter, Told};
+use super::Limiter;
+use super::capture::{Effort, Told};
 use super::name_of;
 use super::table::Failed;
 use super::{TASKS, Tasks, state};

@@ -15,7 +15,8 @@ use loopscope_recorder::writer::FactRecord;
 use pyo3::types::{PyAnyMethods, PyDict};
 use pyo3::{Bound, PyAny, Python};
 
-use super::capture::{Effort, Limiter, Told};
+use super::Limiter;
+use super::capture::{Effort, Told};
 use super::origin::text;
 use super::{TASKS, Tasks};
 use crate::calls::given::Given;

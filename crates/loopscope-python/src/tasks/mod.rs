@@ -14,7 +14,8 @@ mod state;
 mod table;
 mod taken;
 
-pub(crate) use capture::{Callers, Effort, Limiter, Told, is_own_file, type_name};
+pub(crate) use capture::{Callers, Effort, Told, is_own_file, type_name};
+pub(crate) use loopscope_recorder::writer::Limiter;
 pub(crate) use origin::{function_of, text};
 pub(crate) use state::{Samples, calibrate};
 

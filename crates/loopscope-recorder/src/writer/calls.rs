@@ -58,6 +58,13 @@ pub struct CallWriter<S: Sharing = Shared> {
     sharing: PhantomData<S>,
 }
 
+impl<S: Sharing> std::fmt::Debug for CallWriter<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("CallWriter");
+        shown.field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
 impl Recording {
     /// The counter of a tracked call: the same one for the same group, name and kind. Keep it where the
     /// name is fixed: the call scans the table's keys, less than a microsecond.
@@ -157,6 +164,14 @@ impl<S: Sharing> CallWriter<S> {
         } else {
             self.finish_noteworthy(end)
         }
+    }
+
+    /// A call that goes on has kept a running loop's thread to itself for so long, over the stall threshold. To be said
+    /// once for each call, and not in [`CallEnd::held_loop`] again.
+    pub fn held_for(&self, nanos: u64) {
+        S::add(&self.slot.on_loop, 1);
+        S::add(&self.slot.blocking, 1);
+        S::add(&self.slot.blocking_nanos, nanos);
     }
 
     /// The type of an error that a call ended with. Costs a comparison where it was the last one too.

@@ -40,7 +40,8 @@ pub struct PoolGauges {
 /// Writes down one pool.
 ///
 /// A pool whose waits can be followed is told by [`Self::waits`] and what ends a wait, and its sizes by
-/// [`Self::set_sizes`]; one that can only be asked by [`Self::set_gauges`] alone. Not both.
+/// [`Self::set_sizes`]; one that can only be asked by [`Self::set_gauges`] alone. Both are right where the pool is asked
+/// again and again, which sets straight what was followed in between.
 ///
 /// Threads: any. No allocation, no system call. Fork: see [`super`].
 #[derive(Clone, Copy, Debug)]
