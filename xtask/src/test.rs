@@ -125,7 +125,6 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
             Part::new("agent", &ends, &[ALONE]),
             Part::new("library", &ends, &[ALONE]),
             Part::new("factory", &ends, &[ALONE]),
-            Part::new("bot_service", newest, &[ALONE]),
             Part::new("stress", newest, &[ALONE]),
         ],
         vec![
@@ -134,7 +133,10 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
             Part::new("clients", &ends, &[ALONE]),
         ],
         // Faults last for as long as they last, and take no processor.
-        vec![Part::new("drill", &ends, &["--test-threads=2"])],
+        vec![
+            Part::new("drill", &ends, &["--test-threads=2"]),
+            Part::new("bot_service", newest, &[ALONE]),
+        ],
     ];
     if !between.is_empty() {
         rows[1].push(Part::new("agent", between, &inside));
