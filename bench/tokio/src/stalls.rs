@@ -21,7 +21,10 @@ pub(crate) async fn stall(count: usize, address: Option<SocketAddr>) -> Result<(
         sleep(Duration::from_millis(200 + number as u64 * 37 % 100)).await;
         let now = clock_gettime(ClockId::Monotonic);
         block();
-        say(&format!("{:.6}", now.tv_sec as f64 + now.tv_nsec as f64 / 1e9))?;
+        say(&format!(
+            "{:.6}",
+            now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+        ))?;
     }
     Ok(())
 }

@@ -143,10 +143,7 @@ impl Running {
         self.runtime.spawn(future)
     }
 
-    pub(crate) fn block_on<T>(
-        &self,
-        task: JoinHandle<T>,
-    ) -> std::result::Result<T, JoinError> {
+    pub(crate) fn block_on<T>(&self, task: JoinHandle<T>) -> std::result::Result<T, JoinError> {
         self.runtime.block_on(task)
     }
 

@@ -97,7 +97,7 @@ pub(crate) fn run(setting: &Setting) -> Result<()> {
         .iter()
         .filter(|one| programs.path(one.build).is_some())
         .collect();
-    let (generations, slices) = (setting.choose(5, 2), setting.choose(24, 8));
+    let (generations, slices) = (setting.choose(7, 2), setting.choose(24, 8));
     for comparison in &COMPARISONS {
         println!(
             "tokio, {}; median and middle half of {generations} times all of them, each the median of {slices} slices",
