@@ -1,10 +1,11 @@
 //! A service in Rust that does each thing that is to be found, beside a twin of it that is healthy: `service WHAT`.
 //!
-//! It says where `/health` answers and when it is ready, does what WHAT says, and ends when its standard input does.
-//! Each fault is on a line that it declares first.
+//! It says where `/health` answers, natively and on a route of its own, does what WHAT says, and ends when its standard
+//! input does. Each fault is on a line that it declares first. What Loopscope tells by `tracing` it prints.
 #![expect(clippy::print_stdout, reason = "a program that speaks to a test")]
 #![expect(clippy::unwrap_used, reason = "a program of a test fails as tests do")]
 
+use std::fmt::Write;
 use std::io::Read;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use deadpool_postgres::{Config, Pool, PoolConfig, Runtime, Timeouts};
 use loopscope::{Scope, WatchedPool, track_call};
 use tokio::time::sleep;
 use tokio_postgres::NoTls;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber, span};
 
 /// Connections that the pool has.
 const CONNECTIONS: usize = 3;
@@ -21,25 +24,71 @@ const CONNECTIONS: usize = 3;
 const HELD: Duration = Duration::from_secs(4);
 
 fn main() {
+    tracing::subscriber::set_global_default(Printing).unwrap();
     let scope = loopscope::install(loopscope::Config::from_env().service("service")).unwrap();
     let mut builder = scope.runtime_builder("main");
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     println!("{}", scope.address().unwrap());
     let what = std::env::args().nth(1).unwrap_or_default();
-    runtime.block_on(async {
+    let _kept = runtime.block_on(async {
+        serve(&scope).await;
         sleep(Duration::from_millis(100)).await;
         match what.as_str() {
             "calls" => calls(&scope).await,
             "tasks" => tasks(&scope).await,
-            "pool" => pool(&scope).await,
-            "healthy" => healthy(&scope).await,
+            "pool" => return Some(pool(&scope).await),
+            "healthy" => return Some(healthy(&scope).await),
             _ => panic!("no such fault: {what}"),
         }
+        None
     });
     println!("done");
     let mut rest = Vec::new();
     std::io::stdin().read_to_end(&mut rest).unwrap();
     runtime.shutdown_timeout(Duration::from_millis(100));
+}
+
+/// Answers on a route of its own.
+async fn serve(scope: &Scope) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().nest("/internal", scope.health_routes());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+}
+
+/// Prints what Loopscope says.
+struct Printing;
+
+impl Subscriber for Printing {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "loopscope"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(format!("event {}", event.metadata().level()));
+        event.record(&mut line);
+        println!("{}", line.0);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
 }
 
 /// Says on which line it will be found.
@@ -129,7 +178,7 @@ async fn answer(pool: &WatchedPool<Pool>) -> i32 {
     connection.query_one("SELECT 42", &[]).await.unwrap().get(0)
 }
 
-async fn pool(scope: &Scope) {
+async fn pool(scope: &Scope) -> WatchedPool<Pool> {
     let pool = connect(scope, "db", CONNECTIONS);
     assert_eq!(answer(&pool).await, 42);
     let mut held = Vec::new();
@@ -147,10 +196,11 @@ async fn pool(scope: &Scope) {
     sleep(HELD / 4).await;
     drop(held);
     assert_eq!(gets.await.unwrap(), 42);
+    pool
 }
 
 /// The same functions and pools as above, as much as there is to do, and nothing that is wrong.
-async fn healthy(scope: &Scope) {
+async fn healthy(scope: &Scope) -> WatchedPool<Pool> {
     let pool = connect(scope, "db", CONNECTIONS);
     let mut clients = Vec::new();
     for _ in 0..12 {
@@ -174,4 +224,5 @@ async fn healthy(scope: &Scope) {
     ask(false).await.unwrap_err();
     let handled = scope.spawn_fallible("is handled", async { ask(false).await });
     handled.await.unwrap().unwrap_err();
+    pool
 }

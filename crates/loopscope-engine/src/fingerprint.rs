@@ -14,7 +14,7 @@ pub(crate) fn fingerprint(
     chain: &[String],
 ) -> String {
     // A unit separator cannot occur in a function's name, so no two chains read the same.
-    let text = [kind_word(kind), cause_word(cause)]
+    let text = [kind.as_str(), cause.map_or("", StallCause::as_str)]
         .into_iter()
         .chain(chain.iter().map(String::as_str))
         .collect::<Vec<_>>()
@@ -29,47 +29,52 @@ pub(crate) fn qualified(file: &str, function: &str) -> String {
     format!("{stem}.{function}")
 }
 
-fn kind_word(kind: IncidentKind) -> &'static str {
-    match kind {
-        IncidentKind::LoopStall => "loop_stall",
-        IncidentKind::TaskFailure => "task_failure",
-        IncidentKind::TaskLeak => "task_leak",
-        IncidentKind::TaskStuck => "task_stuck",
-        IncidentKind::CallbackFailure => "callback_failure",
-        IncidentKind::BlockingCall => "blocking_call",
-        IncidentKind::SlowCall => "slow_call",
-        IncidentKind::CallFailure => "call_failure",
-        IncidentKind::SlowQuery => "slow_query",
-        IncidentKind::ConnectionFailure => "connection_failure",
-        IncidentKind::ConnectionLeak => "connection_leak",
-        IncidentKind::ConnectionShared => "connection_shared",
-        IncidentKind::ConnectionGrowth => "connection_growth",
-        IncidentKind::ProcessRestarted => "process_restarted",
-        IncidentKind::DatabaseLock => "database_lock",
-        IncidentKind::IdleTransaction => "idle_transaction",
-        IncidentKind::ServerConnections => "server_connections",
-        IncidentKind::DatabaseDeadlock => "database_deadlock",
-        IncidentKind::ServerUnreachable => "server_unreachable",
-        IncidentKind::PoolExhaustion => "pool_exhaustion",
-        IncidentKind::ExecutorSaturation => "executor_saturation",
-        IncidentKind::MemoryHigh => "memory_high",
-        IncidentKind::MemoryGrowth => "memory_growth",
-        IncidentKind::DescriptorHigh => "descriptor_high",
-        IncidentKind::DescriptorGrowth => "descriptor_growth",
-        IncidentKind::ProcessDied => "process_died",
-        IncidentKind::ObserverDegraded => "observer_degraded",
+impl IncidentKind {
+    /// As reports have it: `loop_stall`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoopStall => "loop_stall",
+            Self::TaskFailure => "task_failure",
+            Self::TaskLeak => "task_leak",
+            Self::TaskStuck => "task_stuck",
+            Self::CallbackFailure => "callback_failure",
+            Self::BlockingCall => "blocking_call",
+            Self::SlowCall => "slow_call",
+            Self::CallFailure => "call_failure",
+            Self::SlowQuery => "slow_query",
+            Self::ConnectionFailure => "connection_failure",
+            Self::ConnectionLeak => "connection_leak",
+            Self::ConnectionShared => "connection_shared",
+            Self::ConnectionGrowth => "connection_growth",
+            Self::ProcessRestarted => "process_restarted",
+            Self::DatabaseLock => "database_lock",
+            Self::IdleTransaction => "idle_transaction",
+            Self::ServerConnections => "server_connections",
+            Self::DatabaseDeadlock => "database_deadlock",
+            Self::ServerUnreachable => "server_unreachable",
+            Self::PoolExhaustion => "pool_exhaustion",
+            Self::ExecutorSaturation => "executor_saturation",
+            Self::MemoryHigh => "memory_high",
+            Self::MemoryGrowth => "memory_growth",
+            Self::DescriptorHigh => "descriptor_high",
+            Self::DescriptorGrowth => "descriptor_growth",
+            Self::ProcessDied => "process_died",
+            Self::ObserverDegraded => "observer_degraded",
+        }
     }
 }
 
-fn cause_word(cause: Option<StallCause>) -> &'static str {
-    match cause {
-        None => "",
-        Some(StallCause::BlockingCall) => "blocking_call",
-        Some(StallCause::Overload) => "overload",
-        Some(StallCause::GcPause) => "gc_pause",
-        Some(StallCause::CpuStarved) => "cpu_starved",
-        Some(StallCause::Suspended) => "suspended",
-        Some(StallCause::Unknown) => "unknown",
+impl StallCause {
+    /// As reports have it: `blocking_call`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BlockingCall => "blocking_call",
+            Self::Overload => "overload",
+            Self::GcPause => "gc_pause",
+            Self::CpuStarved => "cpu_starved",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

@@ -390,6 +390,18 @@ pub struct LoopReading {
     pub longest_busy_nanos: u64,
     /// Finished busy periods over the stall threshold.
     pub stalls: u64,
+    /// The tasks of the runtime that it is a worker of, where that is known.
+    #[serde(default)]
+    pub runtime: Option<RuntimeTasks>,
+}
+
+/// The tasks of a runtime with one or more workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeTasks {
+    /// Tasks alive.
+    pub alive: u64,
+    /// Those of them that wait in the queue that all workers take from.
+    pub queued: u64,
 }
 
 /// What one look at a busy loop's thread found.

@@ -170,6 +170,14 @@ pub struct LoopHealth {
     pub stalls: u64,
     /// The longest busy period, the running one included, in seconds.
     pub longest_busy_seconds: f64,
+    /// Tasks alive in the runtime that this is a worker of, those of its other workers included; absent where the
+    /// runtime does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_tasks: Option<u64>,
+    /// Those of them that wait in the queue that all of the runtime's workers take from; absent where it does not
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_queued_tasks: Option<u64>,
 }
 
 /// What a loop is doing.

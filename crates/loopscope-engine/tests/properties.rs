@@ -210,6 +210,7 @@ fn reading() -> impl Strategy<Value = LoopReading> {
             idle_nanos: figure * MILLI,
             longest_busy_nanos: figure,
             stalls: figure,
+            runtime: None,
         }
     })
 }

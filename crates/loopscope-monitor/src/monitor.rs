@@ -9,15 +9,17 @@
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use loopscope_engine::change::{Change, Probes};
 use loopscope_engine::config::Config;
 use loopscope_engine::observation::Fact;
+use loopscope_engine::report::Report;
 use loopscope_engine::time::Nanos;
-use loopscope_engine::watch::{Observer, ObserverOptions, Scope, WatchOptions};
+use loopscope_engine::watch::{Observer, ObserverOptions, Publish, Scope, WatchOptions};
 use loopscope_recorder::folder::{RuntimeFolder, prune, prune_ended};
 use loopscope_server::{
     Publisher, Server, ServerConfig, ServerError, SnapshotCell, Token, parse_address, start,
@@ -53,6 +55,8 @@ pub struct Settings {
     pub own_descriptors: bool,
     /// Where recordings are; `None` where there is no folder for them.
     pub folder: Option<RuntimeFolder>,
+    /// Who is told of each change of an incident. What finds no room there is lost: nobody waits for it.
+    pub changes: Option<SyncSender<Change>>,
 }
 
 /// A running monitor.
@@ -247,6 +251,28 @@ fn options(settings: Settings, cell: &Arc<SnapshotCell>, problems: &[String]) ->
         service: settings.service,
         version: VERSION,
         notes: lost.into_iter().collect(),
-        publish: Box::new(Publisher::new(Arc::clone(cell), problems.to_vec())),
+        publish: Box::new(Published {
+            states: Publisher::new(Arc::clone(cell), problems.to_vec()),
+            changes: settings.changes,
+        }),
+    }
+}
+
+/// Where the observer's results go.
+struct Published {
+    states: Publisher,
+    changes: Option<SyncSender<Change>>,
+}
+
+impl Publish for Published {
+    fn change(&mut self, change: &Change) {
+        if let Some(changes) = &self.changes {
+            // Fails where there is no room, or nobody listens any more.
+            let _ = changes.try_send(change.clone());
+        }
+    }
+
+    fn snapshot(&mut self, report: Report, probes: Probes) {
+        self.states.snapshot(report, probes);
     }
 }

@@ -41,6 +41,7 @@ impl Monitor {
             own_descriptors: true,
             // With the interpreter's lock held, which keeps the program from changing the environment.
             folder: RuntimeFolder::open_default().ok(),
+            changes: None,
         };
         let starting = monitor::Monitor::begin(settings);
         let started = py.detach(|| monitor::Monitor::start(starting?));

@@ -36,7 +36,8 @@ pub const MAGIC: u64 = u64::from_ne_bytes(*b"LOOPSCP\n");
 /// - 2: tables of task sites, calls, pools and executors, the collector's gauges, who writes these, a
 ///   ring of facts with texts. What version 1 had stands where it stood.
 /// - 3: the tables of open connections and of the errors of calls behind all the others, how long connections of a
-///   pool are used; [`PollKind`]s of loops that an adapter tells of by the loop's own figures.
+///   pool are used; [`PollKind`]s of loops that an adapter tells of by the loop's own figures, and the tasks of a
+///   loop's runtime.
 pub const FORMAT_VERSION: u32 = 3;
 
 /// Loops that one process can have recorded at once. Beyond it loops are counted as dropped.
@@ -208,8 +209,12 @@ pub struct LoopSlot {
     pub reserved: AtomicU64,
     /// Finished busy periods by length, see [`bucket_of`].
     pub histogram: [AtomicU64; BUCKETS],
-    /// Room for depths and lag, zero in version 1.
-    pub reserved_tail: [AtomicU64; 16],
+    /// One more than the tasks alive in the runtime that this is a worker of; 0 where that is not known. Since version 3.
+    pub runtime_tasks: AtomicU64,
+    /// Those of them in the runtime's shared queue. Since version 3.
+    pub runtime_queued: AtomicU64,
+    /// Room, zero in version 3.
+    pub reserved_tail: [AtomicU64; 14],
 }
 
 /// One record of the ring.
@@ -248,6 +253,15 @@ pub enum SlotState {
     Live = 2,
     /// A loop that ended. The slot may be taken again.
     Ended = 3,
+}
+
+/// The tasks of a runtime with one or more workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeTasks {
+    /// Tasks alive.
+    pub alive: u64,
+    /// Those of them that wait in the queue that all workers take from.
+    pub queued: u64,
 }
 
 /// How a loop polls.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use loopscope_recorder::folder::{RuntimeFolder, recordings_in};
 use loopscope_recorder::identity::ProcessIdentity;
-use loopscope_recorder::layout::{EVENT_CAPACITY, LOOP_CAPACITY, PollKind};
+use loopscope_recorder::layout::{EVENT_CAPACITY, LOOP_CAPACITY, PollKind, RuntimeTasks};
 use loopscope_recorder::reader::RecordingReader;
 use loopscope_recorder::writer::{LoopSpec, Recording, RecordingSpec, ToldLoop};
 
@@ -78,6 +78,10 @@ fn what_a_loop_tells_of_itself_is_what_is_read() {
             busy_nanos: 40 * MILLIS,
             idle_nanos: 60 * MILLIS,
             last_beat_nanos: 100 * MILLIS,
+            runtime: Some(RuntimeTasks {
+                alive: 0,
+                queued: 0,
+            }),
         };
         told.tell(&busy);
         told.move_to(11);
@@ -85,6 +89,10 @@ fn what_a_loop_tells_of_itself_is_what_is_read() {
         assert_eq!((state.kind, state.thread_id), (Some(kind), 11));
         assert_eq!(state.busy_since_nanos, busy.busy_since_nanos);
         assert_eq!((state.iterations, state.idle_nanos), (7, 60 * MILLIS));
+        assert_eq!(
+            state.runtime, busy.runtime,
+            "none is not the same as unknown"
+        );
         told.tell(&ToldLoop {
             now_nanos: 350 * MILLIS,
             busy_since_nanos: None,

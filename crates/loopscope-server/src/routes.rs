@@ -63,7 +63,7 @@ async fn uncached(mut response: Response) -> Response {
 async fn health(State(cell): State<Arc<SnapshotCell>>, headers: HeaderMap) -> Response {
     let answer = cell.answer(Question::Health, &accept(&headers));
     let vary = [(VARY, HeaderValue::from_static("accept"))];
-    (vary, response(answer)).into_response()
+    (vary, answer).into_response()
 }
 
 /// All `Accept` lines as one list; lines that are not text are passed over.
@@ -77,20 +77,22 @@ fn accept(headers: &HeaderMap) -> String {
 }
 
 async fn livez(State(cell): State<Arc<SnapshotCell>>) -> Response {
-    response(cell.answer(Question::Live, ""))
+    cell.answer(Question::Live, "").into_response()
 }
 
 async fn readyz(State(cell): State<Arc<SnapshotCell>>) -> Response {
-    response(cell.answer(Question::Ready, ""))
+    cell.answer(Question::Ready, "").into_response()
 }
 
-fn response(answer: Answer) -> Response {
-    let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(answer.content_type)),
-        (AGE_HEADER, age_value(answer.age)),
-    ];
-    (code, headers, answer.body).into_response()
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let code = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static(self.content_type)),
+            (AGE_HEADER, age_value(self.age)),
+        ];
+        (code, headers, self.body).into_response()
+    }
 }
 
 fn age_value(age: Duration) -> HeaderValue {

@@ -9,12 +9,14 @@ use loopscope_recorder::layout::Coverage;
 use loopscope_recorder::writer::{AdapterSpec, Recording};
 
 use crate::process::Bound;
+use crate::tasks::Ages;
 
 static CURRENT: Mutex<Option<&'static Adapter>> = Mutex::new(None);
 
 /// The writer of tasks, calls and pools.
 pub(crate) struct Adapter {
     bound: Bound,
+    pub(crate) ages: Ages,
     covered: AtomicU64,
     announcing: Mutex<()>,
 }
@@ -30,6 +32,7 @@ impl Adapter {
     pub(crate) fn install(bound: Bound) -> &'static Self {
         let adapter: &'static Self = Box::leak(Box::new(Self {
             bound,
+            ages: Ages::new(),
             covered: AtomicU64::new(0),
             announcing: Mutex::new(()),
         }));

@@ -1,9 +1,14 @@
 //! Who judges what is recorded: the supervisor, this process itself, or nobody.
 
+#[cfg(feature = "axum")]
+mod elsewhere;
+
 use std::io;
 use std::net::SocketAddr;
 
 use loopscope_recorder::environment;
+#[cfg(feature = "monitor")]
+use loopscope_server::{Answer, Question};
 
 use crate::config::Config;
 
@@ -11,7 +16,12 @@ use crate::config::Config;
 #[derive(Debug)]
 pub(crate) enum Judge {
     /// `loopscope run`, which answers there.
-    Supervisor(Option<SocketAddr>),
+    Supervisor {
+        address: Option<SocketAddr>,
+        /// What it wants to be presented.
+        #[cfg(feature = "axum")]
+        token: Option<String>,
+    },
     /// This process.
     #[cfg(feature = "monitor")]
     Own(loopscope_monitor::Monitor),
@@ -20,14 +30,23 @@ pub(crate) enum Judge {
 }
 
 impl Judge {
-    pub(crate) fn supervisor() -> Self {
+    #[cfg_attr(
+        not(feature = "axum"),
+        expect(unused_variables, reason = "only routes ask the supervisor")
+    )]
+    pub(crate) fn supervisor(config: &Config) -> Self {
         let endpoint = std::env::var(environment::ENDPOINT).ok();
-        Self::Supervisor(endpoint.and_then(|endpoint| endpoint.parse().ok()))
+        let address = endpoint.and_then(|endpoint| endpoint.parse().ok());
+        Self::Supervisor {
+            address,
+            #[cfg(feature = "axum")]
+            token: config.token.clone(),
+        }
     }
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Supervisor(address) => *address,
+            Self::Supervisor { address, .. } => *address,
             #[cfg(feature = "monitor")]
             Self::Own(monitor) => monitor.address,
             Self::Nobody(_) => None,
@@ -36,13 +55,45 @@ impl Judge {
 
     pub(crate) fn problems(&self) -> &[String] {
         match self {
-            Self::Supervisor(_) => &[],
+            Self::Supervisor { .. } => &[],
             #[cfg(feature = "monitor")]
             Self::Own(monitor) => &monitor.problems,
             Self::Nobody(problems) => problems,
         }
     }
 }
+
+#[cfg(feature = "axum")]
+impl Judge {
+    /// The same from whoever judges. Waits for that.
+    pub(crate) fn ask_elsewhere(&self, question: Question, accept: &str) -> Answer {
+        let reason = match self {
+            Self::Supervisor {
+                address: Some(address),
+                token,
+            } => match elsewhere::ask(*address, token.as_deref(), question, accept) {
+                Ok(answer) => return answer,
+                Err(error) => {
+                    format!("`loopscope run` does not answer at {address}: {error}")
+                }
+            },
+            Self::Supervisor { address: None, .. } => {
+                "`loopscope run` watches this process, and listens nowhere".to_owned()
+            }
+            Self::Own(_) | Self::Nobody(_) => NOBODY.to_owned(),
+        };
+        elsewhere::without_judge(question, accept, &reason)
+    }
+
+    /// In a process that is not watched.
+    pub(crate) fn without(question: Question, accept: &str) -> Answer {
+        elsewhere::without_judge(question, accept, NOBODY)
+    }
+}
+
+#[cfg(feature = "axum")]
+const NOBODY: &str =
+    "nobody judges this process: `loopscope::install` was not called in it, or without its monitor";
 
 #[cfg(feature = "monitor")]
 impl Judge {
@@ -67,21 +118,28 @@ impl Judge {
             unwatched: None,
             own_descriptors: false,
             folder: RuntimeFolder::open_default().ok(),
+            #[cfg(feature = "tracing")]
+            changes: Some(crate::events::start()?),
+            #[cfg(not(feature = "tracing"))]
+            changes: None,
         };
         Monitor::start(Monitor::begin(settings)?).map(Self::Own)
     }
 
     pub(crate) fn health(&self) -> Option<(u16, String)> {
-        use loopscope_server::Question;
-
-        let Self::Own(monitor) = self else {
-            return None;
-        };
-        let answer = monitor.cell.answer(Question::Health, "application/json");
+        let answer = self.answer(Question::Health, "application/json")?;
         Some((
             answer.code,
             String::from_utf8_lossy(&answer.body).into_owned(),
         ))
+    }
+
+    /// `None` where another process judges, or none.
+    pub(crate) fn answer(&self, question: Question, accept: &str) -> Option<Answer> {
+        let Self::Own(monitor) = self else {
+            return None;
+        };
+        Some(monitor.cell.answer(question, accept))
     }
 }
 

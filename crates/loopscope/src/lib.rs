@@ -20,10 +20,41 @@
 //! needs no change at all to be watched; with this crate its runtimes have names, its tasks are counted, and a
 //! stall is known by tokio's own figures.
 //!
+//! # Calls, tasks and pools
+//! [`track_call`] counts the calls of a function, [`Scope::spawn`] and [`Scope::spawn_fallible`] tasks,
+//! [`Scope::watch_pool`] connections:
+//!
+//! ```no_run
+//! # #[derive(Debug)] struct AgentError;
+//! # impl std::fmt::Display for AgentError { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("") } }
+//! #[loopscope::track_call("agent")]
+//! async fn ask(prompt: &str) -> Result<String, AgentError> {
+//!     # let _ = prompt; Err(AgentError)
+//!     /* … */
+//! }
+//!
+//! # fn main() {
+//! # let scope = loopscope::Scope::unwatched();
+//! // Nobody awaits it: an error that it ends with is a finding.
+//! drop(scope.spawn_fallible("greet", async { ask("hello").await.map(drop) }));
+//! # }
+//! ```
+//!
 //! # What it costs
 //! Nothing on the way of a task that is not spawned by [`Scope::spawn`]. One thread reads two numbers of each
 //! worker a hundred times a second; with the `monitor` feature engine and endpoint are five more. No
-//! `tokio_unstable` is needed.
+//! `tokio_unstable` is needed. What that alone tells, such as the size and queue of the pool of blocking threads, is not
+//! read.
+//!
+//! # Features
+//! - `monitor`, on by default: engine and endpoint.
+//! - `axum`: `Scope::health_routes`, for a router of the service's own.
+//! - `tracing`: each finding as an event of the service's subscriber, where the process judges itself: of target
+//!   `loopscope`, on the level `ERROR`, `WARN` or `INFO` by how bad it is, when it opens, gets worse, is known better and
+//!   closes. Fields: `loopscope.incident.{id, kind, change, cause, duration, count}` (seconds),
+//!   `loopscope.eventloop.name`, `thread.id`, `code.{file.path, line.number, function.name}`, `loopscope.advice`. Under
+//!   `loopscope run` the supervisor tells, on its stderr.
+//! - `sqlx`, `deadpool`, `bb8`: pools of these crates.
 //!
 //! # Forks
 //! A child that the service forks has none of these threads, and records nothing.
@@ -31,10 +62,14 @@
 mod adapter;
 mod calls;
 mod config;
+#[cfg(feature = "tracing")]
+mod events;
 mod judge;
 mod location;
 mod pools;
 mod process;
+#[cfg(feature = "axum")]
+mod routes;
 mod runtime;
 mod scope;
 mod tasks;

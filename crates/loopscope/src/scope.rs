@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use loopscope_recorder::folder::{FolderError, RuntimeFolder};
 use loopscope_recorder::writer::{CreateError, Recording, RecordingSpec};
+#[cfg(feature = "axum")]
+use loopscope_server::{Answer, Question};
 use thiserror::Error;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
@@ -96,9 +98,9 @@ impl Scope {
         };
         crate::location::note_panics();
         let adapter = Adapter::install(bound);
-        let watchdog = Watchdog::start(bound)?;
+        let watchdog = Watchdog::start(adapter)?;
         let judge = match supervised {
-            Some(_) => Judge::supervisor(),
+            Some(_) => Judge::supervisor(&config),
             None => Judge::start(config, run_id)?,
         };
         Ok(Self(Some(Arc::new(Inner {
@@ -254,6 +256,21 @@ impl Scope {
     /// runtime, and does not wait.
     pub fn health(&self) -> Option<(u16, String)> {
         self.here()?.judge.health()
+    }
+
+    /// An answer of this process's own monitor; `None` where it has none.
+    #[cfg(feature = "axum")]
+    pub(crate) fn answer(&self, question: Question, accept: &str) -> Option<Answer> {
+        self.here()?.judge.answer(question, accept)
+    }
+
+    /// The same where there is none. Waits for whoever judges.
+    #[cfg(feature = "axum")]
+    pub(crate) fn ask_elsewhere(&self, question: Question, accept: &str) -> Answer {
+        self.here().map_or_else(
+            || Judge::without(question, accept),
+            |inner| inner.judge.ask_elsewhere(question, accept),
+        )
     }
 
     fn adapter(&self) -> Option<&'static Adapter> {

@@ -2,6 +2,7 @@
 //!
 //! [`fallible`] has those whose errors matter.
 
+mod ages;
 mod fallible;
 
 use std::any::Any;
@@ -24,6 +25,7 @@ use pin_project_lite::pin_project;
 use crate::adapter::Adapter;
 use crate::{location, process};
 
+pub(crate) use ages::Ages;
 pub use fallible::FallibleHandle;
 pub(crate) use fallible::spawn as spawn_fallible;
 
@@ -49,12 +51,14 @@ impl Tasks {
             coroutine: name,
         })?;
         site.spawned(1);
+        let started_nanos = monotonic_nanos();
+        self.0.ages.begin(&site, started_nanos);
         Some(Task {
             adapter: self.0,
             site,
             name: name.into(),
             place,
-            started_nanos: monotonic_nanos(),
+            started_nanos,
             identity: NEXT.fetch_add(1, Relaxed),
             is_over: false,
         })
@@ -108,6 +112,7 @@ impl Task {
         self.is_over = true;
         if self.adapter.recording().is_some() {
             self.site.ended(outcome);
+            self.adapter.ages.end(&self.site, self.started_nanos);
         }
     }
 

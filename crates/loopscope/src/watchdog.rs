@@ -13,13 +13,14 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use loopscope_recorder::clock::monotonic_nanos;
-use loopscope_recorder::layout::PollKind;
+use loopscope_recorder::layout::{PollKind, RuntimeTasks};
 use loopscope_recorder::writer::{LoopSpec, LoopWriter, Recording, ToldLoop};
 use tokio::runtime::RuntimeFlavor;
 use tokio::task::JoinHandle;
 
+use crate::adapter::Adapter;
 use crate::pools::Asked;
-use crate::process::{Bound, without_signals};
+use crate::process::without_signals;
 use crate::runtime::Watched;
 
 /// So often within a stall threshold figures are read; that is how late a stall is seen to begin.
@@ -32,6 +33,9 @@ const ASK_AGAIN_NANOS: u64 = 1_000_000_000;
 
 /// Pools are asked this often.
 const ASK_POOLS_NANOS: u64 = 100_000_000;
+
+/// How old the oldest tasks are is told this often.
+const TELL_AGES_NANOS: u64 = 1_000_000_000;
 
 /// What the thread is given to watch.
 #[derive(Debug)]
@@ -46,14 +50,14 @@ pub(crate) struct Watchdog(Mutex<Sender<Watch>>);
 
 impl Watchdog {
     /// Starts the thread, which ends with the process.
-    pub(crate) fn start(bound: Bound) -> io::Result<Self> {
+    pub(crate) fn start(adapter: &'static Adapter) -> io::Result<Self> {
         let (given, added) = channel();
-        let threshold = bound
+        let threshold = adapter
             .recording()
             .map_or(0, |recording| recording.stall_threshold_nanos());
         let stall_threshold = Duration::from_nanos(threshold);
         let tick = (stall_threshold / READINGS).clamp(SHORTEST, LONGEST);
-        let work = move || Watching::new(bound).run(&added, tick);
+        let work = move || Watching::new(adapter).run(&added, tick);
         without_signals(|| Builder::new().name("loopscope-tokio".into()).spawn(work))?;
         Ok(Self(Mutex::new(given)))
     }
@@ -66,19 +70,21 @@ impl Watchdog {
 }
 
 struct Watching {
-    bound: Bound,
+    adapter: &'static Adapter,
     runtimes: Vec<WatchedRuntime>,
     pools: Vec<Asked>,
     asked_nanos: u64,
+    told_ages_nanos: u64,
 }
 
 impl Watching {
-    fn new(bound: Bound) -> Self {
+    fn new(adapter: &'static Adapter) -> Self {
         Self {
-            bound,
+            adapter,
             runtimes: Vec::new(),
             pools: Vec::new(),
             asked_nanos: 0,
+            told_ages_nanos: 0,
         }
     }
 
@@ -90,7 +96,7 @@ impl Watching {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let Some(recording) = self.bound.recording() else {
+            let Some(recording) = self.adapter.recording() else {
                 return;
             };
             let now = monotonic_nanos();
@@ -99,6 +105,10 @@ impl Watching {
             if now.saturating_sub(self.asked_nanos) >= ASK_POOLS_NANOS {
                 self.asked_nanos = now;
                 self.pools.retain(|pool| pool.ask(now));
+            }
+            if now.saturating_sub(self.told_ages_nanos) >= TELL_AGES_NANOS {
+                self.told_ages_nanos = now;
+                self.adapter.ages.tell(now);
             }
         }
     }
@@ -125,13 +135,18 @@ impl WatchedRuntime {
     /// Reads every worker. False where the runtime is gone.
     fn read(&mut self, recording: Recording, now: u64) -> bool {
         let metrics = self.watched.handle.metrics();
+        let runtime = RuntimeTasks {
+            alive: metrics.num_alive_tasks() as u64,
+            queued: metrics.global_queue_depth() as u64,
+        };
+        let place = (recording, now);
         let mut is_stuck = false;
         for worker in &mut self.workers {
             let figures = Figures {
                 parks: metrics.worker_park_unpark_count(worker.index),
                 busy: metrics.worker_total_busy_duration(worker.index),
             };
-            is_stuck |= worker.read(&self.watched, figures, recording, now);
+            is_stuck |= worker.read(&self.watched, figures, runtime, place);
         }
         if now.saturating_sub(self.asked_nanos) >= ASK_AGAIN_NANOS {
             self.asked_nanos = now;
@@ -199,7 +214,13 @@ impl Worker {
     }
 
     /// Takes in its figures; whether they did not move while it is busy.
-    fn read(&mut self, watched: &Watched, now_is: Figures, recording: Recording, now: u64) -> bool {
+    fn read(
+        &mut self,
+        watched: &Watched,
+        now_is: Figures,
+        runtime: RuntimeTasks,
+        (recording, now): (Recording, u64),
+    ) -> bool {
         let rests = now_is.parks % 2 == 1;
         let has_moved = now_is != self.last;
         self.last = now_is;
@@ -213,12 +234,12 @@ impl Worker {
         };
         watched.threads.set_busy_since(self.index, self.busy_since);
         if let Some(writer) = self.writer(watched, recording, now) {
-            writer.tell(&self.told(now));
+            writer.tell(&self.told(runtime, now));
         }
         !rests && !has_moved
     }
 
-    fn told(&self, now: u64) -> ToldLoop {
+    fn told(&self, runtime: RuntimeTasks, now: u64) -> ToldLoop {
         let busy = u64::try_from(self.last.busy.as_nanos()).unwrap_or(u64::MAX);
         let all = now.saturating_sub(self.began_nanos);
         let under_way = match self.busy_since {
@@ -232,6 +253,7 @@ impl Worker {
             busy_nanos: busy,
             idle_nanos: all.saturating_sub(busy).saturating_sub(under_way),
             last_beat_nanos: self.beat_nanos,
+            runtime: Some(runtime),
         }
     }
 

@@ -3,8 +3,10 @@
 
 use std::panic;
 use std::path::Path;
+use std::time::Duration;
 
 use loopscope::{Config, Scope};
+use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::reader::RecordingReader;
 
 /// A process has one recording, so all tests here share it.
@@ -53,6 +55,51 @@ fn tasks_are_counted_by_the_line_that_spawns_them_and_how_they_ended() {
     assert_eq!((site("failed").failed, site("failed").unretrieved), (1, 1));
     assert_eq!(site("aborted").cancelled, 1);
     assert!(site("done").site.file.ends_with("tests/scope.rs") && site("done").site.line > 0);
+}
+
+#[test]
+fn the_oldest_task_of_a_line_is_told_to_a_second() {
+    let scope = scope();
+    let runtime = scope
+        .current_thread_builder("ages")
+        .enable_all()
+        .build()
+        .unwrap();
+    let oldest = || {
+        let tables = recording().read_tables().unwrap();
+        let mut sites = tables.task_sites.into_iter();
+        let site = sites.find(|state| state.site.coroutine == "never woken");
+        site.and_then(|site| site.oldest_started_nanos)
+    };
+    let began = monotonic_nanos();
+    let told = runtime.block_on(async {
+        let spawn = |ends: bool| {
+            let task = async move {
+                if !ends {
+                    std::future::pending::<()>().await;
+                }
+            };
+            scope.spawn("never woken", task)
+        };
+        let stuck = spawn(false);
+        let mut told = None;
+        // Others come and go; until one of the watchdog's looks is surely later than this.
+        while told.is_none_or(|told| told < began) || monotonic_nanos() < began + 2_500_000_000 {
+            spawn(true).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            told = oldest();
+        }
+        stuck.abort();
+        stuck.await.unwrap_err();
+        told.unwrap()
+    });
+    assert!(
+        (began..began + 1_500_000_000).contains(&told),
+        "{began} {told}"
+    );
+    while oldest().is_some() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

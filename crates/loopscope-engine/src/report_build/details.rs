@@ -43,6 +43,8 @@ fn loop_health(engine: &Engine, key: LoopKey, known: &Loop, now: Nanos) -> LoopH
         utilization: ratio(busy, busy.plus(idle)),
         stalls: known.stall_count,
         longest_busy_seconds: seconds(Nanos(reading.longest_busy_nanos).max(running)),
+        runtime_tasks: reading.runtime.map(|tasks| tasks.alive),
+        runtime_queued_tasks: reading.runtime.map(|tasks| tasks.queued),
     }
 }
 

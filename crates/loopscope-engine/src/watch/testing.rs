@@ -35,6 +35,7 @@ pub(super) fn idle(slot: u32, generation: u32) -> LoopState {
         stalls: 0,
         stall_nanos: 0,
         histogram: [0; BUCKETS],
+        runtime: None,
     }
 }
 

@@ -8,7 +8,8 @@ use super::schedule::Schedule;
 use super::turns::Turns;
 use super::watched_loops::Place;
 use crate::observation::{
-    Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime, Sample,
+    Fact, InsideLoop, LoopInfo, LoopKey, LoopReading, LoopRuntime, ProcessRuntime, RuntimeTasks,
+    Sample,
 };
 use crate::time::Nanos;
 
@@ -406,6 +407,10 @@ impl WatchedLoop {
             idle_nanos: state.idle_nanos,
             longest_busy_nanos: state.longest_busy_nanos,
             stalls: state.stalls,
+            runtime: state.runtime.map(|tasks| RuntimeTasks {
+                alive: tasks.alive,
+                queued: tasks.queued,
+            }),
         };
         out.push(Fact::LoopReading {
             key: self.key,

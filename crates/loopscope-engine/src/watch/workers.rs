@@ -195,6 +195,7 @@ impl Unseen {
             stalls: 0,
             stall_nanos: 0,
             histogram: [0; BUCKETS],
+            runtime: None,
         }
     }
 }

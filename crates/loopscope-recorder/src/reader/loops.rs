@@ -5,7 +5,8 @@ use std::mem::offset_of;
 use super::bytes::{text_at, u32_at, u64_at};
 use super::ring::RingRead;
 use crate::layout::{
-    BUCKETS, EVENT_WORDS, EventKind, EventSlot, Header, LoopSlot, PollKind, SlotState, checksum,
+    BUCKETS, EVENT_WORDS, EventKind, EventSlot, Header, LoopSlot, PollKind, RuntimeTasks,
+    SlotState, checksum,
 };
 
 /// What changes in the header.
@@ -60,6 +61,8 @@ pub struct LoopState {
     pub stall_nanos: u64,
     /// Finished busy periods by length.
     pub histogram: [u64; BUCKETS],
+    /// The tasks of the runtime that it is a worker of, where that is known.
+    pub runtime: Option<RuntimeTasks>,
 }
 
 /// A stall from the ring.
@@ -134,7 +137,14 @@ pub(super) fn decode_loop(bytes: &[u8], slot: u32) -> Option<LoopState> {
         stalls: word(offset_of!(LoopSlot, stalls))?,
         stall_nanos: word(offset_of!(LoopSlot, stall_nanos))?,
         histogram,
+        runtime: runtime_of(bytes),
     })
+}
+
+fn runtime_of(bytes: &[u8]) -> Option<RuntimeTasks> {
+    let alive = u64_at(bytes, offset_of!(LoopSlot, runtime_tasks))?.checked_sub(1)?;
+    let queued = u64_at(bytes, offset_of!(LoopSlot, runtime_queued))?;
+    Some(RuntimeTasks { alive, queued })
 }
 
 pub(super) fn decode_event(bytes: &[u8], number: u64) -> RingRead<StallEvent> {

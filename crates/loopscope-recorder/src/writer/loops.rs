@@ -9,8 +9,8 @@ use super::ring::take_record;
 use super::texts::store_text;
 use crate::clock;
 use crate::layout::{
-    EVENT_CAPACITY, EVENT_WORDS, EventKind, EventSlot, LoopOwner, LoopSlot, PollKind, SlotState,
-    bucket_of, checksum,
+    EVENT_CAPACITY, EVENT_WORDS, EventKind, EventSlot, LoopOwner, LoopSlot, PollKind, RuntimeTasks,
+    SlotState, bucket_of, checksum,
 };
 
 /// What is known of a loop when it is first seen.
@@ -41,6 +41,8 @@ pub struct ToldLoop {
     pub idle_nanos: u64,
     /// When it was last seen to turn.
     pub last_beat_nanos: u64,
+    /// The tasks of its runtime.
+    pub runtime: Option<RuntimeTasks>,
 }
 
 impl Recording {
@@ -180,6 +182,11 @@ impl LoopWriter {
         slot.busy_nanos.store(told.busy_nanos, Relaxed);
         slot.idle_nanos.store(told.idle_nanos, Relaxed);
         slot.last_beat_nanos.store(told.last_beat_nanos, Relaxed);
+        let runtime = told.runtime;
+        let alive = runtime.map_or(0, |tasks| tasks.alive.saturating_add(1));
+        slot.runtime_tasks.store(alive, Relaxed);
+        let queued = runtime.map_or(0, |tasks| tasks.queued);
+        slot.runtime_queued.store(queued, Relaxed);
         slot.busy_since_nanos
             .store(told.busy_since_nanos.unwrap_or(0), Release);
     }
@@ -254,6 +261,8 @@ impl LoopWriter {
             &slot.stalls,
             &slot.stall_nanos,
             &slot.ended_nanos,
+            &slot.runtime_tasks,
+            &slot.runtime_queued,
         ];
         for word in zeroed.into_iter().chain(&slot.histogram) {
             word.store(0, Relaxed);

@@ -116,6 +116,7 @@ fn the_figures_of_a_loop_include_the_running_period() {
         idle_nanos: millis(600).0,
         longest_busy_nanos: millis(70).0,
         stalls: 0,
+        runtime: None,
     };
     bench.at(
         1_001,
