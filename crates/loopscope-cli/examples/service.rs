@@ -203,7 +203,7 @@ async fn pool(scope: &Scope) -> WatchedPool<Pool> {
 async fn healthy(scope: &Scope) -> WatchedPool<Pool> {
     let pool = connect(scope, "db", CONNECTIONS);
     let mut clients = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..CONNECTIONS {
         let pool = pool.clone();
         clients.push(scope.spawn_fallible("client", async move {
             for _ in 0..200 {

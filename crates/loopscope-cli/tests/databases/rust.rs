@@ -145,6 +145,13 @@ fn program() -> PathBuf {
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--workspace", "--example", "service"]);
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&*name);
+            }
+        }
         assert!(command.status().unwrap().success());
     });
     let own = Path::new(env!("CARGO_BIN_EXE_loopscope"));
@@ -340,7 +347,7 @@ fn a_healthy_service_in_rust_raises_nothing() {
         let database = report.detailed_health.database.unwrap();
         assert_eq!(
             (database.pools[0].acquires, database.pools[0].in_use),
-            (2_400, 0),
+            (600, 0),
             "{database:#?}"
         );
     }
