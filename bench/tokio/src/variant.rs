@@ -77,7 +77,7 @@ pub(crate) fn monitor() -> &'static TaskMonitor {
 pub(crate) struct Running {
     runtime: Runtime,
     #[cfg(feature = "unstable")]
-    recorder: Option<dial9::Recorder>,
+    _recorder: Option<dial9::Recorder>,
 }
 
 impl Running {
@@ -109,7 +109,7 @@ impl Running {
         Ok(Self {
             runtime,
             #[cfg(feature = "unstable")]
-            recorder: None,
+            _recorder: None,
         })
     }
 
@@ -131,7 +131,7 @@ impl Running {
         recorder.enable();
         Ok(Self {
             runtime,
-            recorder: Some(recorder),
+            _recorder: Some(recorder),
         })
     }
 

@@ -42,6 +42,9 @@ impl Delays {
     pub(super) fn text(&self) -> String {
         let [p50, p90, worst] = [0.5, 0.9, 1.0].map(|share| self.millis.quantile(share));
         let (missed, count) = (self.missed, self.millis.count() + self.missed);
+        if missed == count {
+            return format!("not one of {count} was found in time");
+        }
         format!(
             "p50 {p50:.1} ms   p90 {p90:.1} ms   worst {worst:.1} ms   of {count}; not found in time: {missed}"
         )

@@ -58,8 +58,8 @@ const FAULTS: [(&str, &str, Option<&str>); 3] = [
         Some("tokio::time::sleep(...).await"),
     ),
     (
-        "let left = shop.shelves.lock()",
-        "orders",
+        "shop.shelves.lock().map_or(0, |shelves| shelves.len())",
+        "left_on_shelves",
         Some("tokio::sync::Mutex"),
     ),
     ("black_box(goods + (place & 7))", "count_shelf", None),
