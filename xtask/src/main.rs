@@ -16,7 +16,11 @@ mod typing;
 mod venv;
 mod wheel;
 
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -72,6 +76,9 @@ enum Task {
 }
 
 fn main() -> Result<()> {
+    if knows_own_package() {
+        return Err(without_own_package().into());
+    }
     let shell = Shell::new()?;
     shell.change_dir(root());
     match Arguments::parse().task {
@@ -86,6 +93,34 @@ fn main() -> Result<()> {
             python,
         } => bench::run(&shell, quick, &only, &python),
     }
+}
+
+/// Whether this runs with what `cargo run` says of the package. Builds that ask for such (ring's does) would take what is
+/// started from here for a build of another package than a person's own `cargo build`, and do all of it again.
+fn knows_own_package() -> bool {
+    own_package().next().is_some()
+}
+
+fn own_package() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    })
+}
+
+/// Starts this anew without it. Returns where that fails.
+fn without_own_package() -> io::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut command = Command::new(program);
+    command.args(std::env::args_os().skip(1));
+    own_package().for_each(|name| {
+        command.env_remove(name);
+    });
+    command.exec()
 }
 
 /// Where cargo puts what it builds.

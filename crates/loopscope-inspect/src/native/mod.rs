@@ -6,7 +6,9 @@
 //! outside. Only a thread that runs user code has to be stopped for an instant, see [`Running`]. What a stack
 //! says of tokio is told apart in [`tokio`]; nothing is judged here.
 
+mod calls;
 mod copy;
+mod functions;
 mod modules;
 mod names;
 mod own;
@@ -129,7 +131,7 @@ impl NativeInspector {
         let mut inspector = Self {
             pid,
             running,
-            unwinding: Unwinding::of(&modules),
+            unwinding: Unwinding::of(pid, &modules),
             symbols: Symbols::default(),
             asleep: HashMap::new(),
             stops: HashMap::new(),
@@ -220,7 +222,7 @@ impl NativeInspector {
             .unwrap_or_else(|| kernel::thread_state(self.pid, tid));
         let mut found = self.unwinding.walk(&self.modules, copy);
         if !found.is_whole && self.modules.refresh(self.pid) {
-            self.unwinding = Unwinding::of(&self.modules);
+            self.unwinding = Unwinding::of(self.pid, &self.modules);
             self.symbols.forget();
             found = self.unwinding.walk(&self.modules, copy);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectKind, ObjectSection, ObjectSegment, ReadCache};
 
-use super::separate;
+use super::{functions, separate};
 use crate::locate;
 use crate::maps::{self, Mapping};
 use crate::memory::{Memory, ProcessMemory};
@@ -100,6 +100,13 @@ impl Modules {
         self.modules
             .iter()
             .find(|module| module.range.contains(&address))
+    }
+
+    /// Where the function begins that an address lies in, by the tables that say how stacks are unwound.
+    pub(super) fn function_at(&self, address: u64) -> Option<u64> {
+        let module = self.at(address)?;
+        let begins = functions::begins(module.tables.index.as_ref()?, module.in_file(address))?;
+        Some(begins.wrapping_add(module.bias))
     }
 
     /// Whether an address holds code.

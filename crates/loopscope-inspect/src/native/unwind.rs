@@ -3,13 +3,16 @@
 //! The tables that every program carries for its panics and exceptions say how. Of a thread that sleeps the
 //! kernel does not tell the frame pointer, which Rust's standard library is built with: where a frame asks for
 //! it, the stack is searched for the pair of a saved frame pointer and a return address from which the way leads
-//! to where the thread began.
+//! to where the thread began. What is saved is whatever the caller had in that register, which code that is built
+//! without frame pointers uses for anything: a return address behind a call of the very function is believed with any
+//! of it, another one only with an address of the stack.
 
 use std::sync::Arc;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder};
 
+use super::calls::called_before;
 use super::copy::StackCopy;
 use super::modules::{Module, Modules, Section};
 
@@ -40,12 +43,13 @@ pub(super) struct Found {
 
 /// The unwind tables of a process, made ready.
 pub(super) struct Unwinding {
+    pid: u32,
     unwinder: UnwinderX86_64<Arc<[u8]>>,
     cache: CacheX86_64,
 }
 
 impl Unwinding {
-    pub(super) fn of(modules: &Modules) -> Self {
+    pub(super) fn of(pid: u32, modules: &Modules) -> Self {
         let mut unwinder = UnwinderX86_64::new();
         for module in modules.all() {
             unwinder.add_module(framehop::Module::new(
@@ -56,6 +60,7 @@ impl Unwinding {
             ));
         }
         Self {
+            pid,
             unwinder,
             cache: CacheX86_64::new(),
         }
@@ -69,7 +74,11 @@ impl Unwinding {
         let mut found = Found::default();
         self.follow(modules, copy, first, &mut registers, &mut found);
         if !found.is_whole && copy.frame.is_none() {
-            self.search(modules, copy, registers.sp(), &mut found);
+            let from = registers.sp();
+            let searched = self
+                .search(modules, copy, from, &found, Evidence::Call)
+                .or_else(|| self.search(modules, copy, from, &found, Evidence::OnStack));
+            found = searched.unwrap_or(found);
         }
         found
     }
@@ -107,16 +116,29 @@ impl Unwinding {
         }
     }
 
-    /// Goes on behind the last frame, whose caller could not be told.
-    fn search(&mut self, modules: &Modules, copy: &StackCopy, from: u64, found: &mut Found) {
+    /// Goes on behind the last frame, whose caller could not be told, where this leads to where the thread began.
+    fn search(
+        &mut self,
+        modules: &Modules,
+        copy: &StackCopy,
+        from: u64,
+        found: &Found,
+        evidence: Evidence,
+    ) -> Option<Found> {
+        let function = modules.function_at(found.frames.last()?.address);
         let slots = (from & !7..from.saturating_add(SEARCH_BYTES)).step_by(8);
         let mut tries = 0;
         for slot in slots {
-            let (Some(frame), Some(returns_to)) = (copy.word(slot), copy.word(slot + 8)) else {
-                return;
-            };
-            let may_be = modules.is_code(returns_to) && (slot..copy.end()).contains(&frame);
-            let Some(caller) = FrameAddress::from_return_address(returns_to).filter(|_| may_be)
+            let (frame, returns_to) = (copy.word(slot)?, copy.word(slot + 8)?);
+            let is_believed = modules.is_code(returns_to)
+                && match evidence {
+                    Evidence::Call => {
+                        function.is_some() && called_before(self.pid, returns_to) == function
+                    }
+                    Evidence::OnStack => (slot..copy.end()).contains(&frame),
+                };
+            let Some(caller) =
+                FrameAddress::from_return_address(returns_to).filter(|_| is_believed)
             else {
                 continue;
             };
@@ -127,15 +149,24 @@ impl Unwinding {
             }
             self.follow(modules, copy, caller, &mut registers, &mut longer);
             if longer.is_whole {
-                *found = longer;
-                return;
+                return Some(longer);
             }
             tries += 1;
             if tries == MOST_TRIES {
-                return;
+                return None;
             }
         }
+        None
     }
+}
+
+/// Why a pair on the stack is taken for a saved frame pointer and a return address.
+#[derive(Clone, Copy)]
+enum Evidence {
+    /// The address is behind a call of the function whose caller is looked for.
+    Call,
+    /// The frame pointer is an address of the stack.
+    OnStack,
 }
 
 /// A thread begins in the C library, a program at its entry point. Elsewhere the way ends because a register is

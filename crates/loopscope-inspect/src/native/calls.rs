@@ -1,0 +1,58 @@
+//! What a return address says: behind which call it is.
+
+use super::words::words;
+
+/// The function that is called by the instruction before an address; `None` where that is no call, or one whose target
+/// the instruction alone does not tell.
+pub(super) fn called_before(pid: u32, address: u64) -> Option<u64> {
+    let [word] = words(pid, address.checked_sub(8)?)?;
+    match target(word.to_le_bytes(), address)? {
+        Target::At(function) => Some(function),
+        Target::InSlot(slot) => words(pid, slot).map(|[function]: [u64; 1]| function),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    At(u64),
+    /// The function whose address is there.
+    InSlot(u64),
+}
+
+/// The target of a call whose last byte is the last of these, and behind which this address is.
+fn target(bytes: [u8; 8], address: u64) -> Option<Target> {
+    let [.., one, two, three, four] = bytes;
+    let distance = i32::from_le_bytes([one, two, three, four]);
+    let reached = address.wrapping_add_signed(distance.into());
+    match bytes {
+        // call *distance(%rip), as a function of another crate is called that is looked up when the program is loaded.
+        [_, _, 0xff, 0x15, ..] => Some(Target::InSlot(reached)),
+        // call distance
+        [_, _, _, 0xe8, ..] => Some(Target::At(reached)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_tells_its_target_and_anything_else_none() {
+        let forward = [0x90, 0x90, 0x67, 0xe8, 0x10, 0, 0, 0];
+        assert_eq!(target(forward, 0x1000), Some(Target::At(0x1010)));
+        let back = [0, 0, 0, 0xe8, 0xf0, 0xff, 0xff, 0xff];
+        assert_eq!(target(back, 0x1000), Some(Target::At(0xff0)));
+        let slot = [0, 0, 0xff, 0x15, 0x00, 0x01, 0, 0];
+        assert_eq!(target(slot, 0x1000), Some(Target::InSlot(0x1100)));
+        // call *0x18(%rax)
+        let table = [0, 0, 0, 0, 0, 0xff, 0x50, 0x18];
+        assert_eq!(target(table, 0x1000), None);
+    }
+
+    #[test]
+    fn an_address_that_is_not_mapped_is_behind_no_call() {
+        assert_eq!(called_before(std::process::id(), 3), None);
+        assert_eq!(called_before(std::process::id(), 64), None);
+    }
+}
