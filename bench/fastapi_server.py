@@ -17,5 +17,7 @@ async def root():
 
 listener = socket.create_server(("127.0.0.1", 0))
 print(os.getpid(), listener.getsockname()[1], flush=True)
-config = uvicorn.Config(app, loop=sys.argv[1], lifespan="off", access_log=False, log_level="warning")
+# Its clients ask when it is its turn.
+options = {"lifespan": "off", "access_log": False, "log_level": "warning", "timeout_keep_alive": 600}
+config = uvicorn.Config(app, loop=sys.argv[1], **options)
 uvicorn.Server(config).run(sockets=[listener])
