@@ -62,10 +62,14 @@ impl Running {
 
     fn start(command: &[String], stdin: Stdio, stderr: Stdio) -> Result<Self> {
         let (program, arguments) = command.split_first().context("a command is not empty")?;
+        // Some of the others write where they are started.
+        let folder = traces();
+        std::fs::create_dir_all(&folder)?;
         let mut child = Command::new(program)
             .args(arguments)
+            .current_dir(&folder)
             .env("LOOPSCOPE_RUNTIME_DIR", recordings())
-            .env("BENCH_FOLDER", traces())
+            .env("BENCH_FOLDER", &folder)
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(stderr)
