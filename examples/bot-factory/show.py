@@ -63,22 +63,27 @@ def stressed(loopscope: str, health: str, environment: Dict[str, str]) -> Dict[s
 
 
 def watched(
-    loopscope: str, program: List[str], version: str, environment: Dict[str, str], traffic: List[str], with_stress: bool
+    loopscope: str,
+    program: List[str],
+    version: str,
+    environment: Dict[str, str],
+    traffic: List[str],
+    port: int,
+    with_stress: bool,
 ) -> Dict[str, Any]:
-    """Runs one version under traffic. What the people saw, and the report at its end."""
-    port = free_port()
+    """Runs one version under traffic, with its report at a port. What the people saw, and the report at its end."""
     with tempfile.TemporaryDirectory(prefix="bot-factory-") as transcripts:
         environment = {**environment, "PORT": str(free_port()), "TRANSCRIPTS": transcripts}
         environment["LOOPSCOPE_POSTGRES"] = environment["DATABASE_URL"]
         command = [loopscope, "run", "--listen", f"127.0.0.1:{port}", "--"]
         factory = subprocess.Popen(command + program, env=environment, stderr=subprocess.PIPE, text=True)
+        people = subprocess.Popen(
+            [sys.executable, str(HERE / "traffic.py"), *traffic],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         try:
-            people = subprocess.Popen(
-                [sys.executable, str(HERE / "traffic.py"), *traffic],
-                env=environment,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
             stress = stressed(loopscope, f"http://127.0.0.1:{port}/health", environment) if with_stress else None
             seen = people.communicate()[0]
             if people.returncode:
@@ -89,6 +94,7 @@ def watched(
             # 503 is what a balancer is to see of a critical service; the report comes with it.
             report = json.load(error)
         finally:
+            people.kill()
             factory.send_signal(signal.SIGTERM)
             said = factory.communicate(timeout=60)[1]
     return {
@@ -137,9 +143,12 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20, help="who chat at once (default 20)")
     parser.add_argument("--seconds", type=float, default=20, help="for how long (default 20)")
     parser.add_argument("--only", choices=VERSIONS, help="one version")
+    parser.add_argument("--port", type=int, help="where the report is served meanwhile (default: one that is free)")
     parser.add_argument("--stress", action="store_true", help="run loopscope stress meanwhile")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     given = parser.parse_args()
+    # What was started is ended by those who started it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     traffic = ["--people", str(given.people), "--seconds", str(given.seconds)]
     seen = []
     for version in [given.only] if given.only else VERSIONS:
@@ -154,7 +163,8 @@ def main() -> None:
             program = [sys.executable, str(HERE / version / "main.py")]
             if given.rust:
                 program = [str(given.rust / f"bot-service-{version}")]
-            seen.append(watched(given.loopscope, program, version, environment, traffic, given.stress))
+            port = given.port or free_port()
+            seen.append(watched(given.loopscope, program, version, environment, traffic, port, given.stress))
         finally:
             stage.terminate()
             stage.wait(60)

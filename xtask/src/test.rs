@@ -111,8 +111,9 @@ fn licences_and_advisories(shell: &Shell) -> Result<()> {
 /// their structures: the scenarios whose answer is read out of these run on others too, and healthy programs are healthy
 /// on both ends.
 ///
-/// Most of them wait for something most of the time, so rows of them run side by side. What measures how long
-/// a loop was kept, or takes the processor away from it, runs alone, at the end.
+/// Most of them wait for something most of the time, so two rows of them run side by side, one for each
+/// core of a small machine. What measures how long a loop was kept, or takes the processor away from it, runs alone, at
+/// the end.
 fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     let (ends, between) = match pythons {
         [oldest, between @ .., newest] => (vec![oldest.clone(), newest.clone()], between),
@@ -123,25 +124,24 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
     let mut rows = [
         vec![
             Part::new("agent", &ends, &[ALONE]),
-            Part::new("library", &ends, &[ALONE]),
+            Part::new("library", &ends, &[ALONE, "--skip", TIMED]),
             Part::new("factory", newest, &[ALONE]),
-            Part::new("stress", newest, &[ALONE]),
+            Part::new("bot_service", newest, &[ALONE]),
         ],
         vec![
             Part::new("dump", pythons, &[ALONE]),
             Part::new("databases", &ends, &[ALONE]),
-        ],
-        // Faults last for as long as they last, and take no processor.
-        vec![
+            // Faults last for as long as they last, and take no processor.
             Part::new("drill", &ends, &["--test-threads=2"]),
-            Part::new("bot_service", newest, &[ALONE]),
             Part::new("clients", &ends, &[ALONE]),
         ],
     ];
     if !between.is_empty() {
-        rows[1].push(Part::new("agent", between, &inside));
+        rows[0].push(Part::new("agent", between, &inside));
     }
     side_by_side(shell, &rows)?;
+    Part::new("library", &ends, &[ALONE, TIMED]).run(shell)?;
+    Part::new("stress", newest, &[ALONE]).run(shell)?;
     Part::new("truth", newest, &[ALONE]).run(shell)?;
     let looked_up = [&[ALONE], LOOKED_UP].concat();
     if let [oldest, _newest] = &ends[..] {
@@ -158,6 +158,9 @@ fn real_programs(shell: &Shell, pythons: &[PathBuf]) -> Result<()> {
 
 /// The scenarios whose answer is looked up in the interpreter itself: the line, the await chain, and who waits.
 const LOOKED_UP: &[&str] = &["each_blocking_call_is_found", "two_tasks_deep"];
+
+/// The tests of the library that ask for an answer while a program blocks for a second.
+const TIMED: &str = "endpoint::";
 
 /// One test at a time.
 const ALONE: &str = "--test-threads=1";

@@ -4,14 +4,21 @@
 //! Telegram on this host. The interpreters are those of `LOOPSCOPE_TEST_PYTHONS` that have what these need.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 const SECONDS: &str = "6";
+/// Far longer than it takes until each fault was told.
+const LONGEST_SECONDS: &str = "90";
 const PEOPLE: &str = "8";
 
 /// On a machine with other work a thread may wait for a processor for a tenth of a second, and be told of. What is wrong
@@ -52,24 +59,107 @@ fn python() -> Option<PathBuf> {
     found
 }
 
-/// One version under traffic, as `show.py` tells it.
-fn seen(python: &Path, version: &str) -> Value {
-    let recordings = tempfile::tempdir().unwrap();
-    let output = Command::new(python)
+/// `show.py` with one version, under traffic for so many seconds.
+fn show(python: &Path, version: &str, seconds: &str, recordings: &Path) -> Command {
+    let mut command = Command::new(python);
+    command
         .arg(package().join("../bot-factory/show.py"))
         .args(["--json", "--only", version, "--rust"])
         .arg(built())
-        .args(["--seconds", SECONDS, "--people", PEOPLE, "--loopscope"])
+        .args(["--seconds", seconds, "--people", PEOPLE, "--loopscope"])
         .arg(built().join("loopscope"))
-        .env("LOOPSCOPE_RUNTIME_DIR", recordings.path().join("runtime"))
+        .env("LOOPSCOPE_RUNTIME_DIR", recordings.join("runtime"))
         .env("LOOPSCOPE_STALL_THRESHOLD_MS", THRESHOLD_MS)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{error}");
-    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
-    all[0].clone()
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A version under traffic, and whoever asks for its report all the while.
+struct Watched {
+    show: Child,
+    port: u16,
+    /// Where it records; gone with it.
+    _recordings: TempDir,
+}
+
+impl Watched {
+    fn start(python: &Path, version: &str) -> Self {
+        let recordings = tempfile::tempdir().unwrap();
+        let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let show = show(python, version, LONGEST_SECONDS, recordings.path())
+            .args(["--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            show,
+            port,
+            _recordings: recordings,
+        }
+    }
+
+    /// The report of this moment; `None` while nobody serves it.
+    fn report(&self) -> Option<Value> {
+        let agent = ureq::Agent::new_with_config(
+            ureq::Agent::config_builder()
+                // 503 is what a balancer is to see of a critical service; the report comes with it.
+                .http_status_as_error(false)
+                .build(),
+        );
+        let url = format!("http://127.0.0.1:{}/health?format=full", self.port);
+        let mut answer = agent.get(url).call().ok()?;
+        Some(serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap())
+    }
+
+    /// What was told until that was all, or until the traffic was over.
+    fn until(mut self, is_all: impl Fn(&Seen) -> bool) -> Seen {
+        let mut seen = Seen::default();
+        while !is_all(&seen) && self.show.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(250));
+            if let Some(report) = self.report() {
+                seen.add(report);
+            }
+        }
+        seen
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let pid = self.show.id().to_string();
+        // It ends what it has started.
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = self.show.wait();
+    }
+}
+
+/// What was told of a version.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Each incident as it was told last, or last with a line to blame.
+    incidents: BTreeMap<String, Value>,
+    monitoring: Value,
+}
+
+impl Seen {
+    fn add(&mut self, mut report: Value) {
+        for told in report["incidents"].as_array().unwrap() {
+            let id = told["id"].as_str().unwrap().to_owned();
+            let known = self.incidents.get(&id);
+            let is_blamed = known.is_some_and(|known| !known["culprit"].is_null());
+            if !is_blamed || !told["culprit"].is_null() {
+                self.incidents.insert(id, told.clone());
+            }
+        }
+        self.monitoring = report["monitoring"].take();
+    }
+
+    fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        let all = self.incidents.values();
+        all.filter(move |one| one["kind"] == kind)
+    }
 }
 
 /// The line of a version's program that has this text.
@@ -77,10 +167,6 @@ fn line_of(version: &str, text: &str) -> u64 {
     let program = fs::read_to_string(package().join(version).join("main.rs")).unwrap();
     let place = program.lines().position(|line| line.contains(text));
     place.unwrap() as u64 + 1
-}
-
-fn incidents(seen: &Value) -> &[Value] {
-    seen["report"]["incidents"].as_array().unwrap()
 }
 
 fn is_at(incident: &Value, line: u64) -> bool {
@@ -96,46 +182,41 @@ const BLOCKING: [(&str, &str); 3] = [
     ("request.send(question)", "reqwest::Client"),
 ];
 
+fn is_stall_of(incident: &Value, (text, replacement): (&str, &str)) -> bool {
+    let advised = incident["advice"]["replacement"].as_str();
+    is_at(incident, line_of("before", text))
+        && advised.is_some_and(|advised| advised.contains(replacement))
+}
+
+/// The bot with the revoked token is said to be starting, and nobody waits for its task.
+fn is_dead_bot(incident: &Value) -> bool {
+    is_at(incident, line_of("before", "spawn_fallible(\"bot\""))
+        && incident.to_string().contains("Unauthorized")
+}
+
+/// Whoever has a connection keeps it while others are asked.
+fn is_exhausted_pool(incident: &Value) -> bool {
+    let summary = incident["summary"].as_str().unwrap();
+    summary.contains("pool said") && is_at(incident, line_of("before", "self.pool.acquire()"))
+}
+
 #[test]
 fn before_each_fault_is_found_with_its_line_and_nothing_else() {
     let Some(python) = python() else { return };
-    let seen = seen(&python, "before");
-    let of_kind = |kind: &'static str| {
-        incidents(&seen)
-            .iter()
-            .filter(move |one| one["kind"] == kind)
+    let has_all = |seen: &Seen| {
+        let is_stall =
+            |of: (&str, &str)| seen.of_kind("loop_stall").any(|one| is_stall_of(one, of));
+        let blocking = seen.monitoring["model_blocking_calls"].as_u64();
+        BLOCKING.into_iter().all(is_stall)
+            && seen.of_kind("task_failure").any(is_dead_bot)
+            && seen.of_kind("pool_exhaustion").any(is_exhausted_pool)
+            && blocking.is_some_and(|calls| calls >= 3)
     };
-    for (text, replacement) in BLOCKING {
-        let line = line_of("before", text);
-        let is_found = |one: &&Value| {
-            let advised = one["advice"]["replacement"].as_str();
-            is_at(one, line) && advised.is_some_and(|advised| advised.contains(replacement))
-        };
-        assert!(
-            of_kind("loop_stall").any(|one| is_found(&one)),
-            "{text}: {seen:#}"
-        );
-    }
-    // The bot with the revoked token is said to be starting, and nobody waits for its task.
-    let [dead] = of_kind("task_failure").collect::<Vec<_>>()[..] else {
-        panic!("{seen:#}");
-    };
-    let spawned = line_of("before", "spawn_fallible(\"bot\"");
-    assert!(is_at(dead, spawned), "{dead:#}");
-    assert!(dead.to_string().contains("Unauthorized"), "{dead:#}");
-    // Whoever has a connection keeps it while others are asked.
-    let [exhausted] = of_kind("pool_exhaustion").collect::<Vec<_>>()[..] else {
-        panic!("{seen:#}");
-    };
-    // Who has them is told with their lines where that is known; while they are being made it is not.
-    let summary = exhausted["summary"].as_str().unwrap();
-    assert!(summary.contains("pool said"), "{exhausted:#}");
-    let blocking = seen["report"]["monitoring"]["model_blocking_calls"].as_u64();
-    assert!(blocking.is_some_and(|calls| calls >= 3), "{seen:#}");
-    let known = BLOCKING.map(|(text, _)| line_of("before", text));
-    for one in incidents(&seen) {
-        let is_known = known.iter().any(|line| is_at(one, *line))
-            || one["kind"] == "task_failure"
+    let seen = Watched::start(&python, "before").until(has_all);
+    assert!(has_all(&seen), "{seen:#?}");
+    for one in seen.incidents.values() {
+        let is_known = BLOCKING.iter().any(|(text, _)| is_at(one, line_of("before", text)))
+            || is_dead_bot(one)
             || one["kind"] == "pool_exhaustion"
             // The tracked call says once more what its stalls say.
             || one["culprit"]["function"] == "Service::ask"
@@ -149,9 +230,17 @@ fn before_each_fault_is_found_with_its_line_and_nothing_else() {
 #[test]
 fn after_the_same_traffic_finds_nothing_and_everybody_is_answered() {
     let Some(python) = python() else { return };
-    let seen = seen(&python, "after");
+    let recordings = tempfile::tempdir().unwrap();
+    let output = show(&python, "after", SECONDS, recordings.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let seen = &all[0];
     // That of a machine with other work is no disease of the program.
-    let own: Vec<_> = incidents(&seen)
+    let told = seen["report"]["incidents"].as_array().unwrap();
+    let own: Vec<_> = told
         .iter()
         .filter(|one| one["cause"] != "cpu_starved")
         .collect();

@@ -43,8 +43,23 @@ fn is_open_and_blamed(incident: &Incident) -> bool {
     incident.closed_at.is_none() && incident.culprit.is_some()
 }
 
+/// Returns when the last block is told to be over.
+fn until_nothing_is_open(address: SocketAddr) {
+    let begun = Instant::now();
+    loop {
+        let answer = http::get(address, "/health", PATIENCE).unwrap();
+        let report: Report = serde_json::from_str(&answer.body).unwrap();
+        let Some(open) = report.incidents.into_iter().find(is_open_and_blamed) else {
+            return;
+        };
+        assert!(begun.elapsed() < PATIENCE, "still open: {open:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Lets the program block itself in this way, and asks all the while.
 fn while_blocked(talking: &mut Talking, address: SocketAddr, way: &str) -> Seen {
+    until_nothing_is_open(address);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let asking = scope.spawn(|| ask(address, &stop));
