@@ -35,12 +35,10 @@ pub(crate) fn build(shell: &Shell) -> Result<()> {
         "--target-dir",
         "target/wheel-build",
     ];
-    // The agent's interface is the stable one: no interpreter has a say in the build.
     cmd!(
         shell,
         "maturin build --manifest-path {manifest} {folders...}"
     )
-    .env("PYO3_NO_PYTHON", "1")
     .run()?;
     Ok(())
 }
@@ -61,7 +59,6 @@ fn build_object(shell: &Shell, package: &str) -> Result<String> {
         shell,
         "cargo build --locked --profile pulse --package {package} {folders...}"
     )
-    .env("PYO3_NO_PYTHON", "1")
     .run()?;
     let built = package.replace('-', "_");
     Ok(format!("target/wheel-build/pulse/lib{built}.so"))

@@ -72,9 +72,9 @@ fn tasks_are_counted_by_the_place_that_creates_them() {
     let (recording, path) = create("tasks");
     let polls = recording.task_site(&site("Bot.poll")).unwrap();
     polls.spawned(5);
-    polls.ended(TaskOutcome::Done);
-    polls.exclusive().ended(TaskOutcome::Failed);
-    polls.ended(TaskOutcome::Cancelled);
+    polls.ended(TaskOutcome::Done, 1);
+    polls.exclusive().ended(TaskOutcome::Failed, 1);
+    polls.ended(TaskOutcome::Cancelled, 1);
     polls.unretrieved(1);
     polls.set_oldest(Some(77));
     recording.task_site(&site("Bot.send")).unwrap().spawned(1);

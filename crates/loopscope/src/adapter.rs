@@ -1,22 +1,25 @@
 //! What this process writes besides its loops, and for whom: found by code that has no [`Scope`](crate::Scope) at
 //! hand, such as a tracked function.
 
+use std::fs;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::Coverage;
 use loopscope_recorder::writer::{AdapterSpec, Recording};
 
-use crate::process::Bound;
-use crate::tasks::Ages;
+use crate::process::{self, Bound};
+use crate::tasks::Sites;
 
 static CURRENT: Mutex<Option<&'static Adapter>> = Mutex::new(None);
 
 /// The writer of tasks, calls and pools.
 pub(crate) struct Adapter {
     bound: Bound,
-    pub(crate) ages: Ages,
+    is_own: bool,
+    pub(crate) sites: Sites,
     covered: AtomicU64,
     announcing: Mutex<()>,
 }
@@ -29,15 +32,30 @@ impl std::fmt::Debug for Adapter {
 
 impl Adapter {
     /// The one of this process from now on. It lives as long as the process.
-    pub(crate) fn install(bound: Bound) -> &'static Self {
+    pub(crate) fn install(bound: Bound, is_own: bool) -> &'static Self {
         let adapter: &'static Self = Box::leak(Box::new(Self {
             bound,
-            ages: Ages::new(),
+            is_own,
+            sites: Sites::new(),
             covered: AtomicU64::new(0),
             announcing: Mutex::new(()),
         }));
         *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(adapter);
+        process::at_exit(|| adapter.end());
         adapter
+    }
+
+    /// The process ends. A recording of its own goes with it: nobody will want to know what its loops did last.
+    fn end(&self) {
+        let Some(recording) = self.recording() else {
+            return;
+        };
+        self.sites.tell(monotonic_nanos());
+        if self.is_own {
+            recording.close(None);
+            // Where it cannot be deleted, whoever comes next does so in a minute.
+            let _ = fs::remove_file(recording.path());
+        }
     }
 
     /// The one of this process, once it is installed. Takes a lock.

@@ -103,22 +103,17 @@ pub(crate) fn thread_id() -> u32 {
     unsafe { libc::gettid() as u32 }
 }
 
-/// Says goodbye in a recording of this process's own, and deletes it, when the process ends in order: nobody will
-/// want to know what its loops did last.
-pub(crate) fn close_at_exit(bound: Bound) {
-    if OWN_RECORDING.set(bound).is_ok() {
-        // SAFETY: the function has the required type and lives as long as the process.
-        unsafe { libc::atexit(close) };
+/// Does this when the process ends in order. Only the first one counts.
+pub(crate) fn at_exit(work: impl Fn() + Send + Sync + 'static) {
+    static WORK: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+    extern "C" fn run() {
+        if let Some(work) = WORK.get() {
+            work();
+        }
     }
-}
-
-static OWN_RECORDING: OnceLock<Bound> = OnceLock::new();
-
-extern "C" fn close() {
-    if let Some(recording) = OWN_RECORDING.get().and_then(Bound::recording) {
-        recording.close(None);
-        // Where it cannot be deleted, whoever comes next does so in a minute.
-        let _ = std::fs::remove_file(recording.path());
+    if WORK.set(Box::new(work)).is_ok() {
+        // SAFETY: the function has the required type and lives as long as the process.
+        unsafe { libc::atexit(run) };
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`fallible`] has those whose errors matter.
 
-mod ages;
 mod fallible;
+mod sites;
 
 use std::any::Any;
 use std::fmt::Display;
@@ -14,69 +14,47 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
-use loopscope_recorder::clock::monotonic_nanos;
-use loopscope_recorder::layout::{Coverage, FactKind, LoopOwner};
-use loopscope_recorder::writer::{
-    FactFrame, FactRecord, Recording, TaskOutcome, TaskSiteSpec, TaskSiteWriter,
-};
+use loopscope_recorder::clock::{coarse_nanos, monotonic_nanos};
+use loopscope_recorder::layout::{FactKind, LoopOwner};
+use loopscope_recorder::writer::{FactFrame, FactRecord, Recording, TaskOutcome};
 
 use pin_project_lite::pin_project;
 
 use crate::adapter::Adapter;
 use crate::{location, process};
 
-pub(crate) use ages::Ages;
 pub use fallible::FallibleHandle;
 pub(crate) use fallible::spawn as spawn_fallible;
-
-/// Counts tasks.
-#[derive(Debug)]
-pub(crate) struct Tasks(&'static Adapter);
-
-impl Tasks {
-    pub(crate) fn new(adapter: &'static Adapter) -> Self {
-        Self(adapter)
-    }
-
-    /// A task is created at a place; `None` where this process records nothing.
-    pub(crate) fn begin(&self, name: &str, place: &'static Location<'static>) -> Option<Task> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let recording = self.0.recording()?;
-        self.0.covers(Coverage::TASKS);
-        let site = recording.task_site(&TaskSiteSpec {
-            owner: LoopOwner::Nobody,
-            file: place.file(),
-            line: place.line(),
-            function: "",
-            coroutine: name,
-        })?;
-        site.spawned(1);
-        let started_nanos = monotonic_nanos();
-        self.0.ages.begin(&site, started_nanos);
-        Some(Task {
-            adapter: self.0,
-            site,
-            name: name.into(),
-            place,
-            started_nanos,
-            identity: NEXT.fetch_add(1, Relaxed),
-            is_over: false,
-        })
-    }
-}
+use sites::Site;
+pub(crate) use sites::Sites;
 
 /// A task that is counted.
 pub(crate) struct Task {
-    adapter: &'static Adapter,
-    site: TaskSiteWriter,
-    name: Box<str>,
+    site: &'static Site,
     place: &'static Location<'static>,
     started_nanos: u64,
-    identity: u64,
     is_over: bool,
 }
 
 impl Task {
+    /// A task is created at a place; `None` where this process records nothing.
+    #[inline]
+    pub(crate) fn begin(
+        adapter: &'static Adapter,
+        name: &str,
+        place: &'static Location<'static>,
+    ) -> Option<Self> {
+        let site = Site::of(adapter, name, place)?;
+        let started_nanos = coarse_nanos();
+        site.begins(started_nanos);
+        Some(Self {
+            site,
+            place,
+            started_nanos,
+            is_over: false,
+        })
+    }
+
     /// The future that is counted as this task, and ends well when it ends.
     pub(crate) fn follow<F: Future>(
         self,
@@ -98,83 +76,83 @@ impl Task {
         }
     }
 
-    /// It ended with an error, which somebody may take.
-    fn failed(&mut self, error_type: &str, error: &dyn Display) {
-        let Some(recording) = self.adapter.recording() else {
-            return;
-        };
+    /// It ended with an error, which somebody may take. By which number; `None` where nothing is recorded.
+    fn failed(&mut self, error_type: &str, error: &dyn Display) -> Option<u64> {
+        let recording = self.site.adapter.recording()?;
         self.end(TaskOutcome::Failed);
         let at = (self.place.file(), self.place.line());
-        self.tell(&recording, at, (error_type, &error.to_string()));
+        Some(self.tell(&recording, at, (error_type, &error.to_string())))
     }
 
+    #[inline]
     fn end(&mut self, outcome: TaskOutcome) {
         self.is_over = true;
-        if self.adapter.recording().is_some() {
-            self.site.ended(outcome);
-            self.adapter.ages.end(&self.site, self.started_nanos);
+        if self.site.adapter.recording().is_some() {
+            self.site.ends(outcome, self.started_nanos);
         }
     }
 
+    #[cold]
     fn panicked(&mut self, payload: &(dyn Any + Send)) {
-        let Some(recording) = self.adapter.recording() else {
+        let Some(recording) = self.site.adapter.recording() else {
             return;
         };
         self.end(TaskOutcome::Failed);
         let panic = location::take().map(|panic| (panic.file, panic.line));
         let at = panic.unwrap_or((self.place.file(), self.place.line()));
-        self.tell(&recording, at, ("panic", message_of(payload)));
+        let identity = self.tell(&recording, at, ("panic", message_of(payload)));
         // A panic is the program's own fault, whoever looks at it afterwards.
-        self.site.unretrieved(1);
-        settle(
-            &recording,
-            &self.site,
-            self.identity,
-            FactKind::TaskFailureUnretrieved,
-        );
+        self.site.writer.unretrieved(1);
+        self.site
+            .settle(&recording, identity, FactKind::TaskFailureUnretrieved);
     }
 
-    /// Tells of its failure, at this place and with this type of error and message.
+    /// Tells of its failure, at this place and with this type of error and message. The number that it has from now on.
     fn tell(
         &self,
         recording: &Recording,
         (file, line): (&str, u32),
         (error_type, message): (&str, &str),
-    ) {
+    ) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let identity = NEXT.fetch_add(1, Relaxed);
         let thread_id = process::thread_id();
         let frames = [FactFrame {
             file,
             line,
-            function: &self.name,
+            function: &self.site.name,
         }];
         recording.push_fact(&FactRecord {
             owner: recording
                 .loop_on_thread(thread_id)
                 .unwrap_or(LoopOwner::Nobody),
-            subject: Some(self.site.index()),
+            subject: Some(self.site.writer.index()),
             thread_id,
-            identity: self.identity,
+            identity,
             started_nanos: self.started_nanos,
             ended_nanos: monotonic_nanos(),
-            name: &self.name,
+            name: &self.site.name,
             error_type,
             message,
             frames: &frames,
             ..FactRecord::new(FactKind::TaskFailed)
         });
+        identity
     }
 }
 
-/// Tells what became of a failure.
-fn settle(recording: &Recording, site: &TaskSiteWriter, identity: u64, kind: FactKind) {
-    let now = monotonic_nanos();
-    recording.push_fact(&FactRecord {
-        subject: Some(site.index()),
-        identity,
-        started_nanos: now,
-        ended_nanos: now,
-        ..FactRecord::new(kind)
-    });
+impl Site {
+    /// Tells what became of a failure.
+    fn settle(&self, recording: &Recording, identity: u64, kind: FactKind) {
+        let now = monotonic_nanos();
+        recording.push_fact(&FactRecord {
+            subject: Some(self.writer.index()),
+            identity,
+            started_nanos: now,
+            ended_nanos: now,
+            ..FactRecord::new(kind)
+        });
+    }
 }
 
 impl Drop for Task {

@@ -1,7 +1,7 @@
 //! The thread that reads tokio's own figures of each worker and writes them down.
 //!
-//! Pools of connections are asked for their sizes on the way. It decides nothing. A worker whose figures do not move is busy since they last did, and what it is busy with the
-//! engine sees for itself. tokio hands a worker's figures out when it rests, and after every 61 polls.
+//! Pools of connections are asked for their sizes on the way, and tasks are added up. It decides nothing. A worker whose
+//! figures do not move is busy since they last did, and what it is busy with the engine sees for itself. tokio hands a worker's figures out when it rests, and after every 61 polls.
 
 use std::future::Future;
 use std::io;
@@ -34,8 +34,8 @@ const ASK_AGAIN_NANOS: u64 = 1_000_000_000;
 /// Pools are asked this often.
 const ASK_POOLS_NANOS: u64 = 100_000_000;
 
-/// How old the oldest tasks are is told this often.
-const TELL_AGES_NANOS: u64 = 1_000_000_000;
+/// What tasks have come to is told this often.
+const TELL_TASKS_NANOS: u64 = 100_000_000;
 
 /// What the thread is given to watch.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ struct Watching {
     runtimes: Vec<WatchedRuntime>,
     pools: Vec<Asked>,
     asked_nanos: u64,
-    told_ages_nanos: u64,
+    told_tasks_nanos: u64,
 }
 
 impl Watching {
@@ -84,7 +84,7 @@ impl Watching {
             runtimes: Vec::new(),
             pools: Vec::new(),
             asked_nanos: 0,
-            told_ages_nanos: 0,
+            told_tasks_nanos: 0,
         }
     }
 
@@ -106,9 +106,9 @@ impl Watching {
                 self.asked_nanos = now;
                 self.pools.retain(|pool| pool.ask(now));
             }
-            if now.saturating_sub(self.told_ages_nanos) >= TELL_AGES_NANOS {
-                self.told_ages_nanos = now;
-                self.adapter.ages.tell(now);
+            if now.saturating_sub(self.told_tasks_nanos) >= TELL_TASKS_NANOS {
+                self.told_tasks_nanos = now;
+                self.adapter.sites.tell(now);
             }
         }
     }

@@ -3,11 +3,12 @@
 
 use std::panic;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use loopscope::{Config, Scope};
 use loopscope_recorder::clock::monotonic_nanos;
-use loopscope_recorder::reader::RecordingReader;
+use loopscope_recorder::reader::{RecordingReader, TaskSiteState};
 
 /// A process has one recording, so all tests here share it.
 fn scope() -> Scope {
@@ -42,19 +43,64 @@ fn tasks_are_counted_by_the_line_that_spawns_them_and_how_they_ended() {
         assert!(aborted.await.unwrap_err().is_cancelled());
     });
     panic::set_hook(before);
-    let mut reader = recording();
-    let tables = reader.read_tables().unwrap();
-    let site = |name: &str| {
-        let mut sites = tables.task_sites.iter();
-        sites
-            .find(|state| state.site.coroutine == name)
-            .unwrap()
-            .clone()
+    let site = |name| site_when(name, |site| site.spawned == 1 && site.alive() == 0);
+    let done = site("done");
+    assert_eq!((done.done, done.failed, done.cancelled), (1, 0, 0));
+    assert!(done.site.file.ends_with("tests/scope.rs") && done.site.line > 0);
+    let failed = site("failed");
+    assert_eq!((failed.done, failed.failed, failed.unretrieved), (0, 1, 1));
+    let aborted = site("aborted");
+    assert_eq!((aborted.done, aborted.cancelled), (0, 1));
+}
+
+/// The tasks of this name, once they have come to this.
+fn site_when(name: &str, is: impl Fn(&TaskSiteState) -> bool) -> TaskSiteState {
+    loop {
+        let sites = recording().read_tables().unwrap().task_sites;
+        let mut found = sites.into_iter().filter(|site| site.site.coroutine == name);
+        if let Some(site) = found.find(&is) {
+            return site;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn tasks_of_many_threads_are_all_counted_and_told_apart_by_name() {
+    const EACH: u64 = 20_000;
+    let scope = scope();
+    let runtime = scope
+        .runtime_builder("many")
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    let spawn = |name: &str, ends: bool| {
+        scope.spawn(name, async move {
+            if !ends {
+                std::future::pending::<()>().await;
+            }
+        })
     };
-    assert_eq!((site("done").spawned, site("done").done), (1, 1));
-    assert_eq!((site("failed").failed, site("failed").unretrieved), (1, 1));
-    assert_eq!(site("aborted").cancelled, 1);
-    assert!(site("done").site.file.ends_with("tests/scope.rs") && site("done").site.line > 0);
+    runtime.block_on(async {
+        for number in 0..EACH {
+            // One line, three names of one length.
+            drop(spawn("many a", true));
+            drop(spawn("many b", number % 100 != 0));
+            spawn("many c", false).abort();
+        }
+    });
+    let (ended, left) = (|site: &TaskSiteState| site.alive() == 0, EACH / 100);
+    let seen = site_when("many a", |site| site.spawned == EACH && ended(site));
+    assert_eq!((seen.done, seen.cancelled), (EACH, 0));
+    let seen = site_when("many b", |site| {
+        site.spawned == EACH && site.alive() == left
+    });
+    assert_eq!((seen.done, seen.cancelled), (EACH - left, 0));
+    let seen = site_when("many c", |site| site.spawned == EACH && ended(site));
+    assert_eq!((seen.done, seen.cancelled), (0, EACH));
+    drop(runtime);
+    let seen = site_when("many b", ended);
+    assert_eq!((seen.done, seen.cancelled), (EACH - left, left));
 }
 
 #[test]

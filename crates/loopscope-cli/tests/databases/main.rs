@@ -5,6 +5,8 @@
 //! are those of `LOOPSCOPE_TEST_PYTHONS`. Where there is no PostgreSQL the tests say that they are skipped.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "../support/cargo.rs"]
+mod cargo;
 mod cluster;
 mod faults;
 mod harness;

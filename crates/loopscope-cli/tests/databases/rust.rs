@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use loopscope_engine::report::{Incident, IncidentKind, LoopHealth, Report, Severity};
 use tempfile::TempDir;
 
+use crate::cargo;
 use crate::cluster::Cluster;
 
 /// Far beyond what any of these takes.
@@ -141,19 +142,7 @@ fn get(address: &str, path: &str) -> (String, String) {
 /// The example of this package, which is built with its tests, unless they alone are.
 fn program() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--workspace", "--example", "service"]);
-        command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                command.env_remove(&*name);
-            }
-        }
-        assert!(command.status().unwrap().success());
-    });
+    BUILT.get_or_init(|| cargo::build(&["--workspace", "--example=service"]));
     let own = Path::new(env!("CARGO_BIN_EXE_loopscope"));
     own.with_file_name("examples").join("service")
 }

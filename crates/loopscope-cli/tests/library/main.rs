@@ -5,6 +5,8 @@
 //! from outside, such as an endpoint that answers while they are blocked, is checked here.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "../support/cargo.rs"]
+mod cargo;
 #[path = "../support/http.rs"]
 mod http;
 

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
+
+use crate::cargo;
 
 /// The folder for PYTHONPATH. Kept until the tests end.
 static PACKAGE: LazyLock<TempDir> = LazyLock::new(|| {
@@ -50,27 +51,8 @@ fn put_sources(from: &Path, to: &Path) {
 
 /// Builds the monitor as the tests around it are built.
 fn monitor() -> PathBuf {
-    let build = ["build", "--package", "loopscope-monitor", "--locked"];
-    let built = Command::new(env!("CARGO"))
-        .args(build)
-        .arg("--target-dir")
-        .arg(target_folder())
-        .current_dir(workspace())
-        .env("PYO3_NO_PYTHON", "1")
-        .output()
-        .unwrap();
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-    target_folder().join("debug/libloopscope_monitor.so")
-}
-
-/// That of the running tests: what they need in common is compiled there already.
-fn target_folder() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_loopscope"));
-    program.parent().and_then(Path::parent).unwrap().into()
+    cargo::build(&["--package=loopscope-monitor"]);
+    cargo::target_folder().join("debug/libloopscope_monitor.so")
 }
 
 fn workspace() -> &'static Path {

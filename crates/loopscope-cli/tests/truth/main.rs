@@ -8,6 +8,8 @@
     reason = "a test may say what it takes for granted"
 )]
 
+#[path = "../support/cargo.rs"]
+mod cargo;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,12 +3,13 @@
 //! The program is an example of the crate `loopscope`, built by Cargo the first time that a test asks for it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use loopscope_engine::report::{IncidentKind, Report};
 
+use crate::cargo;
 use crate::support::{Scenario, Stall, alone, is_bare};
 
 /// How it was compiled, and what was left of it.
@@ -50,28 +51,15 @@ fn built(profile: &str) -> PathBuf {
     static BUILT: [OnceLock<()>; 2] = [OnceLock::new(), OnceLock::new()];
     let is_release = profile == "release";
     BUILT[usize::from(is_release)].get_or_init(|| {
-        let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--example", "stalls"]);
-        command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        if is_release {
-            command.args(["--release", "--package", "loopscope"]);
-            command.arg("--no-default-features");
+        let how: &[&str] = if is_release {
+            &["--release", "--package=loopscope", "--no-default-features"]
         } else {
             // With the features of the build that the tests are of, so there is next to nothing to do.
-            command.arg("--workspace");
-        }
-        // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                command.env_remove(&*name);
-            }
-        }
-        assert!(command.status().expect("cargo runs").success());
+            &["--workspace"]
+        };
+        cargo::build(&[&["--example=stalls"], how].concat());
     });
-    let own = Path::new(env!("CARGO_BIN_EXE_loopscope"));
-    let target = own.ancestors().nth(2).expect("a target folder");
-    target.join(profile).join("examples/stalls")
+    cargo::target_folder().join(profile).join("examples/stalls")
 }
 
 /// The optimised program after some of it was taken out.

@@ -226,7 +226,7 @@ impl Tasks {
         };
         let (oldest, missed) = table.insert(address, site, coarse_nanos());
         if let Some(site) = missed.and_then(|site| self.sites.get(site as usize)) {
-            site.writer.ended(TaskOutcome::Cancelled);
+            site.writer.ended(TaskOutcome::Cancelled, 1);
         }
         if let Some(site) = self.sites.get(site as usize) {
             site.writer.spawned(1);
@@ -239,7 +239,7 @@ impl Tasks {
         self.recording()?;
         let (index, oldest) = self.table.as_mut()?.remove(address)?;
         let site = self.sites.get(index as usize)?;
-        site.writer.ended(outcome);
+        site.writer.ended(outcome, 1);
         site.writer.set_oldest_at(oldest);
         Some(index)
     }

@@ -128,16 +128,16 @@ impl<S: Sharing> TaskSiteWriter<S> {
         S::add(&self.slot.spawned, tasks);
     }
 
-    /// A task ended. One that failed has an exception that somebody may still take: say so by
+    /// So many tasks ended. One that failed has an exception that somebody may still take: say so by
     /// [`Self::retrieved`] or [`Self::unretrieved`], once for each.
     #[inline]
-    pub fn ended(&self, outcome: TaskOutcome) {
+    pub fn ended(&self, outcome: TaskOutcome, tasks: u64) {
         let counter = match outcome {
             TaskOutcome::Done => &self.slot.done,
             TaskOutcome::Failed => &self.slot.failed,
             TaskOutcome::Cancelled => &self.slot.cancelled,
         };
-        S::add(counter, 1);
+        S::add(counter, tasks);
     }
 
     /// Somebody took the exception of so many failed tasks.
@@ -166,6 +166,12 @@ impl<S: Sharing> TaskSiteWriter<S> {
         self.set_oldest(oldest.map(|(started_nanos, _)| started_nanos));
         let address = oldest.map_or(0, |(_, address)| address);
         self.slot.oldest_address.store(address, Relaxed);
+    }
+
+    /// Those of which it was told that they ended, but not [`TaskOutcome::Done`].
+    pub fn ended_otherwise(&self) -> u64 {
+        let (failed, cancelled) = (&self.slot.failed, &self.slot.cancelled);
+        failed.load(Relaxed).saturating_add(cancelled.load(Relaxed))
     }
 
     /// Tasks alive by this site's counters.

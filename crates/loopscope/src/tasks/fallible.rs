@@ -7,16 +7,15 @@ use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::task::{Context, Poll, ready};
 
 use loopscope_recorder::layout::FactKind;
-use loopscope_recorder::writer::{TaskOutcome, TaskSiteWriter};
+use loopscope_recorder::writer::{Recording, TaskOutcome};
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle};
 
-use super::Task;
-use crate::adapter::Adapter;
+use super::{Site, Task};
 
 /// Somebody holds the handle, and the task has not failed.
 const HELD: u8 = 0;
@@ -28,15 +27,16 @@ const FAILED: u8 = 2;
 /// What the task and its handle know of each other.
 #[derive(Debug)]
 struct Fate {
-    adapter: &'static Adapter,
-    site: TaskSiteWriter,
-    identity: u64,
+    site: &'static Site,
+    /// Of its failure.
+    identity: AtomicU64,
     state: AtomicU8,
 }
 
 impl Fate {
-    /// The task failed, which was told.
-    fn fails(&self) {
+    /// The task failed, which was told with this number.
+    fn fails(&self, identity: u64) {
+        self.identity.store(identity, Relaxed);
         if self.state.swap(FAILED, AcqRel) == LET_GO {
             self.is_lost();
         }
@@ -52,28 +52,23 @@ impl Fate {
     /// Somebody has awaited the task, or will.
     fn is_taken(&self) {
         if self.state.swap(HELD, AcqRel) == FAILED
-            && let Some(recording) = self.adapter.recording()
+            && let Some(recording) = self.site.adapter.recording()
         {
-            self.site.retrieved(1);
-            super::settle(
-                &recording,
-                &self.site,
-                self.identity,
-                FactKind::TaskFailureRetrieved,
-            );
+            self.site.writer.retrieved(1);
+            self.settle(&recording, FactKind::TaskFailureRetrieved);
         }
     }
 
     fn is_lost(&self) {
-        if let Some(recording) = self.adapter.recording() {
-            self.site.unretrieved(1);
-            super::settle(
-                &recording,
-                &self.site,
-                self.identity,
-                FactKind::TaskFailureUnretrieved,
-            );
+        if let Some(recording) = self.site.adapter.recording() {
+            self.site.writer.unretrieved(1);
+            self.settle(&recording, FactKind::TaskFailureUnretrieved);
         }
+    }
+
+    fn settle(&self, recording: &Recording, kind: FactKind) {
+        let identity = self.identity.load(Relaxed);
+        self.site.settle(recording, identity, kind);
     }
 }
 
@@ -143,9 +138,8 @@ where
         };
     };
     let fate = Arc::new(Fate {
-        adapter: task.adapter,
         site: task.site,
-        identity: task.identity,
+        identity: AtomicU64::new(0),
         state: AtomicU8::new(HELD),
     });
     let of_task = Arc::clone(&fate);
@@ -153,8 +147,9 @@ where
         let Err(error) = output else {
             return task.end(TaskOutcome::Done);
         };
-        task.failed(std::any::type_name::<E>(), error);
-        of_task.fails();
+        if let Some(identity) = task.failed(std::any::type_name::<E>(), error) {
+            of_task.fails(identity);
+        }
     };
     FallibleHandle {
         handle: tokio::spawn(task.follow_to(future, ended)),

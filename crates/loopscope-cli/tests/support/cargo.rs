@@ -1,0 +1,32 @@
+//! What tests have Cargo build besides themselves.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds into the folder that these tests were built into: what is needed in common is there already.
+pub(crate) fn build(options: &[&str]) {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--locked"])
+        .args(options)
+        .arg("--target-dir")
+        .arg(target_folder())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    let status = command.status().expect("cargo runs");
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The folder with a folder for each profile.
+pub(crate) fn target_folder() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_loopscope"));
+    let folder = program.ancestors().nth(2);
+    folder.expect("a target folder").into()
+}

@@ -1,0 +1,211 @@
+//! The places that create tasks, each under a name, and how many of its tasks are alive.
+//!
+//! Counters that all workers share are most of what a short task would cost. So it moves one when it begins and one
+//! when it ends: that of the second in which it began. From these the watchdog makes out how many were created, how many
+//! have ended, and since when the oldest is alive, without a list of tasks.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use loopscope_recorder::layout::{Coverage, LoopOwner, OVERFLOW_NAME, TASK_SITE_CAPACITY};
+use loopscope_recorder::writer::{TaskOutcome, TaskSiteSpec, TaskSiteWriter};
+
+use crate::adapter::Adapter;
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// Seconds that are told apart, 34 minutes. A second that comes round to a task that is older still shares its count.
+const SECONDS: u64 = 2048;
+
+/// A thread that has read the clock may count a little later, but not by so many seconds.
+const LATE_SECONDS: u64 = 10;
+
+/// In the count of a second: a task that was created in it, of which the watchdog has not taken note.
+const CREATED: u64 = 1 << 32;
+/// And one that is alive.
+const ALIVE: u64 = 1;
+
+/// Sites that a thread finds again without a look at the recording.
+const RECENT: usize = 16;
+
+thread_local! {
+    static RECENTLY: [Cell<Option<Recent>>; RECENT] = const { [const { Cell::new(None) }; RECENT] };
+}
+
+#[derive(Clone, Copy)]
+struct Recent {
+    place: &'static Location<'static>,
+    site: &'static Site,
+}
+
+/// All sites of a process.
+#[derive(Debug)]
+pub(crate) struct Sites(Box<[OnceLock<Site>]>);
+
+impl Sites {
+    pub(crate) fn new() -> Self {
+        let sites = (0..TASK_SITE_CAPACITY).map(|_| OnceLock::new());
+        Self(sites.collect())
+    }
+
+    /// Writes down what all tasks have come to by now.
+    pub(crate) fn tell(&self, now_nanos: u64) {
+        for site in self.0.iter().filter_map(OnceLock::get) {
+            site.tell(now_nanos);
+        }
+    }
+}
+
+/// A place that creates tasks under a name.
+pub(super) struct Site {
+    pub(super) adapter: &'static Adapter,
+    pub(super) writer: TaskSiteWriter,
+    pub(super) name: Box<str>,
+    of_second: Box<[AtomicU64]>,
+    told: Mutex<Told>,
+}
+
+/// What the watchdog has made out so far.
+struct Told {
+    /// The first second that may have tasks left.
+    oldest: u64,
+    created: u64,
+    /// Of those that have ended neither by a failure nor because they were cancelled.
+    done: u64,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Site")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Site {
+    /// The site of this place and name. The same thread finds it soon again.
+    #[inline]
+    pub(super) fn of(
+        adapter: &'static Adapter,
+        name: &str,
+        place: &'static Location<'static>,
+    ) -> Option<&'static Self> {
+        let key = (ptr::from_ref(place).addr() >> 3) ^ name.len();
+        RECENTLY.with(|recently| {
+            let recently = &recently[key % RECENT];
+            let found = recently.get().filter(|found| {
+                ptr::eq(found.place, place)
+                    && ptr::eq(found.site.adapter, adapter)
+                    && *found.site.name == *name
+            });
+            if let Some(found) = found {
+                return Some(found.site);
+            }
+            let site = Self::look_up(adapter, name, place)?;
+            recently.set(Some(Recent { place, site }));
+            Some(site)
+        })
+    }
+
+    #[cold]
+    fn look_up(
+        adapter: &'static Adapter,
+        name: &str,
+        place: &'static Location<'static>,
+    ) -> Option<&'static Self> {
+        adapter.covers(Coverage::TASKS);
+        let writer = adapter.recording()?.task_site(&TaskSiteSpec {
+            owner: LoopOwner::Nobody,
+            file: place.file(),
+            line: place.line(),
+            function: "",
+            coroutine: name,
+        })?;
+        let is_overflow = writer.index() + 1 == TASK_SITE_CAPACITY;
+        let name = if is_overflow { OVERFLOW_NAME } else { name };
+        let site = adapter.sites.0.get(writer.index() as usize)?;
+        Some(site.get_or_init(|| Self::new(adapter, writer, name)))
+    }
+
+    fn new(adapter: &'static Adapter, writer: TaskSiteWriter, name: &str) -> Self {
+        Self {
+            adapter,
+            writer,
+            name: name.into(),
+            of_second: (0..SECONDS).map(|_| AtomicU64::new(0)).collect(),
+            told: Mutex::new(Told {
+                oldest: second_now().saturating_sub(LATE_SECONDS),
+                created: 0,
+                done: 0,
+            }),
+        }
+    }
+
+    /// A task was created.
+    #[inline]
+    pub(super) fn begins(&self, started_nanos: u64) {
+        let count = self.of_second(started_nanos / SECOND_NANOS);
+        count.fetch_add(CREATED + ALIVE, Relaxed);
+    }
+
+    /// A task that was created then has ended.
+    #[inline]
+    pub(super) fn ends(&self, outcome: TaskOutcome, started_nanos: u64) {
+        // Of those that end, the ones that nothing was said of are done.
+        if outcome != TaskOutcome::Done {
+            self.writer.ended(outcome, 1);
+        }
+        let count = self.of_second(started_nanos / SECOND_NANOS);
+        // Whoever sees that it ended sees how.
+        count.fetch_sub(ALIVE, Release);
+    }
+
+    #[inline]
+    fn of_second(&self, second: u64) -> &AtomicU64 {
+        // As many as the remainder can say.
+        &self.of_second[(second % SECONDS) as usize]
+    }
+
+    fn tell(&self, now_nanos: u64) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = now_nanos / SECOND_NANOS;
+        let (mut created, mut alive, mut oldest) = (0, 0, None);
+        // One second more: tasks begin meanwhile.
+        for second in (told.oldest..=now + 1).take(SECONDS as usize) {
+            let count = self.of_second(second);
+            let seen = count.load(Acquire);
+            // Each count is right by itself, so what has ended only grows.
+            let (new, left) = (seen / CREATED, seen % CREATED);
+            if new > 0 {
+                count.fetch_sub(new * CREATED, Relaxed);
+            }
+            created += new;
+            alive += left;
+            if left > 0 {
+                oldest = oldest.or(Some(second));
+            }
+        }
+        told.oldest = oldest
+            .unwrap_or(now)
+            .min(now.saturating_sub(LATE_SECONDS))
+            .max(told.oldest);
+        told.created += created;
+        self.writer.spawned(created);
+        let ended = told.created.saturating_sub(alive);
+        let done = ended.saturating_sub(self.writer.ended_otherwise());
+        self.writer
+            .ended(TaskOutcome::Done, done.saturating_sub(told.done));
+        told.done = told.done.max(done);
+        let until = |second: u64| (second + 1).saturating_mul(SECOND_NANOS).min(now_nanos);
+        self.writer.set_oldest(oldest.map(until));
+    }
+}
+
+fn second_now() -> u64 {
+    loopscope_recorder::clock::coarse_nanos() / SECOND_NANOS
+}
