@@ -24,6 +24,12 @@ impl Schedule {
         now.plus(Nanos(self.threshold.0 / 5 * 4))
     }
 
+    /// The same for a worker, which may go on to another poll without waiting for events: a poll counts from the first look
+    /// at it, so that one comes earlier.
+    pub(super) fn after_idle_worker(&self, now: Nanos) -> Nanos {
+        now.plus(Nanos(self.threshold.0 / 5 * 2))
+    }
+
     /// The next look at a loop that is busy since `busy_since`, after one at `now`.
     ///
     /// First at half the threshold (an early look, which tells whether one callback lasted from then to

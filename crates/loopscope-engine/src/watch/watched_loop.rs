@@ -377,6 +377,7 @@ impl WatchedLoop {
                 self.finish(out);
                 Nanos(u64::MAX)
             }
+            None if self.is_worker() => around.schedule.after_idle_worker(now),
             None => around.schedule.after_idle(now),
             Some(since) => {
                 let may_be_told = self.info.is_some() || around.runtime != ProcessRuntime::Python;
