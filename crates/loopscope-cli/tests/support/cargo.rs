@@ -4,14 +4,18 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds into the folder that these tests were built into: what is needed in common is there already.
+/// `cargo build` into the folder that these tests were built into: what is needed in common is there already.
 pub(crate) fn build(options: &[&str]) {
+    compile("build", options);
+}
+
+/// `cargo build`, or `cargo rustc`.
+pub(crate) fn compile(how: &str, options: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
     command
-        .args(["build", "--locked"])
-        .args(options)
-        .arg("--target-dir")
+        .args([how, "--locked", "--target-dir"])
         .arg(target_folder())
+        .args(options)
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
     for (name, _) in env::vars_os() {

@@ -16,8 +16,10 @@ use crate::support::{Scenario, Stall, alone, is_bare};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Build {
     Debug,
-    /// Optimised, with line tables.
+    /// Optimised as Cargo does it unless it is told otherwise, so without frame pointers, but with line tables.
     Release,
+    /// The same with frame pointers.
+    Framed,
     /// The same without, as Cargo builds unless it is told otherwise.
     Names,
     /// Without names, too.
@@ -29,12 +31,13 @@ enum Build {
 /// The program.
 fn program(build: Build) -> PathBuf {
     match build {
-        Build::Debug => built("debug"),
-        Build::Release => built("release"),
+        Build::Debug => debug(),
+        Build::Release => optimised(),
+        Build::Framed => optimised().with_file_name(FRAMED),
         Build::Names => left_of("names", &["--strip-debug"]),
         Build::Stripped => left_of("stripped", &["--strip-all"]),
         Build::Separate => {
-            let whole = built("release");
+            let whole = optimised();
             let folder = whole.with_file_name("separate");
             let program = left_of("separate/stalls", &["--strip-all"]);
             let apart = folder.join("stalls.debug");
@@ -46,25 +49,39 @@ fn program(build: Build) -> PathBuf {
     }
 }
 
-/// As Cargo built it. The optimised one without the engine inside, which has its own tests and takes its time to build.
-fn built(profile: &str) -> PathBuf {
-    static BUILT: [OnceLock<()>; 2] = [OnceLock::new(), OnceLock::new()];
-    let is_release = profile == "release";
-    BUILT[usize::from(is_release)].get_or_init(|| {
-        let how: &[&str] = if is_release {
-            &["--release", "--package=loopscope", "--no-default-features"]
-        } else {
-            // With the features of the build that the tests are of, so there is next to nothing to do.
-            &["--workspace"]
-        };
-        cargo::build(&[&["--example=stalls"], how].concat());
+/// As the crate's own examples are built, with the features of the build that the tests are of: next to nothing to do.
+fn debug() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| cargo::build(&["--workspace", "--example=stalls"]));
+    cargo::target_folder().join("debug/examples/stalls")
+}
+
+/// The name of the one with frame pointers.
+const FRAMED: &str = "framed";
+
+/// Without the engine inside, which has its own tests and takes its time to build.
+fn optimised() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let built = cargo::target_folder().join("plain/examples/stalls");
+    BUILT.get_or_init(|| {
+        let example = [
+            "--profile=plain",
+            "--package=loopscope",
+            "--no-default-features",
+            "--example=stalls",
+        ];
+        let framed = ["--", "-C", "force-frame-pointers=yes"];
+        cargo::compile("rustc", &[&example[..], &framed].concat());
+        // The next one takes its place.
+        fs::copy(&built, built.with_file_name(FRAMED)).expect("it can be copied");
+        cargo::build(&example);
     });
-    cargo::target_folder().join(profile).join("examples/stalls")
+    built
 }
 
 /// The optimised program after some of it was taken out.
 fn left_of(name: &str, options: &[&str]) -> PathBuf {
-    let whole = built("release");
+    let whole = optimised();
     let left = whole.with_file_name(name);
     fs::create_dir_all(left.parent().expect("a folder")).expect("a folder can be made");
     let mut words: Vec<PathBuf> = options.iter().map(PathBuf::from).collect();
@@ -177,6 +194,8 @@ fn a_blocked_worker_of_an_optimised_program_is_found_with_its_line() {
             .check(),
     );
     let names = "sleep,unyielding";
+    let framed = scenario(Build::Framed, &[names, MULTI.0]);
+    require(framed.expect(only(names, stalls(MULTI.1, false))).check());
     let separate = scenario(Build::Separate, &[names, MULTI.0]);
     require(separate.expect(only(names, stalls(MULTI.1, false))).check());
 }
