@@ -124,6 +124,7 @@ async fn main() -> Result<()> {
     let pool = Pool::builder(manager).max_size(6).build()?;
     let pool = scope.watch_pool("said", &pool);
     bot_service::table(&*pool.acquire().await?).await?;
+    let health = scope.health_routes();
     let listener = TcpListener::bind(("127.0.0.1", world.port)).await?;
     let service = Service {
         world,
@@ -134,5 +135,6 @@ async fn main() -> Result<()> {
         memory: Mutex::default(),
     };
     let router = Router::new().route("/bots", get(list_bots).post(create_bot));
+    let router = router.merge(health);
     Ok(axum::serve(listener, router.with_state(Arc::new(service))).await?)
 }
