@@ -106,6 +106,12 @@ impl Case<'_> {
         }
     }
 
+    /// Whether what writes the recording is the crate of a service in Rust.
+    fn is_rust(&self) -> bool {
+        let adapter = self.process.work.adapter.as_ref();
+        adapter.is_some_and(|adapter| adapter.name.starts_with("tokio "))
+    }
+
     /// `python3 (pid 41)`.
     fn who(&self) -> String {
         format!("{} (pid {})", self.process.info.name, self.key.pid)

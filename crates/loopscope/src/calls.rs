@@ -159,7 +159,7 @@ impl Begun {
         if Held::now().is_for(nanos) {
             self.has_held = true;
             self.writer.held_for(nanos);
-            telling::held(self.adapter, &self.writer, &self.place, nanos);
+            telling::held(self, nanos);
         }
     }
 
@@ -182,7 +182,7 @@ impl Begun {
             held_loop: self.held_loop(nanos),
         });
         if let Some(kind) = noteworthy {
-            telling::ended(self.adapter, &self.writer, &self.place, kind, nanos, told);
+            telling::ended(&self, kind, nanos, told);
         }
     }
 

@@ -146,10 +146,7 @@ impl Scope {
         F::Output: Send + 'static,
     {
         let place = Location::caller();
-        match self.begin_task(name, place) {
-            Some(task) => tokio::spawn(task.follow(future)),
-            None => tokio::spawn(future),
-        }
+        tokio::spawn(tasks::follow(self.begin_task(name, place), future))
     }
 
     /// The same for a task that may end with an error: one that reaches nobody is told as a panic is, with the error's
@@ -171,6 +168,28 @@ impl Scope {
         tasks::spawn_fallible(self.begin_task(name, place), future)
     }
 
+    /// The future that counts as a task of this name, as [`Self::spawn`] counts one, for what is spawned by other means:
+    ///
+    /// ```no_run
+    /// # async fn poll() {}
+    /// # async fn run(scope: loopscope::Scope) {
+    /// let mut bots = tokio::task::JoinSet::new();
+    /// bots.spawn(scope.track_task("bot", poll()));
+    /// # }
+    /// ```
+    ///
+    /// It counts from this call on, and as cancelled where it is dropped before its end. What it ends with is not looked
+    /// at: whoever has the set takes the errors.
+    #[track_caller]
+    pub fn track_task<F: Future>(
+        &self,
+        name: &str,
+        future: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        tasks::follow(self.begin_task(name, Location::caller()), future)
+    }
+
+    #[inline]
     fn begin_task(&self, name: &str, place: &'static Location<'static>) -> Option<Task> {
         Task::begin(self.adapter()?, name, place)
     }

@@ -2,7 +2,9 @@
 //!
 //! [`fallible`] has those whose errors matter.
 
+mod counts;
 mod fallible;
+mod fate;
 mod sites;
 
 use std::any::Any;
@@ -27,6 +29,27 @@ pub use fallible::FallibleHandle;
 pub(crate) use fallible::spawn as spawn_fallible;
 use sites::Site;
 pub(crate) use sites::Sites;
+
+/// The future that is counted as this task, and ends well when it ends.
+pub(crate) fn follow<F: Future>(
+    task: Option<Task>,
+    future: F,
+) -> Followed<F, impl FnMut(&mut Task, &F::Output)> {
+    follow_to(task, future, |task, _| task.end(TaskOutcome::Done))
+}
+
+/// The same where what it ends with says how it ended.
+fn follow_to<F: Future, G: FnMut(&mut Task, &F::Output)>(
+    task: Option<Task>,
+    future: F,
+    ended: G,
+) -> Followed<F, G> {
+    Followed {
+        future,
+        task,
+        ended,
+    }
+}
 
 /// A task that is counted.
 pub(crate) struct Task {
@@ -53,27 +76,6 @@ impl Task {
             started_nanos,
             is_over: false,
         })
-    }
-
-    /// The future that is counted as this task, and ends well when it ends.
-    pub(crate) fn follow<F: Future>(
-        self,
-        future: F,
-    ) -> Followed<F, impl FnMut(&mut Self, &F::Output)> {
-        self.follow_to(future, |task, _| task.end(TaskOutcome::Done))
-    }
-
-    /// The same where what it ends with says how it ended.
-    fn follow_to<F: Future, G: FnMut(&mut Self, &F::Output)>(
-        self,
-        future: F,
-        ended: G,
-    ) -> Followed<F, G> {
-        Followed {
-            future,
-            task: self,
-            ended,
-        }
     }
 
     /// It ended with an error, which somebody may take. By which number; `None` where nothing is recorded.
@@ -170,11 +172,11 @@ fn message_of(payload: &(dyn Any + Send)) -> &str {
 }
 
 pin_project! {
-    /// A future that is counted as a task.
+    /// A future that is counted as a task, where there is one.
     pub(crate) struct Followed<F, G> {
         #[pin]
         future: F,
-        task: Task,
+        task: Option<Task>,
         ended: G,
     }
 }
@@ -184,14 +186,17 @@ impl<F: Future, G: FnMut(&mut Task, &F::Output)> Future for Followed<F, G> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let Some(task) = this.task else {
+            return this.future.poll(context);
+        };
         match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
             Ok(Poll::Ready(output)) => {
-                (this.ended)(this.task, &output);
+                (this.ended)(task, &output);
                 Poll::Ready(output)
             }
             Ok(Poll::Pending) => Poll::Pending,
             Err(payload) => {
-                this.task.panicked(&*payload);
+                task.panicked(&*payload);
                 resume_unwind(payload)
             }
         }

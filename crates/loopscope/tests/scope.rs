@@ -104,6 +104,32 @@ fn tasks_of_many_threads_are_all_counted_and_told_apart_by_name() {
 }
 
 #[test]
+fn tasks_of_a_set_and_of_one_thread_are_counted_where_they_are_tracked() {
+    let scope = scope();
+    let mut builder = scope.current_thread_builder("sets");
+    let runtime = builder.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut set = tokio::task::JoinSet::new();
+        set.spawn(scope.track_task("of a set", async { 1 }));
+        set.spawn(scope.track_task("of a set", std::future::pending()));
+        assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+        set.shutdown().await;
+        let local = tokio::task::LocalSet::new();
+        let own = std::rc::Rc::new(2);
+        let task = scope.track_task("of a thread", async move { *own });
+        assert_eq!(local.run_until(task).await, 2);
+        drop(scope.track_task("never polled", async {}));
+    });
+    let seen = |name| {
+        let site = site_when(name, |site| site.alive() == 0);
+        (site.spawned, site.done, site.cancelled)
+    };
+    assert_eq!(seen("of a set"), (2, 1, 1));
+    assert_eq!(seen("of a thread"), (1, 1, 0));
+    assert_eq!(seen("never polled"), (1, 0, 1));
+}
+
+#[test]
 fn the_oldest_task_of_a_line_is_told_to_a_second() {
     let scope = scope();
     let runtime = scope
@@ -154,6 +180,43 @@ fn a_second_install_changes_nothing() {
     assert!(one.problems().is_empty() && other.problems().is_empty());
     assert_eq!(one.address(), None);
     assert_eq!(one.health(), None);
+}
+
+#[test]
+fn blocking_threads_are_told_of_while_none_is_free() {
+    let scope = scope();
+    let mut builder = scope.runtime_builder("taken");
+    let runtime = builder
+        .worker_threads(1)
+        .max_blocking_threads(2)
+        .build()
+        .unwrap();
+    let told = || {
+        let executors = recording().read_tables().unwrap().executors;
+        let mut found = executors.into_iter();
+        found.find(|one| one.name.as_str() == "taken (blocking)")
+    };
+    // Free ones are nothing to speak of.
+    thread::sleep(Duration::from_millis(800));
+    assert!(told().is_none());
+    let (keep, kept) = std::sync::mpsc::channel::<()>();
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(kept));
+    for _ in 0..2 {
+        let kept = std::sync::Arc::clone(&kept);
+        runtime.spawn_blocking(move || kept.lock().unwrap().recv());
+    }
+    let executor = loop {
+        if let Some(told) = told() {
+            break told;
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert!(executor.saturated_since_nanos.is_some());
+    assert_eq!((executor.max_workers, executor.busy), (2, 2));
+    drop(keep);
+    while told().is_some_and(|told| told.ended_nanos.is_none()) {
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

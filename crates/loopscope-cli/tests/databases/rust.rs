@@ -209,6 +209,32 @@ fn calls_of_a_service_in_rust_that_fail_block_or_take_long_are_found_with_their_
     }
 }
 
+#[test]
+fn blocking_threads_that_are_all_taken_are_told_while_they_are() {
+    for by in [By::Itself, By::Run] {
+        let mut service = Service::start(by, "blocking", 0);
+        let found = service.incident(IncidentKind::ExecutorSaturation, "executor main (blocking)");
+        assert!(
+            found
+                .summary
+                .contains("all 4 threads are at work and at least 1 piece of work waits"),
+            "{}",
+            found.summary
+        );
+        assert!(found.closed_at.is_none(), "{found:#?}");
+        assert!(
+            found.advice.steps[1].contains("tokio::sync::Semaphore"),
+            "{found:#?}"
+        );
+        service.is_done();
+        service.until("over", |report| {
+            let is_over = |one: &Incident| one.closed_at.is_some();
+            report.incidents.iter().all(is_over).then_some(())
+        });
+        assert_eq!(service.report().incidents.len(), 1, "nothing else");
+    }
+}
+
 /// Its own routes answer as the endpoint does, whoever judges.
 fn check_routes(service: &Service, found: &Incident) {
     let (status, body) = get(&service.route, "/internal/health");

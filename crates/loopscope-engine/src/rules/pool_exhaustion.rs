@@ -51,7 +51,7 @@ pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> 
         .timed_out
         .filter(|at| case.now.since(*at) < TIMEOUT_IS_NEWS);
     let since = waited.or(gave_up)?;
-    let steps = match (is_full(reading), is_rust(case)) {
+    let steps = match (is_full(reading), case.is_rust()) {
         (true, true) => RUST_STEPS,
         (true, false) => STEPS,
         (false, _) => STEPS_WITH_ROOM,
@@ -84,12 +84,6 @@ pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> 
             ..Diagnosis::default()
         },
     })
-}
-
-/// Whether the pool is one of a service in Rust.
-fn is_rust(case: &Case<'_>) -> bool {
-    let adapter = case.process.work.adapter.as_ref();
-    adapter.is_some_and(|adapter| adapter.name.starts_with("tokio "))
 }
 
 fn most(reading: &PoolReading) -> u64 {

@@ -6,10 +6,9 @@ use std::sync::Mutex;
 
 use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::{FactKind, LoopOwner, MESSAGE_BYTES};
-use loopscope_recorder::writer::{CallWriter, FactFrame, FactRecord, Limiter};
+use loopscope_recorder::writer::{FactFrame, FactRecord, Limiter};
 
-use super::{Failure, Place};
-use crate::adapter::Adapter;
+use super::{Begun, Failure};
 use crate::location::LastPanic;
 use crate::process;
 
@@ -83,50 +82,37 @@ impl Write for Bounded {
 
 /// A call ended in a noteworthy way.
 #[cold]
-pub(super) fn ended(
-    adapter: &Adapter,
-    writer: &CallWriter,
-    place: &Place,
-    kind: FactKind,
-    nanos: u64,
-    told: Option<&Told<'_>>,
-) {
-    let Some(recording) = adapter.recording() else {
+pub(super) fn ended(call: &Begun, kind: FactKind, nanos: u64, told: Option<&Told<'_>>) {
+    let Some(recording) = call.adapter.recording() else {
         return;
     };
     if let Some(told) = told {
-        writer.set_last_error(&told.error_type);
-        recording.count_call_error(writer.index(), &told.error_type);
+        call.writer.set_last_error(&told.error_type);
+        recording.count_call_error(call.writer.index(), &told.error_type);
     }
-    push(adapter, writer, place, kind, nanos, told);
+    push(call, kind, nanos, told);
 }
 
 /// A poll of a call kept its worker for so long until now.
 #[cold]
-pub(super) fn held(adapter: &Adapter, writer: &CallWriter, place: &Place, nanos: u64) {
-    push(adapter, writer, place, FactKind::BlockingCall, nanos, None);
+pub(super) fn held(call: &Begun, nanos: u64) {
+    push(call, FactKind::BlockingCall, nanos, None);
 }
 
-fn push(
-    adapter: &Adapter,
-    writer: &CallWriter,
-    place: &Place,
-    kind: FactKind,
-    nanos: u64,
-    told: Option<&Told<'_>>,
-) {
+fn push(call: &Begun, kind: FactKind, nanos: u64, told: Option<&Told<'_>>) {
+    let (index, place) = (call.writer.index(), &call.place);
     let now = monotonic_nanos();
     let length = match kind {
         // Who reads it may find only the longest ones slow: many shorter ones must not crowd these out.
         FactKind::SlowCall => nanos.max(1).ilog2() as usize,
         _ => 0,
     };
-    let what = (writer.index() << 4 | kind as u32, length);
+    let what = (index << 4 | kind as u32, length);
     // Whoever meets another one here is counted, and not told.
     let is_told = LIMITER
         .try_lock()
         .is_ok_and(|mut limiter| limiter.allows(what, now));
-    let (Some(recording), true) = (adapter.recording(), is_told) else {
+    let (Some(recording), true) = (call.adapter.recording(), is_told) else {
         return;
     };
     let (file, line) = told
@@ -141,7 +127,7 @@ fn push(
     let message = told.map(Told::message);
     recording.push_fact(&FactRecord {
         owner: LoopOwner::Thread(thread_id),
-        subject: Some(writer.index()),
+        subject: Some(index),
         thread_id,
         started_nanos: now.saturating_sub(nanos),
         ended_nanos: now,

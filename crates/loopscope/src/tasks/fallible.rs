@@ -7,68 +7,38 @@ use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
-use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::task::{Context, Poll, ready};
 
 use loopscope_recorder::layout::FactKind;
-use loopscope_recorder::writer::{Recording, TaskOutcome};
+use loopscope_recorder::writer::TaskOutcome;
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle};
 
+use super::fate::Fate;
 use super::{Site, Task};
 
-/// Somebody holds the handle, and the task has not failed.
-const HELD: u8 = 0;
-/// Nobody does.
-const LET_GO: u8 = 1;
-/// It has failed, and somebody holds the handle.
-const FAILED: u8 = 2;
-
-/// What the task and its handle know of each other.
+/// What the task and its handle share.
 #[derive(Debug)]
-struct Fate {
+struct Shared {
     site: &'static Site,
-    /// Of its failure.
-    identity: AtomicU64,
-    state: AtomicU8,
+    fate: Fate,
 }
 
-impl Fate {
-    /// The task failed, which was told with this number.
-    fn fails(&self, identity: u64) {
-        self.identity.store(identity, Relaxed);
-        if self.state.swap(FAILED, AcqRel) == LET_GO {
-            self.is_lost();
-        }
-    }
-
-    /// The handle is dropped.
-    fn is_let_go(&self) {
-        if self.state.swap(LET_GO, AcqRel) == FAILED {
-            self.is_lost();
-        }
-    }
-
-    /// Somebody has awaited the task, or will.
-    fn is_taken(&self) {
-        if self.state.swap(HELD, AcqRel) == FAILED
-            && let Some(recording) = self.site.adapter.recording()
-        {
-            self.site.writer.retrieved(1);
-            self.settle(&recording, FactKind::TaskFailureRetrieved);
-        }
-    }
-
-    fn is_lost(&self) {
+impl Shared {
+    /// The error of this failure reached nobody.
+    fn is_lost(&self, failure: u64) {
         if let Some(recording) = self.site.adapter.recording() {
             self.site.writer.unretrieved(1);
-            self.settle(&recording, FactKind::TaskFailureUnretrieved);
+            let kind = FactKind::TaskFailureUnretrieved;
+            self.site.settle(&recording, failure, kind);
         }
     }
 
-    fn settle(&self, recording: &Recording, kind: FactKind) {
-        let identity = self.identity.load(Relaxed);
-        self.site.settle(recording, identity, kind);
+    fn is_taken(&self, failure: u64) {
+        if let Some(recording) = self.site.adapter.recording() {
+            self.site.writer.retrieved(1);
+            let kind = FactKind::TaskFailureRetrieved;
+            self.site.settle(&recording, failure, kind);
+        }
     }
 }
 
@@ -79,7 +49,7 @@ impl Fate {
 #[derive(Debug)]
 pub struct FallibleHandle<T, E> {
     handle: JoinHandle<Result<T, E>>,
-    fate: Option<Arc<Fate>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl<T, E> FallibleHandle<T, E> {
@@ -109,8 +79,10 @@ impl<T, E> Future for FallibleHandle<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = ready!(Pin::new(&mut self.handle).poll(context));
-        if let Some(fate) = self.fate.take() {
-            fate.is_taken();
+        if let Some(shared) = self.shared.take()
+            && let Some(failure) = shared.fate.is_taken()
+        {
+            shared.is_taken(failure);
         }
         Poll::Ready(ended)
     }
@@ -118,8 +90,10 @@ impl<T, E> Future for FallibleHandle<T, E> {
 
 impl<T, E> Drop for FallibleHandle<T, E> {
     fn drop(&mut self) {
-        if let Some(fate) = self.fate.take() {
-            fate.is_let_go();
+        if let Some(shared) = self.shared.take()
+            && let Some(failure) = shared.fate.is_let_go()
+        {
+            shared.is_lost(failure);
         }
     }
 }
@@ -134,25 +108,25 @@ where
     let Some(task) = task else {
         return FallibleHandle {
             handle: tokio::spawn(future),
-            fate: None,
+            shared: None,
         };
     };
-    let fate = Arc::new(Fate {
+    let shared = Arc::new(Shared {
         site: task.site,
-        identity: AtomicU64::new(0),
-        state: AtomicU8::new(HELD),
+        fate: Fate::new(),
     });
-    let of_task = Arc::clone(&fate);
+    let of_task = Arc::clone(&shared);
     let ended = move |task: &mut Task, output: &Result<T, E>| {
         let Err(error) = output else {
             return task.end(TaskOutcome::Done);
         };
-        if let Some(identity) = task.failed(std::any::type_name::<E>(), error) {
-            of_task.fails(identity);
+        let failure = task.failed(std::any::type_name::<E>(), error);
+        if let Some(lost) = failure.and_then(|failure| of_task.fate.fails(failure)) {
+            of_task.is_lost(lost);
         }
     };
     FallibleHandle {
-        handle: tokio::spawn(task.follow_to(future, ended)),
-        fate: Some(fate),
+        handle: tokio::spawn(super::follow_to(Some(task), future, ended)),
+        shared: Some(shared),
     }
 }

@@ -7,27 +7,21 @@
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use loopscope_recorder::layout::{Coverage, LoopOwner, OVERFLOW_NAME, TASK_SITE_CAPACITY};
 use loopscope_recorder::writer::{TaskOutcome, TaskSiteSpec, TaskSiteWriter};
 
+use super::counts::Counts;
 use crate::adapter::Adapter;
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
-/// Seconds that are told apart, 34 minutes. A second that comes round to a task that is older still shares its count.
-const SECONDS: u64 = 2048;
+/// Seconds that are told apart, 34 minutes.
+const SECONDS: usize = 2048;
 
 /// A thread that has read the clock may count a little later, but not by so many seconds.
 const LATE_SECONDS: u64 = 10;
-
-/// In the count of a second: a task that was created in it, of which the watchdog has not taken note.
-const CREATED: u64 = 1 << 32;
-/// And one that is alive.
-const ALIVE: u64 = 1;
 
 /// Sites that a thread finds again without a look at the recording.
 const RECENT: usize = 16;
@@ -65,7 +59,7 @@ pub(super) struct Site {
     pub(super) adapter: &'static Adapter,
     pub(super) writer: TaskSiteWriter,
     pub(super) name: Box<str>,
-    of_second: Box<[AtomicU64]>,
+    counts: Counts,
     told: Mutex<Told>,
 }
 
@@ -137,7 +131,7 @@ impl Site {
             adapter,
             writer,
             name: name.into(),
-            of_second: (0..SECONDS).map(|_| AtomicU64::new(0)).collect(),
+            counts: Counts::new(SECONDS),
             told: Mutex::new(Told {
                 oldest: second_now().saturating_sub(LATE_SECONDS),
                 created: 0,
@@ -149,8 +143,7 @@ impl Site {
     /// A task was created.
     #[inline]
     pub(super) fn begins(&self, started_nanos: u64) {
-        let count = self.of_second(started_nanos / SECOND_NANOS);
-        count.fetch_add(CREATED + ALIVE, Relaxed);
+        self.counts.begins(started_nanos / SECOND_NANOS);
     }
 
     /// A task that was created then has ended.
@@ -160,49 +153,26 @@ impl Site {
         if outcome != TaskOutcome::Done {
             self.writer.ended(outcome, 1);
         }
-        let count = self.of_second(started_nanos / SECOND_NANOS);
-        // Whoever sees that it ended sees how.
-        count.fetch_sub(ALIVE, Release);
-    }
-
-    #[inline]
-    fn of_second(&self, second: u64) -> &AtomicU64 {
-        // As many as the remainder can say.
-        &self.of_second[(second % SECONDS) as usize]
+        self.counts.ends(started_nanos / SECOND_NANOS);
     }
 
     fn tell(&self, now_nanos: u64) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now_nanos / SECOND_NANOS;
-        let (mut created, mut alive, mut oldest) = (0, 0, None);
         // One second more: tasks begin meanwhile.
-        for second in (told.oldest..=now + 1).take(SECONDS as usize) {
-            let count = self.of_second(second);
-            let seen = count.load(Acquire);
-            // Each count is right by itself, so what has ended only grows.
-            let (new, left) = (seen / CREATED, seen % CREATED);
-            if new > 0 {
-                count.fetch_sub(new * CREATED, Relaxed);
-            }
-            created += new;
-            alive += left;
-            if left > 0 {
-                oldest = oldest.or(Some(second));
-            }
-        }
-        told.oldest = oldest
-            .unwrap_or(now)
-            .min(now.saturating_sub(LATE_SECONDS))
-            .max(told.oldest);
-        told.created += created;
-        self.writer.spawned(created);
-        let ended = told.created.saturating_sub(alive);
+        let counted = self.counts.take(told.oldest..=now + 1);
+        let may_have = counted.oldest.unwrap_or(now);
+        let may_have = may_have.min(now.saturating_sub(LATE_SECONDS));
+        told.oldest = may_have.max(told.oldest);
+        told.created += counted.created;
+        self.writer.spawned(counted.created);
+        let ended = told.created.saturating_sub(counted.alive);
         let done = ended.saturating_sub(self.writer.ended_otherwise());
         self.writer
             .ended(TaskOutcome::Done, done.saturating_sub(told.done));
         told.done = told.done.max(done);
         let until = |second: u64| (second + 1).saturating_mul(SECOND_NANOS).min(now_nanos);
-        self.writer.set_oldest(oldest.map(until));
+        self.writer.set_oldest(counted.oldest.map(until));
     }
 }
 
