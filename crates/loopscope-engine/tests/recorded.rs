@@ -67,7 +67,7 @@ fn fail_a_task(recording: &Recording, thread_id: u32) {
     };
     let tasks = recording.task_site(&site).unwrap();
     tasks.spawned(3);
-    tasks.ended(TaskOutcome::Failed);
+    tasks.ended(TaskOutcome::Failed, 1);
     tasks.unretrieved(1);
     let now = monotonic_nanos();
     let failed = FactRecord {

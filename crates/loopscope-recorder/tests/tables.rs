@@ -611,7 +611,7 @@ fn counters_of_many_threads_add_up() {
                     tasks.spawned(1);
                     calls.start();
                     calls.finish(end(1, CallOutcome::Ok, false));
-                    tasks.ended(TaskOutcome::Done);
+                    tasks.ended(TaskOutcome::Done, 1);
                 }
             });
         }

@@ -20,7 +20,8 @@ pub(crate) fn compile(how: &str, options: &[&str]) {
     // What Cargo tells a test of its package would have ring, which asks for it, built anew, and all above it.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+        let is_told = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
+        if is_told.iter().any(|told| name.starts_with(told)) {
             command.env_remove(&*name);
         }
     }

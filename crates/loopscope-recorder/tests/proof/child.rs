@@ -64,7 +64,7 @@ fn spawn_and_fail(recording: &Recording, poll_key: u64, turn: u64) {
     };
     let tasks = recording.task_site(&site).unwrap();
     tasks.spawned(1);
-    tasks.ended(TaskOutcome::Failed);
+    tasks.ended(TaskOutcome::Failed, 1);
     recording.push_fact(&FactRecord {
         subject: Some(poll_key as u32),
         identity: turn,

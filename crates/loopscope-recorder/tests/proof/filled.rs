@@ -41,8 +41,8 @@ fn fill_tasks(recording: &Recording) {
         };
         let tasks = recording.task_site(&site).unwrap();
         tasks.spawned(5);
-        tasks.ended(TaskOutcome::Done);
-        tasks.ended(TaskOutcome::Failed);
+        tasks.ended(TaskOutcome::Done, 1);
+        tasks.ended(TaskOutcome::Failed, 1);
         tasks.unretrieved(1);
         tasks.set_oldest(Some(7 * MILLIS));
     }

@@ -112,7 +112,7 @@ fn write(recording: &Recording, step: &Step) {
     };
     match step {
         Step::Spawn { which, tasks } => site(*which).spawned(*tasks),
-        Step::End { which, outcome } => site(*which).ended(*outcome),
+        Step::End { which, outcome } => site(*which).ended(*outcome, 1),
         Step::Retrieve { which } => site(*which).retrieved(1),
         Step::Start { which } => call(*which).exclusive().start(),
         Step::Finish { which, end } => {

@@ -76,9 +76,9 @@ fn a_slot_is_told_once_and_again_where_it_moved() {
     assert_eq!((reading.spawned, reading.alive()), (3, 3));
     assert_eq!(reading.site.owner, Owner::Thread(1_009));
     assert_eq!(told(&mut tables, &mut reader, 300), [], "nothing moved");
-    tasks.ended(TaskOutcome::Done);
+    tasks.ended(TaskOutcome::Done, 1);
     assert_eq!(told(&mut tables, &mut reader, 450).len(), 1);
-    tasks.ended(TaskOutcome::Done);
+    tasks.ended(TaskOutcome::Done, 1);
     assert_eq!(
         told(&mut tables, &mut reader, 560),
         [],
@@ -92,7 +92,7 @@ fn a_fact_comes_after_the_readings_that_introduce_it_and_only_once() {
     let (recording, mut reader) = recording("fact");
     let mut tables = WatchedTables::default();
     let tasks = recording.task_site(&polls()).unwrap();
-    tasks.ended(TaskOutcome::Failed);
+    tasks.ended(TaskOutcome::Failed, 1);
     recording.push_fact(&FactRecord {
         subject: Some(tasks.index()),
         identity: 7,
