@@ -12,6 +12,33 @@ pub(super) fn called_before(pid: u32, address: u64) -> Option<u64> {
     }
 }
 
+/// Whether an address is behind a call, of whatever.
+pub(super) fn is_behind_a_call(pid: u32, address: u64) -> bool {
+    let before = address.checked_sub(8).and_then(|at| words(pid, at));
+    before.is_some_and(|[word]| ends_in_a_call(word.to_le_bytes()))
+}
+
+/// Whether these bytes may end in a call: of a distance, or of what a register or a place in memory holds.
+fn ends_in_a_call(bytes: [u8; 8]) -> bool {
+    let is_indirect = |at: usize| {
+        let [0xff, modes, ref rest @ ..] = bytes[at..] else {
+            return false;
+        };
+        let (mode, operation, base) = (modes >> 6, modes >> 3 & 7, modes & 7);
+        let more = match (mode, base) {
+            (0, 5) => 4,
+            (0, 4) => 1,
+            (1, 4) => 2,
+            (2, 4) => 5,
+            (1, _) => 1,
+            (2, _) => 4,
+            _ => 0,
+        };
+        operation == 2 && rest.len() == more
+    };
+    bytes[3] == 0xe8 || (1..7).any(is_indirect)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
     At(u64),
@@ -48,6 +75,34 @@ mod tests {
         // call *0x18(%rax)
         let table = [0, 0, 0, 0, 0, 0xff, 0x50, 0x18];
         assert_eq!(target(table, 0x1000), None);
+    }
+
+    #[test]
+    fn every_form_of_a_call_is_one() {
+        let is_call = |code: &[u8]| {
+            let mut bytes = [0x90; 8];
+            bytes[8 - code.len()..].copy_from_slice(code);
+            ends_in_a_call(bytes)
+        };
+        for code in [
+            &[0xe8, 0, 0, 0, 0][..],
+            // *%rbp, *%r12, *(%rax), *(%rax,%rcx), *0x18(%rax), *0x18(%rsp), *0x118(%rax), *0x118(%rsp), *slot(%rip)
+            &[0xff, 0xd5],
+            &[0x41, 0xff, 0xd4],
+            &[0xff, 0x10],
+            &[0xff, 0x14, 0x08],
+            &[0xff, 0x50, 0x18],
+            &[0xff, 0x54, 0x24, 0x18],
+            &[0xff, 0x90, 0x18, 1, 0, 0],
+            &[0xff, 0x94, 0x24, 0x18, 1, 0, 0],
+            &[0xff, 0x15, 0, 1, 0, 0],
+        ] {
+            assert!(is_call(code), "{code:x?}");
+        }
+        // jmp *%rax, push *%rax, mov, nothing
+        for code in [&[0xff, 0xe0][..], &[0xff, 0xf0], &[0x48, 0x89, 0xe5], &[]] {
+            assert!(!is_call(code), "{code:x?}");
+        }
     }
 
     #[test]

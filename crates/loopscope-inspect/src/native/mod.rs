@@ -12,6 +12,7 @@ mod functions;
 mod modules;
 mod names;
 mod own;
+mod prologue;
 mod proof;
 mod separate;
 mod symbols;

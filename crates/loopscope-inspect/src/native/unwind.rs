@@ -2,19 +2,20 @@
 //!
 //! The tables that every program carries for its panics and exceptions say how. Of a thread that sleeps the
 //! kernel does not tell the frame pointer, which Rust's standard library is built with: where a frame asks for
-//! it, the stack is searched for the pair of a saved frame pointer and a return address from which the way leads
-//! to where the thread began. What is saved is whatever the caller had in that register, which code that is built
-//! without frame pointers uses for anything: a return address behind a call of the very function is believed with any
-//! of it, another one only with an address of the stack.
+//! it, the function's first instructions tell how far up the pair of a saved frame pointer and a return address is; where
+//! they do not, the stack is searched for one from which the way leads to where the thread began. What is saved is
+//! whatever the caller had in that register, which code that is built without frame pointers uses for anything: a return
+//! address behind a call of the very function is believed with any of it, another one only with an address of the stack.
 
 use std::sync::Arc;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder};
 
-use super::calls::called_before;
+use super::calls::{called_before, is_behind_a_call};
 use super::copy::StackCopy;
 use super::modules::{Module, Modules, Section};
+use super::prologue;
 
 /// A deeper stack is cut off.
 const MOST_FRAMES: usize = 512;
@@ -76,7 +77,8 @@ impl Unwinding {
         if !found.is_whole && copy.frame.is_none() {
             let from = registers.sp();
             let searched = self
-                .search(modules, copy, from, &found, Evidence::Call)
+                .by_prologue(modules, copy, from, &found)
+                .or_else(|| self.search(modules, copy, from, &found, Evidence::Call))
                 .or_else(|| self.search(modules, copy, from, &found, Evidence::OnStack));
             found = searched.unwrap_or(found);
         }
@@ -116,6 +118,42 @@ impl Unwinding {
         }
     }
 
+    /// Goes on behind the last frame, whose caller could not be told, where its function says that the caller is and
+    /// this leads to where the thread began.
+    fn by_prologue(
+        &mut self,
+        modules: &Modules,
+        copy: &StackCopy,
+        from: u64,
+        found: &Found,
+    ) -> Option<Found> {
+        let function = modules.function_at(found.frames.last()?.address)?;
+        let slot = from.checked_add(prologue::room(self.pid, function)?)?;
+        let returns_to = copy.word(slot.checked_add(8)?)?;
+        let is_believed = modules.is_code(returns_to) && is_behind_a_call(self.pid, returns_to);
+        let longer = is_believed.then(|| self.go_on(modules, copy, slot, found));
+        longer.flatten().filter(|longer| longer.is_whole)
+    }
+
+    /// Goes on behind the last frame by the pair that is saved there.
+    fn go_on(
+        &mut self,
+        modules: &Modules,
+        copy: &StackCopy,
+        slot: u64,
+        found: &Found,
+    ) -> Option<Found> {
+        let (frame, returns_to) = (copy.word(slot)?, copy.word(slot + 8)?);
+        let caller = FrameAddress::from_return_address(returns_to)?;
+        let mut longer = found.clone();
+        let mut registers = UnwindRegsX86_64::new(returns_to, slot + 16, frame);
+        if let Some(last) = longer.frames.last_mut() {
+            last.stack_end = slot + 16;
+        }
+        self.follow(modules, copy, caller, &mut registers, &mut longer);
+        Some(longer)
+    }
+
     /// Goes on behind the last frame, whose caller could not be told, where this leads to where the thread began.
     fn search(
         &mut self,
@@ -137,17 +175,10 @@ impl Unwinding {
                     }
                     Evidence::OnStack => (slot..copy.end()).contains(&frame),
                 };
-            let Some(caller) =
-                FrameAddress::from_return_address(returns_to).filter(|_| is_believed)
-            else {
+            let tried = is_believed.then(|| self.go_on(modules, copy, slot, found));
+            let Some(longer) = tried.flatten() else {
                 continue;
             };
-            let mut longer = found.clone();
-            let mut registers = UnwindRegsX86_64::new(returns_to, slot + 16, frame);
-            if let Some(last) = longer.frames.last_mut() {
-                last.stack_end = slot + 16;
-            }
-            self.follow(modules, copy, caller, &mut registers, &mut longer);
             if longer.is_whole {
                 return Some(longer);
             }
