@@ -14,6 +14,8 @@ async def app(scope, receive, send):
 
 
 listener = socket.create_server(("127.0.0.1", 0))
+# As asyncio does for sockets that it makes itself: head and body are two writes, and the second one must not wait.
+listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(os.getpid(), listener.getsockname()[1], flush=True)
 config = uvicorn.Config(app, lifespan="off", access_log=False, log_level="warning")
 uvicorn.Server(config).run(sockets=[listener])

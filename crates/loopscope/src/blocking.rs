@@ -3,23 +3,11 @@
 //! Where tokio is built with `tokio_unstable` it tells how many there are and what waits for one. Else work that does
 //! nothing is sent to them now and then: while it waits, none is free, since tokio starts one where it may.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use loopscope_recorder::layout::Coverage;
 use loopscope_recorder::writer::{ExecutorGauges, ExecutorWriter};
 use tokio::runtime::Handle;
-#[cfg(not(tokio_unstable))]
-use tokio::task::JoinHandle;
 
 use crate::adapter::Adapter;
-
-/// Work is sent this often.
-#[cfg(not(tokio_unstable))]
-const SEND_NANOS: u64 = 500_000_000;
-
-/// A thread that is free has taken it by then, and one that had to be started as well.
-#[cfg(not(tokio_unstable))]
-const LATE_NANOS: u64 = 100_000_000;
 
 /// The blocking threads of one runtime.
 pub(crate) struct Blocking {
@@ -29,9 +17,7 @@ pub(crate) struct Blocking {
     most: Option<u64>,
     writer: Option<ExecutorWriter>,
     #[cfg(not(tokio_unstable))]
-    sent: Option<JoinHandle<()>>,
-    #[cfg(not(tokio_unstable))]
-    sent_nanos: u64,
+    probe: probe::Probe,
 }
 
 impl Blocking {
@@ -42,9 +28,7 @@ impl Blocking {
             most,
             writer: None,
             #[cfg(not(tokio_unstable))]
-            sent: None,
-            #[cfg(not(tokio_unstable))]
-            sent_nanos: 0,
+            probe: probe::Probe::default(),
         }
     }
 
@@ -92,21 +76,60 @@ impl Blocking {
     /// What is known while none is free; `None` while one is.
     #[cfg(not(tokio_unstable))]
     fn gauges(&mut self, handle: &Handle, now_nanos: u64) -> Option<ExecutorGauges> {
-        self.sent.take_if(|sent| sent.is_finished());
-        let since_sent = now_nanos.saturating_sub(self.sent_nanos);
-        if self.sent.is_none() && since_sent >= SEND_NANOS {
-            self.sent_nanos = now_nanos;
-            // tokio panics where there is no thread and none can be had. The program will hear of it without us.
-            self.sent = catch_unwind(AssertUnwindSafe(|| handle.spawn_blocking(|| {}))).ok();
-            return None;
-        }
-        let is_late = self.sent.is_some() && since_sent >= LATE_NANOS;
         let most = self.most.unwrap_or(0);
-        is_late.then_some(ExecutorGauges {
-            max_workers: most,
-            workers: most,
-            busy: most.max(1),
-            queued: 1,
-        })
+        self.probe
+            .finds_none_free(handle, now_nanos)
+            .then_some(ExecutorGauges {
+                max_workers: most,
+                workers: most,
+                busy: most.max(1),
+                queued: 1,
+            })
+    }
+}
+
+#[cfg(not(tokio_unstable))]
+mod probe {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use tokio::runtime::Handle;
+    use tokio::task::JoinHandle;
+
+    /// Work is sent this often.
+    const SEND_NANOS: u64 = 500_000_000;
+
+    /// A thread that is free has taken it by then, and one that had to be started as well.
+    const LATE_NANOS: u64 = 100_000_000;
+
+    /// Work that does nothing.
+    #[derive(Default)]
+    pub(super) struct Probe {
+        sent: Option<JoinHandle<()>>,
+        sent_nanos: u64,
+        /// That has waited for too long.
+        is_late: bool,
+        /// And none that was sent later was taken at once.
+        are_taken: bool,
+    }
+
+    impl Probe {
+        pub(super) fn finds_none_free(&mut self, handle: &Handle, now_nanos: u64) -> bool {
+            let since_sent = now_nanos.saturating_sub(self.sent_nanos);
+            let is_waiting = self.sent.as_ref().is_some_and(|sent| !sent.is_finished());
+            if is_waiting && since_sent >= LATE_NANOS {
+                self.is_late = true;
+                self.are_taken = true;
+            } else if !is_waiting && self.sent.take().is_some() {
+                // The thread that took one that was late goes on to what waited behind it.
+                self.are_taken &= self.is_late;
+            }
+            if self.sent.is_none() && (self.are_taken || since_sent >= SEND_NANOS) {
+                self.sent_nanos = now_nanos;
+                self.is_late = false;
+                // tokio panics where there is no thread and none can be had. The program hears of it without us.
+                self.sent = catch_unwind(AssertUnwindSafe(|| handle.spawn_blocking(|| {}))).ok();
+            }
+            self.are_taken
+        }
     }
 }
