@@ -23,19 +23,11 @@ const CONNECTIONS: usize = 3;
 /// How long whoever holds them does so.
 const HELD: Duration = Duration::from_secs(4);
 
-/// Threads for blocking work.
-const BLOCKING_THREADS: usize = 4;
-
 fn main() {
     tracing::subscriber::set_global_default(Printing).unwrap();
     let scope = loopscope::install(loopscope::Config::from_env().service("service")).unwrap();
     let mut builder = scope.runtime_builder("main");
-    let runtime = builder
-        .worker_threads(2)
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     println!("{}", scope.address().unwrap());
     let what = std::env::args().nth(1).unwrap_or_default();
     let _kept = runtime.block_on(async {
@@ -44,7 +36,6 @@ fn main() {
         match what.as_str() {
             "calls" => calls(&scope).await,
             "tasks" => tasks(&scope).await,
-            "blocking" => blocking().await,
             "pool" => return Some(pool(&scope).await),
             "healthy" => return Some(healthy(&scope).await),
             _ => panic!("no such fault: {what}"),
@@ -147,15 +138,6 @@ async fn calls(scope: &Scope) {
     is_slow().await;
 }
 
-/// Keeps every blocking thread, while somebody waits for one.
-async fn blocking() {
-    let keep = |_| tokio::task::spawn_blocking(|| thread::sleep(HELD));
-    let kept: Vec<_> = (0..=BLOCKING_THREADS).map(keep).collect();
-    for one in kept {
-        one.await.unwrap();
-    }
-}
-
 async fn tasks(scope: &Scope) {
     let line = line!() + 1;
     drop(scope.spawn_fallible("polls updates", async { ask(false).await.map(drop) }));
@@ -234,11 +216,8 @@ async fn healthy(scope: &Scope) -> WatchedPool<Pool> {
     for client in clients {
         client.await.unwrap().unwrap();
     }
-    // What blocks where that is right, and more of it than there are threads.
-    let bursts = (0..BLOCKING_THREADS * 2).map(|_| tokio::task::spawn_blocking(blocks));
-    for burst in bursts.collect::<Vec<_>>() {
-        burst.await.unwrap();
-    }
+    // What blocks where that is right.
+    tokio::task::spawn_blocking(blocks).await.unwrap();
     let aside = scope.spawn("steps aside", async { tokio::task::block_in_place(blocks) });
     aside.await.unwrap();
     // One failure among many calls is no fault, and one that is handled none at all.

@@ -41,12 +41,10 @@
 //! ```
 //!
 //! # What it costs
-//! Nothing on the way of a task that is not spawned by [`Scope::spawn`]. One thread reads two numbers of each
-//! worker a hundred times a second, and twice a second sends work that does nothing to the blocking threads, to see whether
-//! one is free; with the `monitor` feature engine and endpoint are five more.
-//!
-//! No `tokio_unstable` is needed. A program that is built with it has nothing sent to its blocking threads: tokio tells
-//! then how many there are, how many are at work, and how much waits for one.
+//! Nothing on the way of a task that is not spawned by a [`Scope`], or tracked by one. One thread reads two numbers of each
+//! worker a hundred times a second; with the `monitor` feature engine and endpoint are five more. No
+//! `tokio_unstable` is needed. What that alone tells, such as the size and queue of the pool of blocking threads, is not
+//! read.
 //!
 //! # Features
 //! - `monitor`, on by default: engine and endpoint.
@@ -62,7 +60,6 @@
 //! A child that the service forks has none of these threads, and records nothing.
 
 mod adapter;
-mod blocking;
 mod calls;
 mod config;
 #[cfg(feature = "tracing")]

@@ -120,8 +120,6 @@ pub(crate) struct Watched {
     pub(crate) threads: Arc<Threads>,
     /// Its workers note their threads only where they are asked to.
     pub(crate) asks_for_threads: bool,
-    /// Most threads that it may have for blocking work, where that is known.
-    pub(crate) most_blocking: Option<u64>,
 }
 
 impl Watched {
@@ -132,7 +130,6 @@ impl Watched {
             handle: handle.clone(),
             flavour: handle.runtime_flavor(),
             asks_for_threads: threads.is_none(),
-            most_blocking: None,
             threads: threads.unwrap_or_else(|| Arc::new(Threads::new(workers))),
         }
     }
@@ -175,14 +172,9 @@ pub struct RuntimeBuilder {
     scope: Scope,
     name: String,
     builder: Builder,
-    /// `None` where somebody has told the builder we do not know what.
-    most_blocking: Option<u64>,
     park: Option<Hook>,
     unpark: Option<Hook>,
 }
-
-/// tokio's own choice.
-const MOST_BLOCKING: u64 = 512;
 
 impl std::fmt::Debug for RuntimeBuilder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -200,7 +192,6 @@ impl RuntimeBuilder {
             scope,
             name: name.to_owned(),
             builder,
-            most_blocking: Some(MOST_BLOCKING),
             park: None,
             unpark: None,
         }
@@ -227,7 +218,6 @@ impl RuntimeBuilder {
     /// As tokio's: with 0.
     pub fn max_blocking_threads(&mut self, threads: usize) -> &mut Self {
         self.builder.max_blocking_threads(threads);
-        self.most_blocking = Some(threads as u64);
         self
     }
 
@@ -237,11 +227,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Tells the builder whatever else it is to be told. How many threads it may have for blocking work is known
-    /// only where [`Self::max_blocking_threads`] says so afterwards.
+    /// Tells the builder whatever else it is to be told.
     pub fn configure(&mut self, tell: impl FnOnce(&mut Builder)) -> &mut Self {
         tell(&mut self.builder);
-        self.most_blocking = None;
         self
     }
 
@@ -276,10 +264,11 @@ impl RuntimeBuilder {
         self.builder.on_thread_park(noting(park));
         self.builder.on_thread_unpark(noting(unpark));
         let runtime = self.builder.build()?;
-        self.scope.watch(Watched {
-            most_blocking: self.most_blocking,
-            ..Watched::new(&self.name, runtime.handle(), Some(threads))
-        });
+        self.scope.watch(Watched::new(
+            &self.name,
+            runtime.handle(),
+            Some(Arc::clone(&threads)),
+        ));
         Ok(runtime)
     }
 }

@@ -133,8 +133,8 @@ impl Scope {
     /// this call: how many are alive, ended, were aborted or panicked. A panic is told with its message and place as
     /// it happens, whether or not anybody awaits the handle; the handle gives it as ever.
     ///
-    /// Cost: two counters and a coarse clock for each task, nothing for each poll but a frame that catches panics. Counts
-    /// reach the report within a tenth of a second. A recording tells 1,023 places and names apart, all others are
+    /// Cost: two counters and a coarse clock for each task, nothing for each poll but a frame that catches panics. They are
+    /// written down ten times a second, so the last tenth of them is missing after `kill -9`. A recording tells 1,023 places and names apart, all others are
     /// counted together; so a name is that of a job, without an id in it.
     ///
     /// # Panics

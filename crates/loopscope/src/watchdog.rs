@@ -19,7 +19,6 @@ use tokio::runtime::RuntimeFlavor;
 use tokio::task::JoinHandle;
 
 use crate::adapter::Adapter;
-use crate::blocking::Blocking;
 use crate::pools::Asked;
 use crate::process::without_signals;
 use crate::runtime::Watched;
@@ -31,9 +30,6 @@ const LONGEST: Duration = Duration::from_millis(20);
 
 /// Workers whose threads are not known, or may have changed, are asked this often.
 const ASK_AGAIN_NANOS: u64 = 1_000_000_000;
-
-/// How the threads for blocking work are is looked at this often.
-const LOOK_AT_BLOCKING_NANOS: u64 = 100_000_000;
 
 /// Pools are asked this often.
 const ASK_POOLS_NANOS: u64 = 100_000_000;
@@ -95,10 +91,7 @@ impl Watching {
     fn run(mut self, added: &Receiver<Watch>, tick: Duration) {
         loop {
             match added.recv_timeout(tick) {
-                Ok(Watch::Runtime(watched)) => {
-                    self.runtimes
-                        .push(WatchedRuntime::new(self.adapter, watched));
-                }
+                Ok(Watch::Runtime(watched)) => self.runtimes.push(WatchedRuntime::new(watched)),
                 Ok(Watch::Pool(pool)) => self.pools.push(pool),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -124,19 +117,15 @@ impl Watching {
 struct WatchedRuntime {
     watched: Watched,
     workers: Vec<Worker>,
-    blocking: Blocking,
-    blocking_nanos: u64,
     /// A task that ends at once where the runtime is gone, and else once somebody polls it.
     probe: Option<JoinHandle<()>>,
     asked_nanos: u64,
 }
 
 impl WatchedRuntime {
-    fn new(adapter: &'static Adapter, watched: Watched) -> Self {
+    fn new(watched: Watched) -> Self {
         Self {
             workers: (0..watched.workers()).map(Worker::new).collect(),
-            blocking: Blocking::new(adapter, &watched.name, watched.most_blocking),
-            blocking_nanos: 0,
             watched,
             probe: None,
             asked_nanos: 0,
@@ -159,14 +148,10 @@ impl WatchedRuntime {
             };
             is_stuck |= worker.read(&self.watched, figures, runtime, place);
         }
-        if now.saturating_sub(self.blocking_nanos) >= LOOK_AT_BLOCKING_NANOS {
-            self.blocking_nanos = now;
-            self.blocking.look(&self.watched.handle, now);
-        }
         if now.saturating_sub(self.asked_nanos) >= ASK_AGAIN_NANOS {
             self.asked_nanos = now;
             if is_stuck && self.is_gone() {
-                self.end(now);
+                self.end();
                 return false;
             }
             if self.watched.asks_for_threads {
@@ -187,8 +172,7 @@ impl WatchedRuntime {
         outcome.is_err_and(|error| error.is_cancelled())
     }
 
-    fn end(&mut self, now: u64) {
-        self.blocking.end(now);
+    fn end(&self) {
         for worker in &self.workers {
             if let Some(writer) = &worker.writer {
                 writer.end();

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
@@ -143,8 +143,7 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn program() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| cargo::build(&["--workspace", "--example=service"]));
-    let own = Path::new(env!("CARGO_BIN_EXE_loopscope"));
-    own.with_file_name("examples").join("service")
+    cargo::target_folder().join("debug/examples/service")
 }
 
 fn culprit(incident: &Incident) -> (bool, u32) {
@@ -206,32 +205,6 @@ fn calls_of_a_service_in_rust_that_fail_block_or_take_long_are_found_with_their_
             (asked.failed, asked.errors.get("service::NoAgent")),
             (6, Some(&6))
         );
-    }
-}
-
-#[test]
-fn blocking_threads_that_are_all_taken_are_told_while_they_are() {
-    for by in [By::Itself, By::Run] {
-        let mut service = Service::start(by, "blocking", 0);
-        let found = service.incident(IncidentKind::ExecutorSaturation, "executor main (blocking)");
-        assert!(
-            found
-                .summary
-                .contains("all 4 threads are at work and at least 1 piece of work waits"),
-            "{}",
-            found.summary
-        );
-        assert!(found.closed_at.is_none(), "{found:#?}");
-        assert!(
-            found.advice.steps[1].contains("tokio::sync::Semaphore"),
-            "{found:#?}"
-        );
-        service.is_done();
-        service.until("over", |report| {
-            let is_over = |one: &Incident| one.closed_at.is_some();
-            report.incidents.iter().all(is_over).then_some(())
-        });
-        assert_eq!(service.report().incidents.len(), 1, "nothing else");
     }
 }
 

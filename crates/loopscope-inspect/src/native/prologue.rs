@@ -8,6 +8,8 @@ use super::words::words;
 /// What is read of a function: its first instructions and no more.
 const WORDS: usize = 5;
 
+const PAGE: u32 = 4096;
+
 /// The bytes between where a function's stack ends at its calls and the saved frame pointer; `None` where it does not
 /// begin as functions with a frame pointer do, or moves the end of the stack by something that it computes.
 pub(super) fn room(pid: u32, function: u64) -> Option<u64> {
@@ -37,11 +39,12 @@ fn made(code: &[u8]) -> Option<u64> {
         // sub $room,%rsp
         [0x48, 0x83, 0xec, room @ 0..=0x7f, ..] => Some(pushed + u64::from(*room)),
         [0x48, 0x81, 0xec, one, two, three, four, ..] => {
-            let room = i32::from_le_bytes([*one, *two, *three, *four]);
-            Some(pushed + u64::try_from(room).ok()?)
+            let room = u32::from_le_bytes([*one, *two, *three, *four]);
+            // More is made page by page, so that none is passed over.
+            (room < PAGE).then(|| pushed + u64::from(room))
         }
-        // and $-32,%rsp: as far as it has to be
-        [0x48, 0x83, 0xe4, ..] | [] => None,
+        // and $-32,%rsp: as far as it has to be; lea -room(%rsp),%r11: the beginning of a loop over pages
+        [0x48, 0x83, 0xe4, ..] | [0x4c, 0x8d, 0x9c, 0x24, ..] | [] => None,
         _ => Some(pushed),
     }
 }
@@ -63,8 +66,8 @@ mod tests {
         assert_eq!(of(&[0x53, 0x50]), Some(16));
         // push %r15; push %rbx; sub $0x18,%rsp
         assert_eq!(of(&[0x41, 0x57, 0x53, 0x48, 0x83, 0xec, 0x18]), Some(40));
-        // sub $0x1200,%rsp
-        assert_eq!(of(&[0x48, 0x81, 0xec, 0, 0x12, 0, 0]), Some(0x1200));
+        // sub $0x200,%rsp
+        assert_eq!(of(&[0x48, 0x81, 0xec, 0, 2, 0, 0]), Some(0x200));
         let marked = [&[0xf3, 0x0f, 0x1e, 0xfa], &BEGIN[..], &[0x53, 0xc3]].concat();
         assert_eq!(made(&marked), Some(8));
     }
@@ -75,8 +78,9 @@ mod tests {
         assert_eq!(made(&[0x55, 0x41, 0x57, 0x90, 0x90]), None);
         // and $-32,%rsp
         assert_eq!(of(&[0x48, 0x83, 0xe4, 0xe0]), None);
-        // A room of less than nothing.
-        assert_eq!(of(&[0x48, 0x81, 0xec, 0, 0, 0, 0x80]), None);
+        // sub $0x1000,%rsp; lea -0x8000(%rsp),%r11
+        assert_eq!(of(&[0x48, 0x81, 0xec, 0, 0x10, 0, 0]), None);
+        assert_eq!(of(&[0x4c, 0x8d, 0x9c, 0x24, 0, 0x80, 0xff, 0xff]), None);
         assert_eq!(made(&BEGIN), None);
         assert_eq!(made(&[]), None);
     }

@@ -2,10 +2,11 @@
 //!
 //! The tables that every program carries for its panics and exceptions say how. Of a thread that sleeps the
 //! kernel does not tell the frame pointer, which Rust's standard library is built with: where a frame asks for
-//! it, the function's first instructions tell how far up the pair of a saved frame pointer and a return address is; where
-//! they do not, the stack is searched for one from which the way leads to where the thread began. What is saved is
-//! whatever the caller had in that register, which code that is built without frame pointers uses for anything: a return
-//! address behind a call of the very function is believed with any of it, another one only with an address of the stack.
+//! it, the stack is searched for the pair of a saved frame pointer and a return address from which the way leads
+//! to where the thread began. What is saved is whatever the caller had in that register, which code that is built
+//! without frame pointers uses for anything: a return address behind a call of the very function is believed with any
+//! of it, one behind a call of what a register holds where the function's first instructions say that the pair is there,
+//! another one only with an address of the stack.
 
 use std::sync::Arc;
 
@@ -77,8 +78,8 @@ impl Unwinding {
         if !found.is_whole && copy.frame.is_none() {
             let from = registers.sp();
             let searched = self
-                .by_prologue(modules, copy, from, &found)
-                .or_else(|| self.search(modules, copy, from, &found, Evidence::Call))
+                .search(modules, copy, from, &found, Evidence::Call)
+                .or_else(|| self.by_prologue(modules, copy, from, &found))
                 .or_else(|| self.search(modules, copy, from, &found, Evidence::OnStack));
             found = searched.unwrap_or(found);
         }
@@ -130,7 +131,10 @@ impl Unwinding {
         let function = modules.function_at(found.frames.last()?.address)?;
         let slot = from.checked_add(prologue::room(self.pid, function)?)?;
         let returns_to = copy.word(slot.checked_add(8)?)?;
-        let is_believed = modules.is_code(returns_to) && is_behind_a_call(self.pid, returns_to);
+        // A call of another function by its name is of one that has returned.
+        let is_of_another = called_before(self.pid, returns_to).is_some_and(|one| one != function);
+        let is_believed =
+            modules.is_code(returns_to) && is_behind_a_call(self.pid, returns_to) && !is_of_another;
         let longer = is_believed.then(|| self.go_on(modules, copy, slot, found));
         longer.flatten().filter(|longer| longer.is_whole)
     }

@@ -1,6 +1,5 @@
 //! How many tasks were created and are alive, by the second in which they began.
 
-use std::ops::RangeInclusive;
 #[cfg(not(test))]
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -13,8 +12,20 @@ const CREATED: u64 = 1 << 32;
 /// And one that is alive.
 const ALIVE: u64 = 1;
 
-/// A count for each of so many seconds. One that comes round to a task that is older still shares its count.
+/// For so long after a second tasks may be counted that began in it.
+const LATE_SECONDS: u64 = 10;
+
+/// A count for each of so many seconds, in turn.
 pub(super) struct Counts(Box<[AtomicU64]>);
+
+/// What whoever adds up the counts knows from before.
+pub(super) struct Known {
+    /// Since which second each count has tasks that are alive; 0 where it has none. One in which others began meanwhile
+    /// goes on to be counted from the first.
+    since: Box<[u32]>,
+    /// No second before this one has any.
+    first: u64,
+}
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +40,14 @@ pub(super) struct Counted {
 impl Counts {
     pub(super) fn new(seconds: usize) -> Self {
         Self((0..seconds).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// What is known where nothing was counted before this second.
+    pub(super) fn known(&self, now: u64) -> Known {
+        Known {
+            since: self.0.iter().map(|_| 0).collect(),
+            first: now.saturating_sub(LATE_SECONDS),
+        }
     }
 
     /// A task was created.
@@ -49,10 +68,12 @@ impl Counts {
         &self.0[(second % self.0.len() as u64) as usize]
     }
 
-    /// Adds up the counts of these seconds. One thread at a time.
-    pub(super) fn take(&self, seconds: RangeInclusive<u64>) -> Counted {
+    /// Adds up the counts until this second and the next one: tasks begin meanwhile.
+    pub(super) fn take(&self, known: &mut Known, now: u64) -> Counted {
         let mut counted = Counted::default();
-        for second in seconds.take(self.0.len()) {
+        let all = self.0.len() as u64;
+        let first = known.first.max((now + 2).saturating_sub(all));
+        for second in first..=now + 1 {
             let count = self.of(second);
             let seen = count.load(Acquire);
             // Each count is right by itself: what has ended by all of them only grows.
@@ -62,10 +83,20 @@ impl Counts {
             }
             counted.created += created;
             counted.alive += alive;
+            let since = &mut known.since[(second % all) as usize];
+            *since = match (alive, *since) {
+                (0, _) => 0,
+                (_, 0) => second as u32,
+                (_, since) => since,
+            };
             if alive > 0 {
-                counted.oldest = counted.oldest.or(Some(second));
+                let oldest = counted.oldest.unwrap_or(u64::MAX);
+                counted.oldest = Some(oldest.min(u64::from(*since)));
             }
         }
+        // A thread that has read the clock may count a little later.
+        let late = now.saturating_sub(LATE_SECONDS);
+        known.first = counted.oldest.unwrap_or(late).min(late);
         counted
     }
 }
@@ -84,31 +115,54 @@ mod tests {
     #[test]
     fn every_task_is_counted_once_and_none_has_ended_that_has_not_said_how() {
         loom::model(|| {
-            let counts = Arc::new(Counts::new(4));
+            let counts = Arc::new(Counts::new(3));
             let failed = Arc::new(AtomicU64::new(0));
             let tasks = {
                 let (counts, failed) = (Arc::clone(&counts), Arc::clone(&failed));
                 thread::spawn(move || {
-                    counts.begins(0);
-                    counts.begins(5);
+                    counts.begins(1);
+                    counts.begins(6);
                     failed.fetch_add(1, Relaxed);
-                    counts.ends(0);
+                    counts.ends(1);
                 })
             };
+            let mut known = counts.known(1);
             let (mut created, mut ended) = (0, 0);
             let mut look = |last: bool| {
-                let counted = counts.take(0..=6);
+                let counted = counts.take(&mut known, 5);
                 created += counted.created;
                 let now_ended = created - counted.alive;
                 assert!(now_ended >= ended && now_ended <= failed.load(Relaxed));
                 ended = now_ended;
                 if last {
-                    assert_eq!((created, ended, counted.oldest), (2, 1, Some(1)));
+                    assert_eq!((created, ended, counted.oldest), (2, 1, Some(6)));
                 }
             };
             look(false);
             tasks.join().unwrap();
             look(true);
+        });
+    }
+
+    #[test]
+    fn the_oldest_is_told_after_one_that_outlived_all_seconds() {
+        loom::model(|| {
+            let counts = Counts::new(8);
+            let mut known = counts.known(100);
+            let mut oldest = |now| counts.take(&mut known, now).oldest;
+            counts.begins(100);
+            for now in 100..120 {
+                // One that lives for a second, in each.
+                counts.begins(now);
+                assert_eq!(oldest(now), Some(100));
+                counts.ends(now);
+                assert_eq!(oldest(now), Some(100));
+            }
+            counts.ends(100);
+            assert_eq!(oldest(119), None);
+            counts.begins(120);
+            assert_eq!(oldest(120), Some(120));
+            assert_eq!(oldest(140), Some(120));
         });
     }
 }

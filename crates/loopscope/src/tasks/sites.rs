@@ -9,19 +9,17 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use loopscope_recorder::clock::coarse_nanos;
 use loopscope_recorder::layout::{Coverage, LoopOwner, OVERFLOW_NAME, TASK_SITE_CAPACITY};
 use loopscope_recorder::writer::{TaskOutcome, TaskSiteSpec, TaskSiteWriter};
 
-use super::counts::Counts;
+use super::counts::{Counts, Known};
 use crate::adapter::Adapter;
 
 const SECOND_NANOS: u64 = 1_000_000_000;
 
-/// Seconds that are told apart, 34 minutes.
+/// Seconds that are told apart, 34 minutes: an older task is told by its second until that has none left.
 const SECONDS: usize = 2048;
-
-/// A thread that has read the clock may count a little later, but not by so many seconds.
-const LATE_SECONDS: u64 = 10;
 
 /// Sites that a thread finds again without a look at the recording.
 const RECENT: usize = 16;
@@ -65,8 +63,7 @@ pub(super) struct Site {
 
 /// What the watchdog has made out so far.
 struct Told {
-    /// The first second that may have tasks left.
-    oldest: u64,
+    known: Known,
     created: u64,
     /// Of those that have ended neither by a failure nor because they were cancelled.
     done: u64,
@@ -127,13 +124,15 @@ impl Site {
     }
 
     fn new(adapter: &'static Adapter, writer: TaskSiteWriter, name: &str) -> Self {
+        let counts = Counts::new(SECONDS);
+        let known = counts.known(coarse_nanos() / SECOND_NANOS);
         Self {
             adapter,
             writer,
             name: name.into(),
-            counts: Counts::new(SECONDS),
+            counts,
             told: Mutex::new(Told {
-                oldest: second_now().saturating_sub(LATE_SECONDS),
+                known,
                 created: 0,
                 done: 0,
             }),
@@ -159,11 +158,7 @@ impl Site {
     fn tell(&self, now_nanos: u64) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now_nanos / SECOND_NANOS;
-        // One second more: tasks begin meanwhile.
-        let counted = self.counts.take(told.oldest..=now + 1);
-        let may_have = counted.oldest.unwrap_or(now);
-        let may_have = may_have.min(now.saturating_sub(LATE_SECONDS));
-        told.oldest = may_have.max(told.oldest);
+        let counted = self.counts.take(&mut told.known, now);
         told.created += counted.created;
         self.writer.spawned(counted.created);
         let ended = told.created.saturating_sub(counted.alive);
@@ -174,8 +169,4 @@ impl Site {
         let until = |second: u64| (second + 1).saturating_mul(SECOND_NANOS).min(now_nanos);
         self.writer.set_oldest(counted.oldest.map(until));
     }
-}
-
-fn second_now() -> u64 {
-    loopscope_recorder::clock::coarse_nanos() / SECOND_NANOS
 }

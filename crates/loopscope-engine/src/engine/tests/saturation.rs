@@ -1,7 +1,5 @@
 //! Executors and pools that have more to do than they can: told while it lasts, and never as a stall.
 
-use std::sync::Arc;
-
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
     observation::{Event, EventKind, ExecutorReading, HeldConnection, PoolReading},
@@ -51,33 +49,6 @@ fn an_executor_with_more_work_than_threads_for_a_second_is_saturated() {
         incident.summary
     );
     assert_eq!(bench.changes(), [Opened, Closed]);
-}
-
-#[test]
-fn the_blocking_threads_of_a_service_in_rust_are_told_with_what_is_known_of_them() {
-    for (most, said) in [(2, "all 2 threads"), (0, "all its threads")] {
-        let mut bench = Bench::adapted_tokio();
-        let reading = ExecutorReading {
-            name: Arc::new("main (blocking)".into()),
-            max_workers: most,
-            workers: most,
-            busy: most.max(1),
-            queued: 1,
-            saturated_since: Some(millis(1_000)),
-            ..executor()
-        };
-        bench.executor(1_000, reading);
-        bench.tick(2_200);
-        let incident = bench.only(2_200);
-        assert_eq!(
-            incident.summary,
-            format!(
-                "executor main (blocking) of app (pid 41): {said} are at work and at least 1 piece of work waits, \
-                 for 1.2 s by now"
-            )
-        );
-        assert!(incident.advice.steps[0].contains("spawn_blocking"));
-    }
 }
 
 #[test]
