@@ -10,6 +10,12 @@ use anyhow::{Context, Result, bail};
 /// Enough to keep a single-threaded server busy without a pause, few enough for one core to serve them.
 const CONNECTIONS: usize = 8;
 
+/// How long a server may take to listen, and to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whatever of an answer has not come by then is no part of it.
+const REST: Duration = Duration::from_millis(200);
+
 /// Connections to a server, and what they ask.
 pub(crate) struct Load {
     streams: Vec<TcpStream>,
@@ -23,13 +29,8 @@ impl Load {
     pub(crate) fn connect(port: u16, request: &'static [u8]) -> Result<Self> {
         let streams: Result<Vec<_>> = (0..CONNECTIONS).map(|_| connect(port)).collect();
         let streams = streams?;
-        let mut first = streams.first().context("there is a connection")?;
-        first.write_all(request)?;
-        let mut answer = [0; 4096];
-        let answer_bytes = first.read(&mut answer)?;
-        if answer_bytes == 0 {
-            bail!("the server closed the connection");
-        }
+        let first = streams.first().context("there is a connection")?;
+        let answer_bytes = length_of_an_answer(first, request)?;
         Ok(Self {
             streams,
             request,
@@ -57,6 +58,24 @@ impl Load {
     }
 }
 
+/// All that comes until nothing more does: head and body may come one after the other.
+fn length_of_an_answer(mut stream: &TcpStream, request: &[u8]) -> Result<usize> {
+    stream.write_all(request)?;
+    let mut answer = [0; 4096];
+    let mut bytes = 0;
+    loop {
+        match stream.read(&mut answer) {
+            Ok(0) => bail!("the server closed the connection"),
+            Ok(more) => bytes += more,
+            Err(_) if bytes > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+        stream.set_read_timeout(Some(REST))?;
+    }
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(bytes)
+}
+
 fn ask(stream: &mut TcpStream, request: &[u8], bytes: usize, until: Instant) -> Result<u64> {
     let mut answer = vec![0; bytes];
     let mut count = 0;
@@ -69,12 +88,12 @@ fn ask(stream: &mut TcpStream, request: &[u8], bytes: usize, until: Instant) -> 
 }
 
 fn connect(port: u16) -> Result<TcpStream> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match TcpStream::connect(("127.0.0.1", port)) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+                stream.set_read_timeout(Some(PATIENCE))?;
                 return Ok(stream);
             }
             Err(error) if Instant::now() > deadline => return Err(error.into()),
