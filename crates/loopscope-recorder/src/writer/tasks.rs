@@ -168,12 +168,6 @@ impl<S: Sharing> TaskSiteWriter<S> {
         self.slot.oldest_address.store(address, Relaxed);
     }
 
-    /// Those of which it was told that they ended, but not [`TaskOutcome::Done`].
-    pub fn ended_otherwise(&self) -> u64 {
-        let (failed, cancelled) = (&self.slot.failed, &self.slot.cancelled);
-        failed.load(Relaxed).saturating_add(cancelled.load(Relaxed))
-    }
-
     /// Tasks alive by this site's counters.
     pub fn alive(&self) -> u64 {
         self.slot.alive()

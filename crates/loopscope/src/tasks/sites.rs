@@ -58,15 +58,8 @@ pub(super) struct Site {
     pub(super) writer: TaskSiteWriter,
     pub(super) name: Box<str>,
     counts: Counts,
-    told: Mutex<Told>,
-}
-
-/// What the watchdog has made out so far.
-struct Told {
-    known: Known,
-    created: u64,
-    /// Of those that have ended neither by a failure nor because they were cancelled.
-    done: u64,
+    /// What the watchdog has made out so far.
+    known: Mutex<Known>,
 }
 
 impl std::fmt::Debug for Site {
@@ -131,11 +124,7 @@ impl Site {
             writer,
             name: name.into(),
             counts,
-            told: Mutex::new(Told {
-                known,
-                created: 0,
-                done: 0,
-            }),
+            known: Mutex::new(known),
         }
     }
 
@@ -156,16 +145,13 @@ impl Site {
     }
 
     fn tell(&self, now_nanos: u64) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let now = now_nanos / SECOND_NANOS;
-        let counted = self.counts.take(&mut told.known, now);
-        told.created += counted.created;
+        let counted = self.counts.take(&mut known, now);
         self.writer.spawned(counted.created);
-        let ended = told.created.saturating_sub(counted.alive);
-        let done = ended.saturating_sub(self.writer.ended_otherwise());
-        self.writer
-            .ended(TaskOutcome::Done, done.saturating_sub(told.done));
-        told.done = told.done.max(done);
+        // Of the others that ended it is told how.
+        let done = self.writer.alive().saturating_sub(counted.alive);
+        self.writer.ended(TaskOutcome::Done, done);
         let until = |second: u64| (second + 1).saturating_mul(SECOND_NANOS).min(now_nanos);
         self.writer.set_oldest(counted.oldest.map(until));
     }
