@@ -2,20 +2,26 @@
 
 use super::words::words;
 
-/// The function that is called by the instruction before an address; `None` where that is no call, or one whose target
-/// the instruction alone does not tell.
-pub(super) fn called_before(pid: u32, address: u64) -> Option<u64> {
-    let [word] = words(pid, address.checked_sub(8)?)?;
-    match target(word.to_le_bytes(), address)? {
-        Target::At(function) => Some(function),
-        Target::InSlot(slot) => words(pid, slot).map(|[function]: [u64; 1]| function),
-    }
+/// A call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Of the function that begins there.
+    Of(u64),
+    /// Of one that the instruction alone does not tell.
+    Unknown,
 }
 
-/// Whether an address is behind a call, of whatever.
-pub(super) fn is_behind_a_call(pid: u32, address: u64) -> bool {
-    let before = address.checked_sub(8).and_then(|at| words(pid, at));
-    before.is_some_and(|[word]| ends_in_a_call(word.to_le_bytes()))
+/// The call before an address; `None` where there is none.
+pub(super) fn call_before(pid: u32, address: u64) -> Option<Call> {
+    let [word] = words(pid, address.checked_sub(8)?)?;
+    let bytes = word.to_le_bytes();
+    let function = match target(bytes, address) {
+        Some(Target::At(function)) => Some(function),
+        Some(Target::InSlot(slot)) => words(pid, slot).map(|[function]: [u64; 1]| function),
+        None if ends_in_a_call(bytes) => None,
+        None => return None,
+    };
+    Some(function.map_or(Call::Unknown, Call::Of))
 }
 
 /// Whether these bytes may end in a call: of a distance, or of what a register or a place in memory holds.
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_mapped_is_behind_no_call() {
-        assert_eq!(called_before(std::process::id(), 3), None);
-        assert_eq!(called_before(std::process::id(), 64), None);
+        assert_eq!(call_before(std::process::id(), 3), None);
+        assert_eq!(call_before(std::process::id(), 64), None);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Unwinder};
 
-use super::calls::{called_before, is_behind_a_call};
+use super::calls::{Call, call_before};
 use super::copy::StackCopy;
 use super::modules::{Module, Modules, Section};
 use super::prologue;
@@ -131,10 +131,13 @@ impl Unwinding {
         let function = modules.function_at(found.frames.last()?.address)?;
         let slot = from.checked_add(prologue::room(self.pid, function)?)?;
         let returns_to = copy.word(slot.checked_add(8)?)?;
-        // A call of another function by its name is of one that has returned.
-        let is_of_another = called_before(self.pid, returns_to).is_some_and(|one| one != function);
-        let is_believed =
-            modules.is_code(returns_to) && is_behind_a_call(self.pid, returns_to) && !is_of_another;
+        let is_believed = modules.is_code(returns_to)
+            && match call_before(self.pid, returns_to) {
+                // That of another function is of one that has returned.
+                Some(Call::Of(called)) => called == function,
+                Some(Call::Unknown) => true,
+                None => false,
+            };
         let longer = is_believed.then(|| self.go_on(modules, copy, slot, found));
         longer.flatten().filter(|longer| longer.is_whole)
     }
@@ -175,7 +178,8 @@ impl Unwinding {
             let is_believed = modules.is_code(returns_to)
                 && match evidence {
                     Evidence::Call => {
-                        function.is_some() && called_before(self.pid, returns_to) == function
+                        function.is_some()
+                            && call_before(self.pid, returns_to) == function.map(Call::Of)
                     }
                     Evidence::OnStack => (slot..copy.end()).contains(&frame),
                 };
