@@ -60,10 +60,23 @@ fn beside_the_workspace(shell: Shell, pythons: &[PathBuf]) -> Result<()> {
     aside("documentation", cmd!(shell, "cargo test --workspace --doc"))?;
     let own = ["pulse", "commands", "health"].map(str::to_owned);
     aside("command line", of_the_workspace(&shell, &[], &own))?;
+    aside(
+        "what tokio tells with tokio_unstable",
+        of_unstable_tokio(&shell),
+    )?;
     match pythons.iter().rfind(|one| venv::is_program(one)) {
         Some(newest) => timed("types", || typing::check(&shell, newest)),
         None => Ok(()),
     }
+}
+
+/// The figures that the crate reads in a program that is built so. Another build of tokio, so with as little as may be.
+fn of_unstable_tokio(shell: &Shell) -> Cmd<'_> {
+    cmd!(
+        shell,
+        "cargo test -p loopscope --no-default-features --test blocking --target-dir target/tokio-unstable"
+    )
+    .env("RUSTFLAGS", "--cfg tokio_unstable")
 }
 
 /// What needs no program to run.

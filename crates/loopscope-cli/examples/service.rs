@@ -20,6 +20,9 @@ use tracing::{Event, Metadata, Subscriber, span};
 /// Connections that the pool has.
 const CONNECTIONS: usize = 3;
 
+/// Threads for work that blocks.
+const BLOCKING_THREADS: usize = 4;
+
 /// How long whoever holds them does so.
 const HELD: Duration = Duration::from_secs(4);
 
@@ -27,7 +30,12 @@ fn main() {
     tracing::subscriber::set_global_default(Printing).unwrap();
     let scope = loopscope::install(loopscope::Config::from_env().service("service")).unwrap();
     let mut builder = scope.runtime_builder("main");
-    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    let runtime = builder
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .unwrap();
     println!("{}", scope.address().unwrap());
     let what = std::env::args().nth(1).unwrap_or_default();
     let _kept = runtime.block_on(async {
@@ -36,6 +44,7 @@ fn main() {
         match what.as_str() {
             "calls" => calls(&scope).await,
             "tasks" => tasks(&scope).await,
+            "blocking" => blocking(&scope).await,
             "pool" => return Some(pool(&scope).await),
             "healthy" => return Some(healthy(&scope).await),
             _ => panic!("no such fault: {what}"),
@@ -154,6 +163,18 @@ async fn tasks(scope: &Scope) {
         .unwrap();
 }
 
+/// Keeps every thread that may block, while more work wants one.
+async fn blocking(scope: &Scope) {
+    let line = line!() + 1;
+    let keep = |_| scope.spawn_blocking("keep", || thread::sleep(HELD));
+    declare("keep", line);
+    let kept: Vec<_> = (0..BLOCKING_THREADS).map(keep).collect();
+    scope.spawn_blocking("waits", || {}).await.unwrap();
+    for one in kept {
+        one.await.unwrap();
+    }
+}
+
 /// To the server that the tests have started.
 fn connect(scope: &Scope, name: &str, size: usize) -> WatchedPool<Pool> {
     let mut config = Config::new();
@@ -216,8 +237,12 @@ async fn healthy(scope: &Scope) -> WatchedPool<Pool> {
     for client in clients {
         client.await.unwrap().unwrap();
     }
-    // What blocks where that is right.
-    tokio::task::spawn_blocking(blocks).await.unwrap();
+    // What blocks where that is right, and more of it than there are threads.
+    let keep = |_| scope.spawn_blocking("blocks", blocks);
+    let kept: Vec<_> = (0..BLOCKING_THREADS * 2).map(keep).collect();
+    for one in kept {
+        one.await.unwrap();
+    }
     let aside = scope.spawn("steps aside", async { tokio::task::block_in_place(blocks) });
     aside.await.unwrap();
     // One failure among many calls is no fault, and one that is handled none at all.

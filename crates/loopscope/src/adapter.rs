@@ -10,6 +10,7 @@ use loopscope_recorder::clock::monotonic_nanos;
 use loopscope_recorder::layout::Coverage;
 use loopscope_recorder::writer::{AdapterSpec, Recording};
 
+use crate::blocking::BlockingThreads;
 use crate::process::{self, Bound};
 use crate::tasks::Sites;
 
@@ -20,6 +21,7 @@ pub(crate) struct Adapter {
     bound: Bound,
     is_own: bool,
     pub(crate) sites: Sites,
+    pub(crate) blocking: BlockingThreads,
     covered: AtomicU64,
     announcing: Mutex<()>,
 }
@@ -37,6 +39,7 @@ impl Adapter {
             bound,
             is_own,
             sites: Sites::new(),
+            blocking: BlockingThreads::default(),
             covered: AtomicU64::new(0),
             announcing: Mutex::new(()),
         }));

@@ -123,7 +123,10 @@ impl Judge {
             #[cfg(not(feature = "tracing"))]
             changes: None,
         };
-        Monitor::start(Monitor::begin(settings)?).map(Self::Own)
+        let monitor = Monitor::start(Monitor::begin(settings)?)?;
+        #[cfg(feature = "metrics")]
+        crate::metrics::start(std::sync::Arc::clone(&monitor.cell))?;
+        Ok(Self::Own(monitor))
     }
 
     pub(crate) fn health(&self) -> Option<(u16, String)> {

@@ -43,8 +43,8 @@
 //! # What it costs
 //! Nothing on the way of a task that is not spawned by a [`Scope`], or tracked by one. One thread reads two numbers of each
 //! worker a hundred times a second; with the `monitor` feature engine and endpoint are five more. No
-//! `tokio_unstable` is needed. What that alone tells, such as the size and queue of the pool of blocking threads, is not
-//! read.
+//! `tokio_unstable` is needed. Built with it, the report has the size and the queue of each runtime's pool of blocking
+//! threads; else what was sent by [`Scope::spawn_blocking`] and waits for one.
 //!
 //! # Features
 //! - `monitor`, on by default: engine and endpoint.
@@ -54,18 +54,28 @@
 //!   closes. Fields: `loopscope.incident.{id, kind, change, cause, duration, count}` (seconds),
 //!   `loopscope.eventloop.name`, `thread.id`, `code.{file.path, line.number, function.name}`, `loopscope.advice`. Under
 //!   `loopscope run` the supervisor tells, on its stderr.
+//! - `metrics`: the report's figures, once a second, as metrics of the `metrics` crate, where the process judges itself:
+//!   `loopscope.health.status` (0 healthy, 1 degraded, 2 critical), `loopscope.incident.active`,
+//!   `loopscope.eventloop.{busy, heartbeat.age, utilization, queue.length, blocks}` (seconds),
+//!   `loopscope.task.{active, created, finished}`, `loopscope.call.{active, started, failed, cancelled, slow, blocking}`,
+//!   `loopscope.executor.{busy, queue.length}`, `loopscope.agent.dropped`, and by their OpenTelemetry names
+//!   `db.client.connection.{count, max, pending_requests, timeouts}`, `process.memory.usage` (bytes),
+//!   `process.thread.count`, `process.unix.file_descriptor.count`. What is gone is 0.
 //! - `sqlx`, `deadpool`, `bb8`: pools of these crates.
 //!
 //! # Forks
 //! A child that the service forks has none of these threads, and records nothing.
 
 mod adapter;
+mod blocking;
 mod calls;
 mod config;
 #[cfg(feature = "tracing")]
 mod events;
 mod judge;
 mod location;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod pools;
 mod process;
 #[cfg(feature = "axum")]

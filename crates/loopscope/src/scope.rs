@@ -20,13 +20,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinHandle;
 
 use crate::adapter::Adapter;
+use crate::blocking;
 use crate::calls::{Call, OfDisplay, Output, Place};
 use crate::config::Config;
 use crate::judge::Judge;
 use crate::pools::{Asked, Pool, Record, WatchedPool};
 use crate::process::{self, Bound};
 use crate::runtime::{RuntimeBuilder, Watched};
-use crate::tasks::{self, FallibleHandle, Task};
+use crate::tasks::{self, FallibleHandle, Origin, Task};
 use crate::watchdog::{Watch, Watchdog};
 
 /// Why nothing can be watched.
@@ -125,6 +126,7 @@ impl Scope {
 
     pub(crate) fn watch(&self, watched: Watched) {
         if let Some(inner) = self.here() {
+            inner.adapter.blocking.add(&watched.name, &watched.handle);
             inner.watchdog.watch(Watch::Runtime(watched));
         }
     }
@@ -191,7 +193,29 @@ impl Scope {
 
     #[inline]
     fn begin_task(&self, name: &str, place: &'static Location<'static>) -> Option<Task> {
-        Task::begin(self.adapter()?, name, place)
+        Task::begin(self.adapter()?, &Origin::task(name, place))
+    }
+
+    /// Sends work that blocks to the threads that the current runtime has for it, as [`tokio::task::spawn_blocking`]
+    /// does, and counts it under its name and the line of this call as [`Self::spawn`] counts a task. Work that waits
+    /// for a second since no thread is free is a finding, with the lines whose work is under way.
+    ///
+    /// Cost: about ten counters, two clocks and a short lock for each piece of work. A runtime that is not watched
+    /// shares its record with all others.
+    ///
+    /// # Panics
+    /// As [`tokio::task::spawn_blocking`]: outside of a runtime, and where there is no thread and none can be had.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, name: &str, work: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let origin = Origin::blocking(name, Location::caller());
+        let task = self
+            .adapter()
+            .and_then(|adapter| Task::begin(adapter, &origin));
+        blocking::spawn(task, work)
     }
 
     /// A tracked call begins, of a group and under a name of its own, and ends when what this returns is dropped, or
@@ -249,8 +273,15 @@ impl Scope {
     ///
     /// Cost: a thread that is there anyhow asks for the pool's state ten times a second.
     pub fn watch_pool<P: Pool>(&self, name: &str, pool: &P) -> WatchedPool<P> {
+        self.watch_pool_at(name, &pool.server(), pool)
+    }
+
+    /// The same for a pool that does not know where its connections lead, as those of sqlx, deadpool and bb8 do not:
+    /// `host:port/database`, as the report is to name it. No password.
+    pub fn watch_pool_at<P: Pool>(&self, name: &str, server: &str, pool: &P) -> WatchedPool<P> {
         let inner = self.here();
-        let record = inner.and_then(|inner| Record::new(inner.adapter, name, pool));
+        let place = (name, server);
+        let record = inner.and_then(|inner| Record::new(inner.adapter, place, pool));
         if let (Some(inner), Some(record)) = (inner, &record) {
             inner.watchdog.watch(Watch::Pool(Asked::new(pool, record)));
         }

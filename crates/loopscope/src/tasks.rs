@@ -28,7 +28,7 @@ use crate::{location, process};
 pub use fallible::FallibleHandle;
 pub(crate) use fallible::spawn as spawn_fallible;
 use sites::Site;
-pub(crate) use sites::Sites;
+pub(crate) use sites::{Origin, Sites};
 
 /// The future that is counted as this task, and ends well when it ends.
 pub(crate) fn follow<F: Future>(
@@ -51,6 +51,23 @@ fn follow_to<F: Future, G: FnMut(&mut Task, &F::Output)>(
     }
 }
 
+/// Does this work as this task.
+pub(crate) fn run<R>(task: Option<Task>, work: impl FnOnce() -> R) -> R {
+    let Some(mut task) = task else {
+        return work();
+    };
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(output) => {
+            task.end(TaskOutcome::Done);
+            output
+        }
+        Err(payload) => {
+            task.panicked(&*payload);
+            resume_unwind(payload)
+        }
+    }
+}
+
 /// A task that is counted.
 pub(crate) struct Task {
     site: &'static Site,
@@ -62,20 +79,21 @@ pub(crate) struct Task {
 impl Task {
     /// A task is created at a place; `None` where this process records nothing.
     #[inline]
-    pub(crate) fn begin(
-        adapter: &'static Adapter,
-        name: &str,
-        place: &'static Location<'static>,
-    ) -> Option<Self> {
-        let site = Site::of(adapter, name, place)?;
+    pub(crate) fn begin(adapter: &'static Adapter, origin: &Origin<'_>) -> Option<Self> {
+        let site = Site::of(adapter, origin)?;
         let started_nanos = coarse_nanos();
         site.begins(started_nanos);
         Some(Self {
             site,
-            place,
+            place: origin.place,
             started_nanos,
             is_over: false,
         })
+    }
+
+    #[cfg(not(tokio_unstable))]
+    pub(crate) fn adapter(&self) -> &'static Adapter {
+        self.site.adapter
     }
 
     /// It ended with an error, which somebody may take. By which number; `None` where nothing is recorded.

@@ -101,10 +101,15 @@ impl Watching {
             };
             let now = monotonic_nanos();
             self.runtimes
-                .retain_mut(|runtime| runtime.read(recording, now));
+                .retain_mut(|runtime| runtime.read(self.adapter, recording, now));
             if now.saturating_sub(self.asked_nanos) >= ASK_POOLS_NANOS {
                 self.asked_nanos = now;
                 self.pools.retain(|pool| pool.ask(now));
+                #[cfg(tokio_unstable)]
+                for runtime in &self.runtimes {
+                    let handle = &runtime.watched.handle;
+                    self.adapter.blocking.ask(self.adapter, handle, now);
+                }
             }
             if now.saturating_sub(self.told_tasks_nanos) >= TELL_TASKS_NANOS {
                 self.told_tasks_nanos = now;
@@ -133,7 +138,7 @@ impl WatchedRuntime {
     }
 
     /// Reads every worker. False where the runtime is gone.
-    fn read(&mut self, recording: Recording, now: u64) -> bool {
+    fn read(&mut self, adapter: &Adapter, recording: Recording, now: u64) -> bool {
         let metrics = self.watched.handle.metrics();
         let runtime = RuntimeTasks {
             alive: metrics.num_alive_tasks() as u64,
@@ -152,6 +157,7 @@ impl WatchedRuntime {
             self.asked_nanos = now;
             if is_stuck && self.is_gone() {
                 self.end();
+                adapter.blocking.remove(&self.watched.handle, now);
                 return false;
             }
             if self.watched.asks_for_threads {

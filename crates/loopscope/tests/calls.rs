@@ -1,18 +1,21 @@
 //! What tracked calls write down, read as an observer reads it.
 #![expect(clippy::unwrap_used, reason = "tests fail by it")]
 
+mod support;
+
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::thread;
 use std::time::Duration;
 
 use loopscope::{Config, Scope, track_call};
 use loopscope_recorder::layout::FactKind;
-use loopscope_recorder::reader::{CallState, FactEvent, RecordingReader};
+use loopscope_recorder::reader::{CallState, FactEvent};
 use tokio::runtime::Runtime;
 use tokio::task;
 use tokio::time::sleep;
+
+use support::{found, recording};
 
 /// A process has one recording, so all tests here share it.
 fn scope() -> Scope {
@@ -24,26 +27,17 @@ fn scope() -> Scope {
 const STALL: Duration = Duration::from_millis(60);
 const LONG: Duration = Duration::from_millis(120);
 
-fn reader() -> RecordingReader {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let path = maps.lines().find_map(|line| {
-        let path = line.split_ascii_whitespace().nth(5)?;
-        path.ends_with(".loopscope").then(|| path.to_owned())
-    });
-    RecordingReader::open(Path::new(&path.unwrap())).unwrap()
-}
-
 fn call(group: &str, name: &str) -> CallState {
-    let tables = reader().read_tables().unwrap();
-    let found = tables
-        .calls
-        .into_iter()
-        .find(|state| state.call.group == group && state.call.name == name);
-    found.unwrap_or_else(|| panic!("no call {group} {name}"))
+    found(|tables| {
+        let mut calls = tables.calls.iter();
+        calls
+            .find(|state| state.call.group == group && state.call.name == name)
+            .cloned()
+    })
 }
 
 fn facts(kind: FactKind, name: &str) -> Vec<FactEvent> {
-    let facts = reader().read_facts().unwrap().events;
+    let facts = recording().read_facts().unwrap().events;
     facts
         .into_iter()
         .filter(|fact| fact.kind == kind && fact.name == name)

@@ -1,27 +1,20 @@
 //! What [`loopscope::install`] writes down, read as an observer reads it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod support;
+
 use std::panic;
-use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loopscope::{Config, Scope};
 use loopscope_recorder::clock::{coarse_nanos, monotonic_nanos};
-use loopscope_recorder::reader::{RecordingReader, TaskSiteState};
+use loopscope_recorder::reader::TaskSiteState;
+
+use support::{found, recording};
 
 /// A process has one recording, so all tests here share it.
 fn scope() -> Scope {
     loopscope::install(Config::from_env().service("tests").monitor(false)).unwrap()
-}
-
-fn recording() -> RecordingReader {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let path = maps.lines().find_map(|line| {
-        let path = line.split_ascii_whitespace().nth(5)?;
-        path.ends_with(".loopscope").then(|| path.to_owned())
-    });
-    RecordingReader::open(Path::new(&path.unwrap())).unwrap()
 }
 
 #[test]
@@ -55,17 +48,12 @@ fn tasks_are_counted_by_the_line_that_spawns_them_and_how_they_ended() {
 
 /// The tasks of this name, once they have come to this.
 fn site_when(name: &str, is: impl Fn(&TaskSiteState) -> bool) -> TaskSiteState {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let sites = recording().read_tables().unwrap().task_sites;
-        let of_name = |site: &TaskSiteState| site.site.coroutine == name;
-        let mut found: Vec<_> = sites.into_iter().filter(of_name).collect();
-        if let Some(site) = found.iter().position(&is) {
-            return found.remove(site);
-        }
-        assert!(Instant::now() < deadline, "{found:#?}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    found(|tables| {
+        let mut sites = tables.task_sites.iter();
+        sites
+            .find(|site| site.site.coroutine == name && is(site))
+            .cloned()
+    })
 }
 
 #[test]

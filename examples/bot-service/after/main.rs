@@ -10,8 +10,9 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use bot_service::{Bots, Message, NewBot, Telegram, World};
-use deadpool_postgres::{Manager, Pool};
 use loopscope::{Config, Scope, WatchedPool, track_call};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
@@ -31,7 +32,7 @@ struct Service {
     world: World,
     scope: Scope,
     client: reqwest::Client,
-    pool: WatchedPool<Pool>,
+    pool: WatchedPool<PgPool>,
     bots: Mutex<BTreeSet<String>>,
     /// What each chat was about. Locked for as long as it takes to copy that, and never while others are asked.
     memory: Mutex<HashMap<i64, Vec<String>>>,
@@ -94,8 +95,8 @@ impl Service {
     }
 
     async fn save(&self, chat: i64, words: &str) -> Result<()> {
-        let client = self.pool.acquire().await?;
-        Ok(bot_service::save(&client, chat, words).await?)
+        let mut connection = self.pool.acquire().await?;
+        Ok(bot_service::save(&mut connection, chat, words).await?)
     }
 
     /// What the chat was about, with this.
@@ -120,10 +121,12 @@ async fn main() -> Result<()> {
     let scope = loopscope::install(Config::from_env().service("bots"))?;
     scope.watch_runtime("main", &Handle::current());
     let world = World::from_env()?;
-    let manager = Manager::new(world.database.parse()?, tokio_postgres::NoTls);
-    let pool = Pool::builder(manager).max_size(6).build()?;
+    let pool = PgPoolOptions::new().max_connections(6);
+    let pool = pool.connect(&world.database).await?;
     let pool = scope.watch_pool("said", &pool);
-    bot_service::table(&*pool.acquire().await?).await?;
+    let mut connection = pool.acquire().await?;
+    bot_service::table(&mut connection).await?;
+    drop(connection);
     let health = scope.health_routes();
     let listener = TcpListener::bind(("127.0.0.1", world.port)).await?;
     let service = Service {

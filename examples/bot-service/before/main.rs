@@ -10,8 +10,9 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use bot_service::{Bots, Message, NewBot, Telegram, World};
-use deadpool_postgres::{Manager, Pool};
 use loopscope::{Config, Scope, WatchedPool, track_call};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
@@ -24,7 +25,7 @@ struct Service {
     world: World,
     scope: Scope,
     client: reqwest::Client,
-    pool: WatchedPool<Pool>,
+    pool: WatchedPool<PgPool>,
     bots: Mutex<BTreeSet<String>>,
     /// What each chat was about.
     memory: Mutex<HashMap<i64, Vec<String>>>,
@@ -64,13 +65,13 @@ impl Service {
 
     async fn on_message(self: Arc<Self>, telegram: Arc<Telegram>, message: Message) -> Result<()> {
         let chat = message.chat.id;
-        let client = self.pool.acquire().await?;
+        let mut connection = self.pool.acquire().await?;
         telegram.typing(chat).await?;
         thread::sleep(TYPING);
         let words = message.text.unwrap_or_default();
-        bot_service::save(&client, chat, &words).await?;
+        bot_service::save(&mut connection, chat, &words).await?;
         let answer = self.ask(chat, words)?;
-        bot_service::save(&client, chat, &answer).await?;
+        bot_service::save(&mut connection, chat, &answer).await?;
         telegram.send(chat, &answer).await?;
         Ok(())
     }
@@ -96,10 +97,12 @@ async fn main() -> Result<()> {
     let scope = loopscope::install(Config::from_env().service("bots"))?;
     scope.watch_runtime("main", &Handle::current());
     let world = World::from_env()?;
-    let manager = Manager::new(world.database.parse()?, tokio_postgres::NoTls);
-    let pool = Pool::builder(manager).max_size(6).build()?;
+    let pool = PgPoolOptions::new().max_connections(6);
+    let pool = pool.connect(&world.database).await?;
     let pool = scope.watch_pool("said", &pool);
-    bot_service::table(&*pool.acquire().await?).await?;
+    let mut connection = pool.acquire().await?;
+    bot_service::table(&mut connection).await?;
+    drop(connection);
     let listener = TcpListener::bind(("127.0.0.1", world.port)).await?;
     let service = Service {
         world,

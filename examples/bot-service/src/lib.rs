@@ -23,7 +23,7 @@ pub enum Error {
     Silent,
     /// The database.
     #[error("no row: {0}")]
-    Database(#[from] tokio_postgres::Error),
+    Database(#[from] sqlx::Error),
 }
 
 /// A bot that somebody wants to have.

@@ -208,6 +208,34 @@ fn calls_of_a_service_in_rust_that_fail_block_or_take_long_are_found_with_their_
     }
 }
 
+#[test]
+fn work_that_waits_for_a_blocking_thread_is_told_with_the_line_that_keeps_them() {
+    for by in [By::Itself, By::Run] {
+        let mut service = Service::start(by, "blocking", 0);
+        let line = service.declared("keep");
+        let found = service.incident(IncidentKind::ExecutorSaturation, "executor main (blocking)");
+        assert!(found.closed_at.is_none(), "while it lasts: {found:#?}");
+        let said = format!("not done were 4 sent at service.rs:{line}");
+        assert!(
+            found.summary.contains("1 piece of work waits for a thread")
+                && found.summary.contains(&said),
+            "{}",
+            found.summary
+        );
+        assert_eq!(
+            found.culprit.as_ref().map(|culprit| culprit.line),
+            Some(line)
+        );
+        service.is_done();
+        let report = service.until("over", |report| {
+            let mut incidents = report.incidents.iter();
+            let is_over = incidents.all(|one| one.closed_at.is_some());
+            is_over.then(|| report.clone())
+        });
+        assert_eq!(report.incidents.len(), 1, "nothing else: {report:#?}");
+    }
+}
+
 /// Its own routes answer as the endpoint does, whoever judges.
 fn check_routes(service: &Service, found: &Incident) {
     let (status, body) = get(&service.route, "/internal/health");

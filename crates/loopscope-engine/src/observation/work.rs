@@ -243,7 +243,7 @@ impl PoolReading {
 pub struct ExecutorReading {
     /// Its name.
     pub name: Arc<String>,
-    /// Most threads that it may have.
+    /// Most threads that it may have; 0 where that is not known.
     pub max_workers: u64,
     /// Threads that it has.
     pub workers: u64,

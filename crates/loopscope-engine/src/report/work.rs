@@ -307,7 +307,7 @@ pub struct ExecutorHealth {
     pub pid: u32,
     /// Its name.
     pub name: String,
-    /// Most threads that it may have.
+    /// Most threads that it may have; 0 where that is not known.
     pub max_workers: u64,
     /// Threads that it has.
     pub workers: u64,

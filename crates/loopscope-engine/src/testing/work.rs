@@ -116,9 +116,18 @@ impl Bench {
     }
 
     pub(crate) fn adapted_with(config: Config) -> Self {
-        let mut bench = Self::configured(config, ProcessRuntime::Python, LoopRuntime::Asyncio);
+        let bench = Self::configured(config, ProcessRuntime::Python, LoopRuntime::Asyncio);
+        bench.with_adapter("asyncio 0.1.0")
+    }
+
+    /// A service in Rust with the crate in it.
+    pub(crate) fn adapted_tokio() -> Self {
+        Self::of(ProcessRuntime::Native, LoopRuntime::Tokio).with_adapter("tokio 0.1.0")
+    }
+
+    fn with_adapter(mut self, name: &str) -> Self {
         let adapter = AdapterInfo {
-            name: "asyncio 0.1.0".into(),
+            name: name.into(),
             tasks: true,
             calls: true,
             databases: true,
@@ -126,9 +135,9 @@ impl Bench {
             gc: true,
             faults: 0,
         };
-        let process = bench.process;
-        bench.at(0, Fact::AdapterSeen { process, adapter });
-        bench
+        let process = self.process;
+        self.at(0, Fact::AdapterSeen { process, adapter });
+        self
     }
 
     pub(crate) fn site(&mut self, at: u64, slot: u32, reading: TaskSiteReading) {

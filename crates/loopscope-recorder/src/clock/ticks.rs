@@ -18,6 +18,12 @@ const BY_CLOCK: u64 = 1 << 63;
 /// The rate is measured over this long at least.
 const MEASURED_OVER_NANOS: u64 = 100_000_000;
 
+/// Counter and clock are read within this time, a hundred-thousandth of what the rate is measured over.
+const ONE_MOMENT_NANOS: u64 = 1_000;
+
+/// So often they are read.
+const TRIES: u32 = 64;
+
 /// Binary places of [`RATE`].
 const PLACES: u32 = 32;
 
@@ -55,17 +61,27 @@ impl Ticks {
     #[cold]
     fn by_clock() -> Self {
         let now = monotonic_nanos();
-        let begin = BEGIN.get_or_init(|| is_trusted().then(|| (counter(), now)));
+        let begin = BEGIN.get_or_init(|| is_trusted().then(both).flatten());
         if let Some((counter_then, then)) = begin
             && now.saturating_sub(*then) >= MEASURED_OVER_NANOS
+            && let Some((counter, now)) = both()
         {
-            RATE.store(
-                rate(counter().saturating_sub(*counter_then), now - then),
-                Relaxed,
-            );
+            let ticks = counter.saturating_sub(*counter_then);
+            RATE.store(rate(ticks, now - then), Relaxed);
         }
         Self(now | BY_CLOCK)
     }
+}
+
+/// Counter and clock of one moment; `None` where others took the processor in between each time, which would make every
+/// length wrong by as much.
+fn both() -> Option<(u64, u64)> {
+    (0..TRIES).find_map(|_| {
+        let before = monotonic_nanos();
+        let counter = counter();
+        let after = monotonic_nanos();
+        (after - before <= ONE_MOMENT_NANOS).then_some((counter, before))
+    })
 }
 
 /// Nanoseconds for each tick, in units of 2^-[`PLACES`]; 0 for a counter that does not run, or is slower than a

@@ -12,7 +12,7 @@ use crate::layout::{ExecutorSlot, NAME_TEXT_BYTES, Table};
 /// An executor's state at one instant, for executors that are asked rather than followed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExecutorGauges {
-    /// Most threads that it may have.
+    /// Most threads that it may have; 0 where that is not known.
     pub max_workers: u64,
     /// Threads that it has.
     pub workers: u64,
@@ -62,7 +62,7 @@ impl ExecutorWriter {
         self.index
     }
 
-    /// How many threads it has and may have. An executor of this name that was shut down has a successor.
+    /// How many threads it has and may have; 0 where that is not known. An executor of this name that was shut down has a successor.
     pub fn set_workers(&self, workers: u64, max_workers: u64) {
         if self.slot.ended_nanos.load(Relaxed) != 0 {
             self.slot.ended_nanos.store(0, Relaxed);
@@ -127,10 +127,11 @@ impl ExecutorWriter {
 
     /// Between one piece of work and the next a thread is free for a moment while something waits. That is
     /// no break: saturation ends when the queue is empty, and begins when it is not and no thread is free.
+    /// Where it is not known how many there may be, what waits is taken for want of one.
     fn note_saturation(&self, now_nanos: u64) {
         let slot = self.slot;
         let is_waiting = slot.queued.load(Relaxed) > 0;
-        let is_full = slot.busy.load(Relaxed) >= slot.max_workers.load(Relaxed).max(1);
+        let is_full = slot.busy.load(Relaxed) >= slot.max_workers.load(Relaxed);
         if !is_waiting || is_full {
             note_since(&slot.saturated_since_nanos, is_waiting, now_nanos);
         }

@@ -31,20 +31,19 @@ impl Record {
     /// `None` where nothing is recorded, or there is no room.
     pub(crate) fn new<P: Pool>(
         adapter: &'static Adapter,
-        name: &str,
+        (name, server): (&str, &str),
         pool: &P,
     ) -> Option<Arc<Self>> {
         adapter.covers(Coverage::DATABASES);
-        let server = pool.server();
         let writer = adapter.recording()?.pool(&PoolSpec {
             name,
             driver: pool.driver(),
-            server: &server,
+            server,
         })?;
         Some(Arc::new(Self {
             adapter,
             writer,
-            server,
+            server: server.to_owned(),
             limiter: Mutex::new(Limiter::new(TOLD)),
             free: Mutex::new(Vec::new()),
         }))

@@ -34,6 +34,36 @@ struct Recent {
     site: &'static Site,
 }
 
+/// Where tasks come from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    name: &'a str,
+    pub(super) place: &'static Location<'static>,
+    /// What sends them there, where that matters.
+    by: &'static str,
+}
+
+impl<'a> Origin<'a> {
+    /// They are spawned on a runtime.
+    #[inline]
+    pub(crate) fn task(name: &'a str, place: &'static Location<'static>) -> Self {
+        Self {
+            name,
+            place,
+            by: "",
+        }
+    }
+
+    /// They are sent to its blocking threads. The rules know these by that word.
+    pub(crate) fn blocking(name: &'a str, place: &'static Location<'static>) -> Self {
+        Self {
+            name,
+            place,
+            by: "spawn_blocking",
+        }
+    }
+}
+
 /// All sites of a process.
 #[derive(Debug)]
 pub(crate) struct Sites(Box<[OnceLock<Site>]>);
@@ -72,13 +102,10 @@ impl std::fmt::Debug for Site {
 }
 
 impl Site {
-    /// The site of this place and name. The same thread finds it soon again.
+    /// The site of this origin. The same thread finds it soon again.
     #[inline]
-    pub(super) fn of(
-        adapter: &'static Adapter,
-        name: &str,
-        place: &'static Location<'static>,
-    ) -> Option<&'static Self> {
+    pub(super) fn of(adapter: &'static Adapter, origin: &Origin<'_>) -> Option<&'static Self> {
+        let Origin { name, place, .. } = *origin;
         let key = (ptr::from_ref(place).addr() >> 3) ^ name.len();
         RECENTLY.with(|recently| {
             let recently = &recently[key % RECENT];
@@ -90,24 +117,21 @@ impl Site {
             if let Some(found) = found {
                 return Some(found.site);
             }
-            let site = Self::look_up(adapter, name, place)?;
+            let site = Self::look_up(adapter, origin)?;
             recently.set(Some(Recent { place, site }));
             Some(site)
         })
     }
 
     #[cold]
-    fn look_up(
-        adapter: &'static Adapter,
-        name: &str,
-        place: &'static Location<'static>,
-    ) -> Option<&'static Self> {
+    fn look_up(adapter: &'static Adapter, origin: &Origin<'_>) -> Option<&'static Self> {
+        let Origin { name, place, by } = *origin;
         adapter.covers(Coverage::TASKS);
         let writer = adapter.recording()?.task_site(&TaskSiteSpec {
             owner: LoopOwner::Nobody,
             file: place.file(),
             line: place.line(),
-            function: "",
+            function: by,
             coroutine: name,
         })?;
         let is_overflow = writer.index() + 1 == TASK_SITE_CAPACITY;

@@ -1,8 +1,12 @@
 //! Executors and pools that have more to do than they can: told while it lasts, and never as a stall.
 
+use std::sync::Arc;
+
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
-    observation::{Event, EventKind, ExecutorReading, HeldConnection, PoolReading},
+    observation::{
+        Event, EventKind, ExecutorReading, HeldConnection, PoolReading, TaskSite, TaskSiteReading,
+    },
     report::{IncidentKind, Severity, Status},
     testing::{
         Bench, millis,
@@ -49,6 +53,47 @@ fn an_executor_with_more_work_than_threads_for_a_second_is_saturated() {
         incident.summary
     );
     assert_eq!(bench.changes(), [Opened, Closed]);
+}
+
+#[test]
+fn blocking_threads_of_a_service_in_rust_are_told_with_the_lines_that_sent_what_keeps_them() {
+    let mut bench = Bench::adapted_tokio();
+    for (slot, line, by, alive) in [
+        (0, 9, "spawn_blocking", 1),
+        (1, 31, "spawn_blocking", 4),
+        (2, 40, "spawn_blocking", 0),
+        (3, 50, "", 7),
+    ] {
+        let site = TaskSite {
+            file: "orders.rs".into(),
+            line,
+            function: by.into(),
+            ..TaskSite::default()
+        };
+        let reading = TaskSiteReading {
+            site: Arc::new(site),
+            spawned: alive + 2,
+            done: 2,
+            ..TaskSiteReading::default()
+        };
+        bench.site(900, slot, reading);
+    }
+    let reading = ExecutorReading {
+        name: Arc::new("main (blocking)".into()),
+        max_workers: 0,
+        workers: 0,
+        queued: 1,
+        ..saturated(1_000)
+    };
+    bench.executor(1_000, reading);
+    bench.tick(2_200);
+    let incident = bench.only(2_200);
+    insta::assert_snapshot!(
+        incident.summary,
+        @"executor main (blocking) of app (pid 41): 1 piece of work waits for a thread, for 1.2 s by now; not done were 4 sent at orders.rs:31, 1 sent at orders.rs:9"
+    );
+    assert!(incident.advice.steps[1].contains("tokio::sync::Semaphore"));
+    assert_eq!(incident.culprit.unwrap().line, 31);
 }
 
 #[test]
