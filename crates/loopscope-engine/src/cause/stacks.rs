@@ -52,18 +52,29 @@ pub(super) fn blame(looks: &[&Look]) -> Option<Blame> {
         .iter()
         .map(|look| (inside_loop(&look.stack), look.weight))
         .collect();
-    let (trunk, shared) = trunk(&stacks);
+    blame_stacks(&stacks)
+}
+
+fn blame_stacks(stacks: &[Weighed]) -> Option<Blame> {
+    let (trunk, shared) = trunk(stacks);
     let is_own = |height: &usize| {
         let frame = trunk.first().and_then(|(stack, _)| at(stack, *height));
         frame.is_some_and(is_in_app)
     };
     let own = (0..shared).rev().find(is_own);
     if own.is_none()
-        && let Some(blame) = most_frequent_own(&stacks)
+        && let Some(blame) = most_frequent_own(stacks)
     {
         return Some(blame);
     }
-    blame_at(&trunk, own.or_else(|| shared.checked_sub(1))?)
+    let found = blame_at(&trunk, own.or_else(|| shared.checked_sub(1))?)?;
+    let is_on_line = |(stack, _): &Weighed| at(stack, found.height) == Some(&found.frame);
+    let on_line: Vec<Weighed> = trunk.iter().copied().filter(is_on_line).collect();
+    // Those on the line that most of them are at may share more than all do.
+    if on_line.len() < trunk.len() {
+        return blame_stacks(&on_line);
+    }
+    Some(found)
 }
 
 /// The frame to blame in one stack.

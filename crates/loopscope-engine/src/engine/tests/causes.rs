@@ -269,6 +269,24 @@ fn the_culprit_is_the_deepest_own_frame_that_all_looks_share() {
 }
 
 #[test]
+fn of_the_lines_of_one_function_the_one_seen_most_leads_on_to_its_own_culprit() {
+    let pauses = sample(&[frame(LIB, 3, "sleep"), frame(APP, 69, "answer")], 1);
+    let asks = sample(
+        &[
+            frame(LIB, 9, "lock"),
+            frame(APP, 82, "ask"),
+            frame(APP, 73, "answer"),
+        ],
+        1,
+    );
+    let looks = vec![pauses.clone(), pauses, asks.clone(), asks.clone(), asks];
+    assert_eq!(
+        place(&stalled_with(looks)),
+        (StallCause::BlockingCall, "ask:82".into())
+    );
+}
+
+#[test]
 fn a_callback_of_a_library_blames_the_own_frame_seen_most() {
     let dispatch = |function: &str| {
         sample(
