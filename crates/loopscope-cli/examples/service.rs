@@ -185,7 +185,7 @@ fn connect(scope: &Scope, name: &str, size: usize) -> WatchedPool<Pool> {
     (config.user, config.dbname) = (Some("tester".into()), Some("postgres".into()));
     config.pool = Some(PoolConfig {
         timeouts: Timeouts {
-            wait: Some(HELD / 2),
+            wait: Some(HELD * 3 / 4),
             ..Timeouts::default()
         },
         ..PoolConfig::new(size)
@@ -210,7 +210,9 @@ async fn pool(scope: &Scope) -> WatchedPool<Pool> {
     declare("held", line);
     // One waits until it gives up, another until it gets one.
     let other = pool.clone();
+    let line = line!() + 1;
     let waits = scope.spawn("waits", async move { other.acquire().await.is_err() });
+    declare("waits", line);
     assert!(waits.await.unwrap());
     let other = pool.clone();
     let gets = scope.spawn("gets one", async move { answer(&other).await });

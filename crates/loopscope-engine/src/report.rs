@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 pub use task::{AwaitingTask, TaskRef};
 pub use work::{
     CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
-    ExecutorHealth, Figure, GcHealth, PoolHealth, PoolHolderHealth, SystemHealth, TaskSiteHealth,
-    TasksHealth,
+    ExecutorHealth, Figure, GcHealth, PoolHealth, PoolHolderHealth, PoolWaiterHealth, SystemHealth,
+    TaskSiteHealth, TasksHealth,
 };
 
 /// The schema's version. 1: first release.

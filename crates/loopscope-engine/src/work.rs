@@ -45,6 +45,8 @@ pub(crate) struct Work {
     pub(crate) pools: BTreeMap<u32, Pool>,
     /// Who has connections that were taken a while ago, the longest taken first.
     pub(crate) held: Vec<HeldConnection>,
+    /// Who has waited for one for a while, the longest first.
+    pub(crate) waiters: Vec<HeldConnection>,
     pub(crate) executors: BTreeMap<u32, ExecutorReading>,
     pub(crate) gc: Gc,
     pub(crate) failures: Failures,
@@ -104,6 +106,7 @@ impl Work {
             calls: BTreeMap::new(),
             pools: BTreeMap::new(),
             held: Vec::new(),
+            waiters: Vec::new(),
             executors: BTreeMap::new(),
             gc: Gc::default(),
             failures: Failures::default(),
@@ -133,7 +136,10 @@ impl Work {
                 }
             }
             Fact::PoolReading { slot, reading, .. } => self.read_pool(*slot, reading, at),
-            Fact::ConnectionsHeld { connections, .. } => self.held.clone_from(connections),
+            Fact::ConnectionsHeld { connections, .. } => {
+                let all = connections.iter().cloned();
+                (self.waiters, self.held) = all.partition(|one| one.waits);
+            }
             Fact::ExecutorReading { slot, reading, .. } => {
                 if let Some(executor) = slot_of(&mut self.executors, *slot, Default::default) {
                     *executor = reading.clone();

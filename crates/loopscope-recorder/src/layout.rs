@@ -15,7 +15,7 @@ mod tables;
 use std::mem::{offset_of, size_of};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-pub use connections::{CONNECTION_CAPACITY, ConnectionSlot, HOLDER_WORDS, TASK_NAME_BYTES};
+pub use connections::{CONNECTION_CAPACITY, ConnectionSlot, HOLDER_WORDS, TASK_NAME_BYTES, WAITS};
 pub use facts::{
     FACT_CAPACITY, FACT_NAME_BYTES, FACT_NUMBERS, FACT_TEXT_BYTES, FACT_WORDS, FactKind, FactSlot,
     LoopOwner, MESSAGE_BYTES, SHARED_BY_FORK, SHARED_BY_LOOPS,

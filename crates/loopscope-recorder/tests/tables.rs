@@ -334,6 +334,24 @@ fn a_connection_says_who_has_it_until_it_is_given_back() {
 }
 
 #[test]
+fn one_who_waits_for_a_connection_is_none() {
+    let (recording, path) = create("waiter");
+    recording.connection(3, 77, 5).unwrap();
+    let waiter = recording.waiter(3).unwrap();
+    waiter.taken(&holder("/srv/orders.py", 8));
+    let both = read(&path).connections;
+    let waits: Vec<_> = both.iter().map(|one| (one.pool, one.waits)).collect();
+    assert_eq!(waits, [(3, false), (3, true)]);
+    assert_eq!(both[1].taken_nanos, Some(8));
+    assert_eq!(both[1].holder.as_ref().unwrap().line, 31);
+    assert_eq!(waiter.returned(), Some(8));
+    let state = read(&path).connections.remove(1);
+    assert_eq!((state.waits, state.taken_nanos), (true, None));
+    waiter.closed();
+    assert_eq!(read(&path).connections.len(), 1);
+}
+
+#[test]
 fn the_slot_of_a_closed_connection_is_taken_again_by_the_next_one() {
     let (recording, path) = create("again");
     let first = recording.connection(0, 1, 5).unwrap();

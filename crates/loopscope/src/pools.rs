@@ -11,10 +11,12 @@ mod record;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 pub(crate) use record::{Asked, Record};
 use record::{Holding, Waiting};
@@ -109,7 +111,7 @@ impl<P: Pool> WatchedPool<P> {
     }
 
     /// Takes a connection from the pool, which goes back when what this gives is dropped. Meanwhile the report knows
-    /// who has it: the line of this call, since when, and the task.
+    /// who has it: the line of this call, since when, and the task. Who has waited for a second is known by the same.
     ///
     /// Connections that are taken from [`Self::pool`] directly are in the pool's figures, and nobody knows who has
     /// them.
@@ -123,8 +125,8 @@ impl<P: Pool> WatchedPool<P> {
     pub fn acquire(&self) -> impl Future<Output = Result<Acquired<P>, P::Error>> + use<'_, P> {
         let asker = Location::caller();
         async move {
-            let waiting = self.record.as_ref().and_then(Waiting::begin);
-            match self.pool.acquire().await {
+            let mut waiting = self.record.as_ref().and_then(Waiting::begin);
+            match self.acquired(waiting.as_mut(), asker).await {
                 Ok(connection) => Ok(Acquired {
                     connection,
                     holding: waiting.map(|waiting| waiting.acquired(asker)),
@@ -137,6 +139,23 @@ impl<P: Pool> WatchedPool<P> {
                 }
             }
         }
+    }
+
+    /// Takes one from the pool, and says who waits where there is none at once.
+    async fn acquired(
+        &self,
+        mut waiting: Option<&mut Waiting>,
+        asker: &'static Location<'static>,
+    ) -> Result<P::Connection, P::Error> {
+        let mut acquiring = pin!(self.pool.acquire());
+        poll_fn(|context| {
+            let polled = acquiring.as_mut().poll(context);
+            if let (Poll::Pending, Some(waiting)) = (&polled, &mut waiting) {
+                waiting.lasts(asker);
+            }
+            polled
+        })
+        .await
     }
 
     /// The pool itself.

@@ -315,6 +315,15 @@ fn an_exhausted_pool_of_a_service_in_rust_names_the_line_that_holds_its_connecti
             found.summary
         );
         assert!(found.advice.steps[0].contains("wait_timeout"), "{found:#?}");
+        let waits = service.declared("waits");
+        let waiter = service.until("who waits", |report| {
+            let pools = &report.detailed_health.database.as_ref()?.pools;
+            pools.first()?.waiters.first().cloned()
+        });
+        assert!(waiter.oldest_seconds >= 1.0, "{waiter:#?}");
+        assert_eq!((waiter.callers, waiter.line), (1, waits), "{waiter:#?}");
+        let said = format!("1 caller waiting at service.rs:{waits}");
+        service.incident(IncidentKind::PoolExhaustion, &said);
         service.is_done();
         let pool = service.until("over", |report| {
             let pools = report.detailed_health.database.clone()?.pools;
@@ -336,7 +345,7 @@ fn an_exhausted_pool_of_a_service_in_rust_names_the_line_that_holds_its_connecti
             "{pool:#?}"
         );
         assert!(
-            pool.holders.is_empty() && pool.max_use_seconds > 2.0,
+            pool.holders.is_empty() && pool.waiters.is_empty() && pool.max_use_seconds > 2.0,
             "{pool:#?}"
         );
     }

@@ -110,6 +110,7 @@ impl Engine {
         self.close_findings(key, &BTreeMap::new(), at);
         if let Some(work) = self.work_of(key) {
             work.held.clear();
+            work.waiters.clear();
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::EventFrame;
 use crate::time::Nanos;
 
-/// A connection that somebody has had for a while.
+/// A connection that somebody has had, or has waited for, for a while.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldConnection {
     /// The slot of its pool, or of the server that it leads to without one.
@@ -20,4 +20,7 @@ pub struct HeldConnection {
     pub task: Option<String>,
     /// Where its holder stands now, where that was looked up and is surely the same holder.
     pub stands_at: Option<EventFrame>,
+    /// Nobody has it: this is one who waits for any.
+    #[serde(default)]
+    pub waits: bool,
 }

@@ -260,6 +260,10 @@ pub struct PoolHealth {
     /// Who has connections that were taken a second ago or longer, by the line that asked for them; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<PoolHolderHealth>,
+    /// Those who have waited for a connection for a second or longer, by the line that asked, most first. Only a pool
+    /// that is watched by the Rust crate says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiters: Vec<PoolWaiterHealth>,
     /// Connections ever opened.
     pub opened: u64,
     /// Connections closed in order.
@@ -298,6 +302,24 @@ pub struct PoolHolderHealth {
     /// The process id of the first one's session on the server, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<u32>,
+}
+
+/// Callers that wait for a connection at one line of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolWaiterHealth {
+    /// Callers.
+    pub callers: u64,
+    /// For how long the first of them has waited, in seconds.
+    pub oldest_seconds: f64,
+    /// The source file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// Its function; empty where it is not known.
+    pub function: String,
+    /// The name of the task of the first; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
 }
 
 /// One executor.

@@ -13,8 +13,8 @@ use crate::{
     },
     report::{
         CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
-        ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth, PoolHolderHealth, SystemHealth,
-        TaskSiteHealth, TasksHealth,
+        ExecutorHealth, Figure, GcHealth, Monitoring, PoolHealth, PoolHolderHealth,
+        PoolWaiterHealth, SystemHealth, TaskSiteHealth, TasksHealth,
     },
     rules::holders::{self, Holders},
     time::{Nanos, seconds},
@@ -285,7 +285,15 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
             let lines = holders::by_line(held);
             let lines = lines.iter().take(MOST_HOLDERS);
             let holders = lines.filter_map(|line| pool_holder(line, now)).collect();
-            let pool = pool_health(*key, reading, holders, now);
+            let waiters = process.work.waiters.iter().filter(|one| one.pool == *slot);
+            let lines = holders::by_line(waiters);
+            let lines = lines.iter().take(MOST_HOLDERS);
+            let waiters = lines.filter_map(|line| pool_waiter(line, now)).collect();
+            let pool = PoolHealth {
+                holders,
+                waiters,
+                ..pool_health(*key, reading, now)
+            };
             health.pools.push(pool);
         }
     }
@@ -354,12 +362,7 @@ fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {
     health.max_query_seconds = seconds(Nanos(longest_nanos));
 }
 
-fn pool_health(
-    key: ProcessKey,
-    reading: &PoolReading,
-    holders: Vec<PoolHolderHealth>,
-    now: Nanos,
-) -> PoolHealth {
+fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth {
     let waiting = reading.waiting_since.map(|since| now.since(since));
     PoolHealth {
         pid: key.pid,
@@ -379,7 +382,8 @@ fn pool_health(
         timeouts: reading.timeouts,
         avg_use_seconds: average(reading.use_nanos, reading.releases),
         max_use_seconds: seconds(Nanos(reading.longest_use_nanos)),
-        holders,
+        holders: Vec::new(),
+        waiters: Vec::new(),
         opened: reading.opened,
         closed: reading.closed,
         leaked: reading.leaked,
@@ -387,6 +391,19 @@ fn pool_health(
         open_failed: reading.open_failed,
         last_error: reading.last_error.clone(),
     }
+}
+
+fn pool_waiter(line: &Holders<'_>, now: Nanos) -> Option<PoolWaiterHealth> {
+    let oldest = line.oldest;
+    let asked_at = oldest.asked_at.as_ref()?;
+    Some(PoolWaiterHealth {
+        callers: line.count as u64,
+        oldest_seconds: seconds(now.since(oldest.since)),
+        file: asked_at.file.clone(),
+        line: asked_at.line,
+        function: asked_at.function.clone(),
+        task: oldest.task.clone(),
+    })
 }
 
 fn pool_holder(line: &Holders<'_>, now: Nanos) -> Option<PoolHolderHealth> {

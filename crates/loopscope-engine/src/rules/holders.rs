@@ -1,4 +1,4 @@
-//! Who has the connections, in words.
+//! Who has the connections, and who waits for one, in words.
 
 use super::words;
 use crate::{
@@ -51,6 +51,13 @@ pub(crate) fn sentence(line: &Holders<'_>, now: Nanos) -> Option<String> {
     let at = shown(asked_at);
     let since = since(line.oldest, now);
     Some(format!("{count} of them taken at {at}{first}{since}"))
+}
+
+/// `2 callers waiting at orders.rs:40`.
+pub(crate) fn waiting(line: &Holders<'_>) -> Option<String> {
+    let asked_at = line.oldest.asked_at.as_ref()?;
+    let callers = words::count(line.count as u64, "caller");
+    Some(format!("{callers} waiting at {}", shown(asked_at)))
 }
 
 /// ` for 12.4 s, standing at orders.py:40 in charge`, where that is known.

@@ -60,7 +60,11 @@ pub(super) fn check(case: &Case<'_>, slot: u32, pool: &Pool) -> Option<Finding> 
     let holders = holders::by_line(held.filter(|one| one.pool == slot));
     let told = holders.iter().take(MOST_LINES);
     let told = told.filter_map(|line| holders::sentence(line, case.now));
-    let told: Vec<String> = told.collect();
+    let waiters = case.process.work.waiters.iter();
+    let waiters = holders::by_line(waiters.filter(|one| one.pool == slot));
+    let waiters = waiters.iter().take(MOST_LINES);
+    let waiters = waiters.filter_map(holders::waiting);
+    let told: Vec<String> = told.chain(waiters).collect();
     Some(Finding {
         severity: if gave_up.is_some() {
             Severity::Critical

@@ -1,6 +1,7 @@
-//! Who has the connections of a process, and where these holders stand.
+//! Who has the connections of a process, where these holders stand, and who waits.
 //!
-//! Told of those that somebody has had for a second and longer: what lies between two statements is no news.
+//! Told of those that somebody has had, or has waited for, for a second and longer: what lies between two statements is no
+//! news.
 
 use loopscope_recorder::reader::{ConnectionState, HolderState};
 
@@ -15,7 +16,7 @@ const LONG: Nanos = Nanos::from_millis(1_000);
 /// How often it is looked.
 const AGAIN: Nanos = Nanos::from_millis(1_000);
 
-/// Connections that are told of at once, the longest taken first.
+/// Connections that are told of at once, the longest taken first, and as many who wait.
 const MOST: usize = 64;
 
 /// Holders that are looked up at once, one for each line that asked: some tens of microseconds each.
@@ -48,7 +49,11 @@ impl Held {
         });
         let mut taken: Vec<_> = taken.collect();
         taken.sort_by_key(|(since, connection)| (*since, connection.slot));
+        let (mut taken, mut waiting): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|(_, one)| !one.waits);
         taken.truncate(MOST);
+        waiting.truncate(MOST);
+        taken.append(&mut waiting);
         let mut looked_up: Vec<&EventFrame> = Vec::new();
         let mut held: Vec<HeldConnection> = Vec::new();
         let known: Vec<_> = taken.iter().map(|(_, of)| asked_at(of)).collect();
@@ -64,10 +69,12 @@ impl Held {
                 backend: connection.backend,
                 since,
                 asked_at: asked_at.clone(),
+                waits: connection.waits,
                 ..HeldConnection::default()
             };
             if let (Some(place), Some(holder)) = (asked_at, holder)
                 && is_new
+                && !connection.waits
                 && looked_up.len() < MOST_LOOKS
                 // Nothing on a stack could be compared with a line alone, as a service in Rust tells.
                 && !place.function.is_empty()
@@ -97,7 +104,8 @@ impl Held {
         self.told.retain(|one| {
             let is_it = |connection: &ConnectionState| {
                 connection.taken_nanos == Some(one.since.0)
-                    && (connection.pool, connection.backend) == (one.pool, one.backend)
+                    && (connection.pool, connection.backend, connection.waits)
+                        == (one.pool, one.backend, one.waits)
             };
             connections.iter().any(is_it)
         });
@@ -171,6 +179,7 @@ mod tests {
             slot,
             generation: 0,
             pool: 3,
+            waits: false,
             backend: Some(900 + slot),
             opened_nanos: 1,
             taken_nanos: Some(millis(since).0),
@@ -217,5 +226,17 @@ mod tests {
             ..taken(0, 0)
         };
         assert_eq!(told(&mut held, &[given_back], 9_000), [[0; 0]]);
+    }
+
+    #[test]
+    fn many_who_wait_keep_nobody_who_has_a_connection_from_being_told_of() {
+        let waits = |slot| ConnectionState {
+            waits: true,
+            ..taken(slot, 1_000)
+        };
+        let mut all: Vec<_> = (0..MOST as u32 + 9).map(waits).collect();
+        all.push(taken(99, 2_000));
+        let told = told(&mut Held::default(), &all, 4_000).remove(0);
+        assert_eq!((told.len(), told[0]), (MOST + 1, 999));
     }
 }

@@ -16,17 +16,20 @@ pub const TASK_NAME_BYTES: usize = 64;
 /// Words of a [`ConnectionSlot`] under the checksum: since when, thread with line, task, then the texts.
 pub const HOLDER_WORDS: usize = 3 + (FILE_TEXT_BYTES + FUNCTION_TEXT_BYTES + TASK_NAME_BYTES) / 8;
 
-/// One connection.
+/// In the place of a slot's pool: this is no connection, but somebody who waits for one.
+pub const WAITS: u32 = 1 << 31;
+
+/// One connection, or one who waits for one.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct ConnectionSlot {
     /// How often the slot was taken before in the upper 32 bits, [`super::SlotState`] in the lower.
     pub state: AtomicU64,
-    /// The place of its pool among the pools.
+    /// The place of its pool among the pools, and [`WAITS`].
     pub pool: AtomicU32,
     /// The process id of its session on the server; 0 where that is not known.
     pub backend: AtomicU32,
-    /// When it was opened.
+    /// When it was opened; 0 of one who waits.
     pub opened_nanos: AtomicU64,
     /// Since when somebody has it; 0 while it lies in its pool. Agrees with the first of the words behind it,
     /// or these are another holder's.

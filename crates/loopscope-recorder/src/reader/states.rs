@@ -246,6 +246,8 @@ pub struct ConnectionState {
     pub generation: u32,
     /// The place of its pool among the pools.
     pub pool: u32,
+    /// It is no connection, but somebody who waits for one since `taken_nanos`.
+    pub waits: bool,
     /// The process id of its session on the server, where that is known.
     pub backend: Option<u32>,
     /// When it was opened.

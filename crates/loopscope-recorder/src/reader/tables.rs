@@ -12,7 +12,7 @@ use crate::layout::{
     ADAPTER_BYTES, BUCKETS, CALL_TEXT_BYTES, CallErrorSlot, CallKind, CallSlot, ConnectionSlot,
     Coverage, ERROR_TEXT_BYTES, ErrorText, ExecutorSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES,
     GROUP_TEXT_BYTES, GcGauges, HOLDER_WORDS, Header, LoopOwner, NAME_TEXT_BYTES, PoolSlot,
-    RecordState, SlotState, TASK_NAME_BYTES, TaskSiteSlot, checksum,
+    RecordState, SlotState, TASK_NAME_BYTES, TaskSiteSlot, WAITS, checksum,
 };
 
 /// The texts of a table's slots. They never change once a slot is ready, so they are decoded once.
@@ -240,10 +240,12 @@ pub(super) fn decode_connection(bytes: &[u8], slot: usize) -> Option<ConnectionS
         return None;
     }
     let taken_nanos = some_at(bytes, offset_of!(ConnectionSlot, taken_nanos));
+    let pool = u32_at(bytes, offset_of!(ConnectionSlot, pool))?;
     Some(ConnectionState {
         slot: slot as u32,
         generation: (state >> 32) as u32,
-        pool: u32_at(bytes, offset_of!(ConnectionSlot, pool))?,
+        pool: pool & !WAITS,
+        waits: pool & WAITS != 0,
         backend: u32_at(bytes, offset_of!(ConnectionSlot, backend)).filter(|id| *id != 0),
         opened_nanos: word(offset_of!(ConnectionSlot, opened_nanos))?,
         taken_nanos,

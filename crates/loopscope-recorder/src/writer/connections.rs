@@ -8,10 +8,10 @@ use super::loops::{claim_slot, pack_state};
 use super::texts::{head, tail, word_at};
 use crate::layout::{
     ConnectionSlot, FILE_TEXT_BYTES, FUNCTION_TEXT_BYTES, HOLDER_WORDS, SlotState, TASK_NAME_BYTES,
-    Table, checksum,
+    Table, WAITS, checksum,
 };
 
-/// Who has a connection.
+/// Who has a connection, or waits for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HolderSpec<'a> {
     /// Since when.
@@ -65,6 +65,14 @@ impl Recording {
             .store(pack_state(generation, SlotState::Live), Release);
         table.used.fetch_max(index as u64 + 1, Release);
         Some(ConnectionWriter { slot, generation })
+    }
+}
+
+impl Recording {
+    /// Takes a slot for those who wait for a connection of the pool in this place, one after another:
+    /// [`ConnectionWriter::taken`] says who waits and since when, [`ConnectionWriter::returned`] that they do no more.
+    pub fn waiter(&self, pool: u32) -> Option<ConnectionWriter> {
+        self.connection(pool | WAITS, 0, 0)
     }
 }
 

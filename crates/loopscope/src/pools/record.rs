@@ -16,6 +16,9 @@ use crate::process;
 /// How often time-outs of one pool are told in full within ten seconds.
 const TOLD: u32 = 8;
 
+/// So many of those who wait are written down; others are counted.
+const WAITERS: usize = 64;
+
 /// A pool's record.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -23,8 +26,43 @@ pub(crate) struct Record {
     writer: PoolWriter,
     server: String,
     limiter: Mutex<Limiter>,
-    /// Places for holders that nobody is in, most of which were used before.
-    free: Mutex<Vec<ConnectionWriter>>,
+    /// Places for those who have connections.
+    holders: Places,
+    /// Places for those who wait.
+    waiters: Places,
+}
+
+/// Places that are used one time after another.
+#[derive(Debug, Default)]
+struct Places(Mutex<(Vec<ConnectionWriter>, usize)>);
+
+impl Places {
+    /// A place that nobody is in, or a new one where there are not as many as this yet.
+    fn take(
+        &self,
+        most: usize,
+        new: impl FnOnce() -> Option<ConnectionWriter>,
+    ) -> Option<ConnectionWriter> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (free, all) = &mut *places;
+        free.pop().or_else(|| {
+            let is_one_more = *all < most;
+            let place = is_one_more.then(new).flatten()?;
+            *all += 1;
+            Some(place)
+        })
+    }
+
+    fn give_back(&self, place: ConnectionWriter) {
+        place.returned();
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.0.push(place);
+    }
+
+    fn close(&mut self) {
+        let places = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        places.0.drain(..).for_each(|place| place.closed());
+    }
 }
 
 impl Record {
@@ -45,25 +83,23 @@ impl Record {
             writer,
             server: server.to_owned(),
             limiter: Mutex::new(Limiter::new(TOLD)),
-            free: Mutex::new(Vec::new()),
+            holders: Places::default(),
+            waiters: Places::default(),
         }))
     }
 
-    fn take_place(&self) -> Option<ConnectionWriter> {
-        let free = self
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        free.or_else(|| {
-            let recording = self.adapter.recording()?;
-            recording.connection(self.writer.index(), 0, monotonic_nanos())
-        })
+    /// A place for one who has a connection.
+    fn holder(&self) -> Option<ConnectionWriter> {
+        let recording = self.adapter.recording()?;
+        let new = || recording.connection(self.writer.index(), 0, monotonic_nanos());
+        self.holders.take(usize::MAX, new)
     }
 
-    fn give_place_back(&self, place: ConnectionWriter) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.push(place);
+    /// A place for one who waits.
+    fn waiter(&self) -> Option<ConnectionWriter> {
+        let recording = self.adapter.recording()?;
+        self.waiters
+            .take(WAITERS, || recording.waiter(self.writer.index()))
     }
 
     fn write(&self, state: &PoolState, now_nanos: u64) {
@@ -94,8 +130,8 @@ impl Drop for Record {
         if self.adapter.recording().is_none() {
             return;
         }
-        let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
-        free.drain(..).for_each(|place| place.closed());
+        self.holders.close();
+        self.waiters.close();
     }
 }
 
@@ -136,6 +172,8 @@ impl Asked {
 pub(super) struct Waiting {
     record: Arc<Record>,
     since_nanos: u64,
+    /// Where it says who waits, once that has lasted beyond the first look for a connection.
+    place: Option<ConnectionWriter>,
     is_over: bool,
 }
 
@@ -147,8 +185,20 @@ impl Waiting {
         Some(Self {
             record: Arc::clone(record),
             since_nanos,
+            place: None,
             is_over: false,
         })
+    }
+
+    /// There was no connection at once for this line.
+    pub(super) fn lasts(&mut self, asker: &'static Location<'static>) {
+        if self.place.is_some() {
+            return;
+        }
+        self.place = self.record.waiter();
+        if let Some(place) = self.place {
+            by_current_task(self.since_nanos, asker, |holder| place.taken(holder));
+        }
     }
 
     /// It ended with a connection.
@@ -159,19 +209,10 @@ impl Waiting {
         let place = record.adapter.recording().and_then(|_| {
             let waited = now.saturating_sub(self.since_nanos);
             record.writer.acquired(now, waited);
-            record.take_place()
+            record.holder()
         });
         if let Some(place) = place {
-            let task = tokio::task::try_id().map(|id| format!("task {id}"));
-            place.taken(&HolderSpec {
-                since_nanos: now,
-                thread_id: process::thread_id(),
-                task: 0,
-                task_name: task.as_deref().unwrap_or_default(),
-                file: asker.file(),
-                line: asker.line(),
-                function: "",
-            });
+            by_current_task(now, asker, |holder| place.taken(holder));
         }
         Holding {
             record,
@@ -217,10 +258,34 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.is_over && self.record.adapter.recording().is_some() {
+        if self.record.adapter.recording().is_none() {
+            return;
+        }
+        if !self.is_over {
             self.record.writer.stops_waiting(monotonic_nanos());
         }
+        if let Some(place) = self.place {
+            self.record.waiters.give_back(place);
+        }
     }
+}
+
+/// Says that the calling thread's task has, or wants, a connection since then, asked for at this line.
+fn by_current_task(
+    since_nanos: u64,
+    asker: &'static Location<'static>,
+    say: impl FnOnce(&HolderSpec<'_>),
+) {
+    let task = tokio::task::try_id().map(|id| format!("task {id}"));
+    say(&HolderSpec {
+        since_nanos,
+        thread_id: process::thread_id(),
+        task: 0,
+        task_name: task.as_deref().unwrap_or_default(),
+        file: asker.file(),
+        line: asker.line(),
+        function: "",
+    });
 }
 
 /// Somebody has a connection.
@@ -239,8 +304,7 @@ impl Drop for Holding {
         let used = monotonic_nanos().saturating_sub(self.since_nanos);
         self.record.writer.released(Some(used));
         if let Some(place) = self.place {
-            place.returned();
-            self.record.give_place_back(place);
+            self.record.holders.give_back(place);
         }
     }
 }

@@ -176,6 +176,39 @@ fn who_has_the_connections_of_an_exhausted_pool_is_said_with_the_line() {
 }
 
 #[test]
+fn who_waits_for_a_connection_is_said_with_the_line_and_is_no_holder() {
+    let mut bench = Bench::adapted();
+    bench.pool(1_000, waiting(1_000, 0));
+    let waits = |since, line| HeldConnection {
+        asked_at: Some(at_line(line, "ship")),
+        stands_at: None,
+        waits: true,
+        ..held(since)
+    };
+    let of_another_pool = HeldConnection {
+        pool: 1,
+        ..waits(100, 50)
+    };
+    let all = vec![held(700), of_another_pool, waits(900, 52), waits(950, 52)];
+    bench.held(2_000, all);
+    bench.tick(2_100);
+    let incident = bench.only(2_100);
+    let said = "one of them taken at app.py:31 in buy for 1.3 s, standing at app.py:40 in buy; \
+                2 callers waiting at app.py:52 in ship";
+    assert!(incident.summary.ends_with(said), "{}", incident.summary);
+    let pool = |bench: &mut Bench, now| {
+        let health = bench.report(now).detailed_health.database.unwrap();
+        health.pools.into_iter().next().unwrap()
+    };
+    let told = pool(&mut bench, 2_100);
+    assert_eq!((told.holders.len(), told.waiters.len()), (1, 1));
+    let line = &told.waiters[0];
+    assert_eq!((line.callers, line.line, line.oldest_seconds), (2, 52, 1.2));
+    bench.held(2_200, vec![held(700)]);
+    assert_eq!(pool(&mut bench, 2_300).waiters, []);
+}
+
+#[test]
 fn connections_that_are_held_while_nobody_waits_are_no_fault() {
     let mut bench = Bench::adapted();
     bench.pool(1_000, pool());
