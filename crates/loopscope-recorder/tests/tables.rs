@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
 
 use loopscope_recorder::folder::{RuntimeFolder, recordings_in};
 use loopscope_recorder::layout::{
@@ -331,6 +333,46 @@ fn a_connection_says_who_has_it_until_it_is_given_back() {
     assert_eq!(connection.returned(), Some(9));
     assert_eq!(connection.returned(), None, "given back twice");
     assert_eq!((state().taken_nanos, state().holder), (None, None));
+}
+
+#[test]
+fn threads_that_come_and_go_at_once_leave_nobody_waiting() {
+    const THREADS: usize = 4;
+    let (recording, path) = create("at_once");
+    let pool = recording.pool(&PoolSpec::default()).unwrap();
+    let executor = recording.executor("threads").unwrap();
+    executor.set_workers(0, 0);
+    for round in 1..4_000 {
+        let together = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            for stays in 0..THREADS {
+                let together = &together;
+                scope.spawn(move || {
+                    together.wait();
+                    for now in 1..4 {
+                        pool.waits(now);
+                        pool.stops_waiting(now);
+                        executor.submitted(now);
+                        executor.begun(now, 0);
+                        executor.ended(now, 0, true);
+                    }
+                    // One of them stays, every other time.
+                    if stays == 0 && round % 2 == 0 {
+                        pool.waits(round);
+                        executor.submitted(round);
+                    }
+                });
+            }
+        });
+        let stays = round % 2 == 0;
+        let state = read(&path);
+        assert_eq!(state.pools[0].waiting_since_nanos.is_some(), stays);
+        assert_eq!(state.executors[0].saturated_since_nanos.is_some(), stays);
+        if stays {
+            pool.stops_waiting(round);
+            executor.cancelled(round);
+        }
+    }
 }
 
 #[test]

@@ -53,12 +53,16 @@ struct Known {
 impl BlockingThreads {
     /// A runtime is watched under this name from now on.
     pub(crate) fn add(&self, name: &str, handle: &Handle) {
+        let runtime = handle.id();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Known {
-            runtime: handle.id(),
-            name: name.to_owned(),
-            writer: None,
-        });
+        // One that is watched twice goes by its first name.
+        if all.iter().all(|known| known.runtime != runtime) {
+            all.push(Known {
+                runtime,
+                name: name.to_owned(),
+                writer: None,
+            });
+        }
     }
 
     /// What writes down those of a runtime; `None` where it is not watched.

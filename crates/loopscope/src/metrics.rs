@@ -21,6 +21,9 @@ use crate::process::without_signals;
 
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Rounds after which it is said again what the figures are: a recorder may have come since.
+const DESCRIBED_EVERY: u64 = 60;
+
 /// Starts the thread, which ends with the process.
 pub(crate) fn start(reports: Arc<SnapshotCell>) -> io::Result<()> {
     let work = move || {
@@ -38,7 +41,7 @@ pub(crate) fn start(reports: Arc<SnapshotCell>) -> io::Result<()> {
 /// What was told so far.
 #[derive(Default)]
 struct Exported {
-    is_described: bool,
+    rounds: u64,
     /// Gauges of the last round. Of what is gone the last figure would stand for ever, so it becomes 0.
     gauges: HashSet<Key>,
 }
@@ -49,10 +52,10 @@ struct Round(HashSet<Key>);
 
 impl Exported {
     fn tell(&mut self, report: &Report) {
-        if !self.is_described {
-            self.is_described = true;
+        if self.rounds.is_multiple_of(DESCRIBED_EVERY) {
             describe();
         }
+        self.rounds += 1;
         let mut round = Round::default();
         round.report(report);
         for gone in self.gauges.difference(&round.0) {

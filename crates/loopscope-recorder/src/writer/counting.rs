@@ -1,7 +1,7 @@
 //! How numbers move when several threads may move them.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU64, fence};
 
 /// Whether writers of one slot may run at the same time; see [`Shared`] and [`Exclusive`].
 pub trait Sharing: sealed::Sealed + Copy {
@@ -46,14 +46,30 @@ pub(super) fn raise(maximum: &AtomicU64, value: u64) {
     }
 }
 
-/// Takes one off a gauge, never below zero. Returns what is left.
-pub(super) fn lower(gauge: &AtomicU64) -> u64 {
-    let lowered = gauge.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_sub(1)));
-    lowered.unwrap_or_else(|value| value).saturating_sub(1)
+/// Takes one off a gauge, never below zero.
+pub(super) fn lower(gauge: &AtomicU64) {
+    let _ = gauge.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_sub(1)));
+}
+
+/// The same where several threads at once change what it depends on, before each of them says so here. `None` from
+/// `is_so` leaves it as it is.
+///
+/// One that was held up in between would leave behind what is no longer so. So each looks again after it has written, and
+/// the last one to change something finds what the others wrote.
+pub(super) fn note_while(since: &AtomicU64, now_nanos: u64, is_so: impl Fn() -> Option<bool>) {
+    loop {
+        fence(SeqCst);
+        match is_so() {
+            Some(is_so) if is_so != (since.load(Relaxed) != 0) => {
+                note_since(since, is_so, now_nanos);
+            }
+            _ => return,
+        }
+    }
 }
 
 /// Notes since when something has been so without a break: now, unless it already was.
-pub(super) fn note_since(since: &AtomicU64, is_so: bool, now_nanos: u64) {
+fn note_since(since: &AtomicU64, is_so: bool, now_nanos: u64) {
     if !is_so {
         since.store(0, Relaxed);
     } else if since.load(Relaxed) == 0 {
@@ -68,7 +84,9 @@ mod tests {
     #[test]
     fn a_gauge_does_not_go_below_zero() {
         let gauge = AtomicU64::new(1);
-        assert_eq!((lower(&gauge), lower(&gauge)), (0, 0));
+        lower(&gauge);
+        lower(&gauge);
+        assert_eq!(gauge.load(Relaxed), 0);
         assert_eq!(gauge.into_inner(), 0);
     }
 

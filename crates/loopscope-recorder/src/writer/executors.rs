@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Recording;
-use super::counting::{lower, note_since, raise};
+use super::counting::{lower, note_while, raise};
 use super::interning::{KeyHash, claim, make_ready};
 use super::texts::{head, store_text};
 use crate::clock;
@@ -62,7 +62,8 @@ impl ExecutorWriter {
         self.index
     }
 
-    /// How many threads it has and may have; 0 where that is not known. An executor of this name that was shut down has a successor.
+    /// How many threads it has and may have; 0 where that is not known. An executor of this name that was shut down has
+    /// a successor.
     pub fn set_workers(&self, workers: u64, max_workers: u64) {
         if self.slot.ended_nanos.load(Relaxed) != 0 {
             self.slot.ended_nanos.store(0, Relaxed);
@@ -130,10 +131,10 @@ impl ExecutorWriter {
     /// Where it is not known how many there may be, what waits is taken for want of one.
     fn note_saturation(&self, now_nanos: u64) {
         let slot = self.slot;
-        let is_waiting = slot.queued.load(Relaxed) > 0;
-        let is_full = slot.busy.load(Relaxed) >= slot.max_workers.load(Relaxed);
-        if !is_waiting || is_full {
-            note_since(&slot.saturated_since_nanos, is_waiting, now_nanos);
-        }
+        note_while(&slot.saturated_since_nanos, now_nanos, || {
+            let is_waiting = slot.queued.load(Relaxed) > 0;
+            let is_full = slot.busy.load(Relaxed) >= slot.max_workers.load(Relaxed);
+            (!is_waiting || is_full).then_some(is_waiting)
+        });
     }
 }

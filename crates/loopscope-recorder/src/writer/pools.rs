@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Recording;
-use super::counting::{lower, note_since, raise};
+use super::counting::{lower, note_while, raise};
 use super::interning::{KeyHash, claim, make_ready};
 use super::texts::{head, store_text};
 use crate::clock;
@@ -84,7 +84,7 @@ impl PoolWriter {
     /// Somebody begins to wait for a connection.
     pub fn waits(&self, now_nanos: u64) {
         self.slot.waiting.fetch_add(1, Relaxed);
-        note_since(&self.slot.waiting_since_nanos, true, now_nanos);
+        self.note_waiting(now_nanos);
     }
 
     /// A wait ended with a connection.
@@ -105,8 +105,15 @@ impl PoolWriter {
 
     /// A wait ended in another way: by an error, or it was cancelled.
     pub fn stops_waiting(&self, now_nanos: u64) {
-        let left = lower(&self.slot.waiting);
-        note_since(&self.slot.waiting_since_nanos, left > 0, now_nanos);
+        lower(&self.slot.waiting);
+        self.note_waiting(now_nanos);
+    }
+
+    fn note_waiting(&self, now_nanos: u64) {
+        let slot = self.slot;
+        note_while(&slot.waiting_since_nanos, now_nanos, || {
+            Some(slot.waiting.load(Relaxed) > 0)
+        });
     }
 
     /// A connection was given back that had been in use for so long, where that is known.
@@ -139,7 +146,7 @@ impl PoolWriter {
         self.set_sizes(gauges.size, gauges.idle, gauges.smallest, gauges.largest);
         slot.in_use.store(gauges.in_use, Relaxed);
         slot.waiting.store(gauges.waiting, Relaxed);
-        note_since(&slot.waiting_since_nanos, gauges.waiting > 0, now_nanos);
+        self.note_waiting(now_nanos);
     }
 
     /// A connection was opened.
