@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::{
     ChangeKind::{Closed, Escalated, Opened},
     observation::{
-        Event, EventKind, ExecutorReading, HeldConnection, PoolReading, TaskSite, TaskSiteReading,
+        Event, EventKind, ExecutorReading, HeldConnection, PoolName, PoolReading, TaskSite,
+        TaskSiteReading,
     },
     report::{IncidentKind, Severity, Status},
     testing::{
@@ -379,6 +380,33 @@ fn a_connection_that_nobody_closed_is_told_with_where_it_was_made() {
         incident.summary,
         @"pool db (asyncpg, 10.0.0.5:5432/bots): a connection was never closed and was collected after 30 s, made at app.py:60 in load; write async with pool.acquire() as conn: ... instead"
     );
+}
+
+#[test]
+fn a_database_in_memory_that_is_left_to_the_collector_is_shown_and_no_fault() {
+    let mut bench = Bench::adapted();
+    let name = PoolName {
+        name: String::new(),
+        driver: "sqlite3".into(),
+        server: ":memory:".into(),
+    };
+    let reading = PoolReading {
+        pool: Arc::new(name),
+        ..pool()
+    };
+    bench.pool(0, reading);
+    let leaked = Event {
+        slot: Some(0),
+        started: millis(1_000),
+        ended: Some(millis(1_010)),
+        frames: vec![at_line(60, "features")],
+        ..Event::new(EventKind::ConnectionLeaked)
+    };
+    bench.happened(1_010, leaked);
+    let incident = bench.only(1_010);
+    assert_eq!(incident.kind, IncidentKind::ConnectionLeak);
+    assert_eq!(incident.severity, Severity::Info);
+    assert_eq!(bench.report(1_100).status, Status::Healthy);
 }
 
 #[test]
