@@ -45,7 +45,7 @@ fn figures_and_findings_are_told_to_the_recorder_of_the_service() {
     figure(&told, "loopscope_health_status", |one| one == 0.0);
     figure(&told, "loopscope_task_active", |one| one == 1.0);
     figure(&told, "process_memory_usage", |bytes| bytes > 1e6);
-    let blocks = runtime.spawn(async { thread::sleep(Duration::from_millis(2_500)) });
+    let blocks = runtime.spawn(async { thread::sleep(Duration::from_millis(4_000)) });
     let stall = r#"loopscope_incident_active{kind="loop_stall",severity="degraded"}"#;
     figure(&told, stall, |one| one == 1.0);
     let busy = r#"loopscope_eventloop_busy{loopscope_eventloop_name="main/0"}"#;

@@ -47,7 +47,7 @@ async fn a_pool_of_bb8_is_written_down_with_who_waits_and_who_gave_up() {
     let scope = loopscope::install(config).unwrap();
     let pool = bb8::Pool::builder()
         .max_size(2)
-        .connection_timeout(Duration::from_millis(300))
+        .connection_timeout(Duration::from_millis(1_500))
         .build(Numbers)
         .await
         .unwrap();
