@@ -417,6 +417,7 @@ fn connections_that_find_no_room_are_counted() {
         recording.connection(0, 1, 5).unwrap();
     }
     assert!(recording.connection(0, 1, 5).is_none());
+    assert!(recording.waiter(0).is_none(), "which loses no connection");
     let found = read(&path);
     assert_eq!(found.connections.len(), CONNECTION_CAPACITY as usize);
     assert_eq!(found.dropped.connections, 1);

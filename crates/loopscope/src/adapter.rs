@@ -2,8 +2,8 @@
 //! hand, such as a tracked function.
 
 use std::fs;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
 use loopscope_recorder::clock::monotonic_nanos;
@@ -22,6 +22,8 @@ pub(crate) struct Adapter {
     is_own: bool,
     pub(crate) sites: Sites,
     pub(crate) blocking: BlockingThreads,
+    /// Those who wait for a connection and are written down.
+    pub(crate) waiters: AtomicUsize,
     covered: AtomicU64,
     announcing: Mutex<()>,
 }
@@ -40,6 +42,7 @@ impl Adapter {
             is_own,
             sites: Sites::new(),
             blocking: BlockingThreads::default(),
+            waiters: AtomicUsize::new(0),
             covered: AtomicU64::new(0),
             announcing: Mutex::new(()),
         }));

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use loopscope::Config;
-use loopscope_recorder::reader::PoolState;
+use loopscope_recorder::reader::{PoolState, TableStates};
 use support::found;
 
 /// Makes connections that are none.
@@ -65,6 +65,18 @@ async fn a_pool_of_bb8_is_written_down_with_who_waits_and_who_gave_up() {
     record_when("numbers", |state| state.in_use == 2 && state.waiting == 1);
     assert!(gives_up.await.unwrap());
     record_when("numbers", |state| state.timeouts == 1 && state.waiting == 0);
+    // One who waits is written down, and no more once it goes away.
+    let waits = pool.clone();
+    let line = line!() + 1;
+    let goes_away = tokio::spawn(async move { waits.acquire().await.is_err() });
+    let waiters = |tables: &TableStates| {
+        let all = tables.connections.iter().filter(|one| one.waits);
+        all.filter_map(|one| Some(one.holder.as_ref()?.line))
+            .collect::<Vec<_>>()
+    };
+    found(|tables| (waiters(tables) == [line]).then_some(()));
+    goes_away.abort();
+    found(|tables| waiters(tables).is_empty().then_some(()));
     drop((one, two));
     let after = record_when("numbers", |state| state.in_use == 0 && state.idle == 2);
     assert_eq!(after.waiting, 0);

@@ -375,5 +375,6 @@ fn a_healthy_service_in_rust_raises_nothing() {
             (600, 0),
             "{database:#?}"
         );
+        assert!(database.pools[0].waiters.is_empty(), "{database:#?}");
     }
 }

@@ -49,13 +49,28 @@ impl Recording {
         backend: u32,
         opened_nanos: u64,
     ) -> Option<ConnectionWriter> {
-        let table = self.head(Table::Connections);
+        let taken = self.take_connection(pool, backend, opened_nanos);
+        if taken.is_none() {
+            self.head(Table::Connections).dropped.fetch_add(1, Relaxed);
+        }
+        taken
+    }
+
+    /// Takes a slot for one who waits for a connection of the pool in this place: [`ConnectionWriter::taken`] says who and
+    /// since when. `None` when all are taken, which loses no connection and is not counted.
+    pub fn waiter(&self, pool: u32) -> Option<ConnectionWriter> {
+        self.take_connection(pool | WAITS, 0, 0)
+    }
+
+    fn take_connection(
+        &self,
+        pool: u32,
+        backend: u32,
+        opened_nanos: u64,
+    ) -> Option<ConnectionWriter> {
         let connections = self.0.connections;
         let states = connections.iter().map(|slot| &slot.state);
-        let Some((index, generation)) = claim_slot(states) else {
-            table.dropped.fetch_add(1, Relaxed);
-            return None;
-        };
+        let (index, generation) = claim_slot(states)?;
         let slot = connections.get(index)?;
         slot.pool.store(pool, Relaxed);
         slot.backend.store(backend, Relaxed);
@@ -63,16 +78,10 @@ impl Recording {
         slot.taken_nanos.store(0, Relaxed);
         slot.state
             .store(pack_state(generation, SlotState::Live), Release);
-        table.used.fetch_max(index as u64 + 1, Release);
+        self.head(Table::Connections)
+            .used
+            .fetch_max(index as u64 + 1, Release);
         Some(ConnectionWriter { slot, generation })
-    }
-}
-
-impl Recording {
-    /// Takes a slot for those who wait for a connection of the pool in this place, one after another:
-    /// [`ConnectionWriter::taken`] says who waits and since when, [`ConnectionWriter::returned`] that they do no more.
-    pub fn waiter(&self, pool: u32) -> Option<ConnectionWriter> {
-        self.connection(pool | WAITS, 0, 0)
     }
 }
 

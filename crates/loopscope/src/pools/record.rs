@@ -1,6 +1,7 @@
 //! What is written down of a pool: its sizes as it is asked, waits and holders as they come and go.
 
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use loopscope_recorder::clock::monotonic_nanos;
@@ -16,7 +17,7 @@ use crate::process;
 /// How often time-outs of one pool are told in full within ten seconds.
 const TOLD: u32 = 8;
 
-/// So many of those who wait are written down; others are counted.
+/// So many of those who wait in this process are written down, an eighth of the places for connections; others are counted.
 const WAITERS: usize = 64;
 
 /// A pool's record.
@@ -26,43 +27,8 @@ pub(crate) struct Record {
     writer: PoolWriter,
     server: String,
     limiter: Mutex<Limiter>,
-    /// Places for those who have connections.
-    holders: Places,
-    /// Places for those who wait.
-    waiters: Places,
-}
-
-/// Places that are used one time after another.
-#[derive(Debug, Default)]
-struct Places(Mutex<(Vec<ConnectionWriter>, usize)>);
-
-impl Places {
-    /// A place that nobody is in, or a new one where there are not as many as this yet.
-    fn take(
-        &self,
-        most: usize,
-        new: impl FnOnce() -> Option<ConnectionWriter>,
-    ) -> Option<ConnectionWriter> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (free, all) = &mut *places;
-        free.pop().or_else(|| {
-            let is_one_more = *all < most;
-            let place = is_one_more.then(new).flatten()?;
-            *all += 1;
-            Some(place)
-        })
-    }
-
-    fn give_back(&self, place: ConnectionWriter) {
-        place.returned();
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        places.0.push(place);
-    }
-
-    fn close(&mut self) {
-        let places = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        places.0.drain(..).for_each(|place| place.closed());
-    }
+    /// Places for holders that nobody is in, most of which were used before.
+    free: Mutex<Vec<ConnectionWriter>>,
 }
 
 impl Record {
@@ -83,23 +49,46 @@ impl Record {
             writer,
             server: server.to_owned(),
             limiter: Mutex::new(Limiter::new(TOLD)),
-            holders: Places::default(),
-            waiters: Places::default(),
+            free: Mutex::new(Vec::new()),
         }))
     }
 
     /// A place for one who has a connection.
     fn holder(&self) -> Option<ConnectionWriter> {
-        let recording = self.adapter.recording()?;
-        let new = || recording.connection(self.writer.index(), 0, monotonic_nanos());
-        self.holders.take(usize::MAX, new)
+        let free = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        free.or_else(|| {
+            let recording = self.adapter.recording()?;
+            recording.connection(self.writer.index(), 0, monotonic_nanos())
+        })
+    }
+
+    fn held_no_more(&self, place: ConnectionWriter) {
+        place.returned();
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(place);
     }
 
     /// A place for one who waits.
     fn waiter(&self) -> Option<ConnectionWriter> {
         let recording = self.adapter.recording()?;
-        self.waiters
-            .take(WAITERS, || recording.waiter(self.writer.index()))
+        let waiters = &self.adapter.waiters;
+        if waiters.fetch_add(1, Relaxed) < WAITERS
+            && let Some(place) = recording.waiter(self.writer.index())
+        {
+            return Some(place);
+        }
+        waiters.fetch_sub(1, Relaxed);
+        None
+    }
+
+    /// The place may be a connection's again.
+    fn waits_no_more(&self, place: ConnectionWriter) {
+        place.closed();
+        self.adapter.waiters.fetch_sub(1, Relaxed);
     }
 
     fn write(&self, state: &PoolState, now_nanos: u64) {
@@ -130,8 +119,8 @@ impl Drop for Record {
         if self.adapter.recording().is_none() {
             return;
         }
-        self.holders.close();
-        self.waiters.close();
+        let free = self.free.get_mut().unwrap_or_else(PoisonError::into_inner);
+        free.drain(..).for_each(|place| place.closed());
     }
 }
 
@@ -172,7 +161,9 @@ impl Asked {
 pub(super) struct Waiting {
     record: Arc<Record>,
     since_nanos: u64,
-    /// Where it says who waits, once that has lasted beyond the first look for a connection.
+    /// There was no connection at once.
+    has_lasted: bool,
+    /// Where it then says who waits, if there was room.
     place: Option<ConnectionWriter>,
     is_over: bool,
 }
@@ -185,6 +176,7 @@ impl Waiting {
         Some(Self {
             record: Arc::clone(record),
             since_nanos,
+            has_lasted: false,
             place: None,
             is_over: false,
         })
@@ -192,9 +184,10 @@ impl Waiting {
 
     /// There was no connection at once for this line.
     pub(super) fn lasts(&mut self, asker: &'static Location<'static>) {
-        if self.place.is_some() {
+        if self.has_lasted {
             return;
         }
+        self.has_lasted = true;
         self.place = self.record.waiter();
         if let Some(place) = self.place {
             by_current_task(self.since_nanos, asker, |holder| place.taken(holder));
@@ -265,7 +258,7 @@ impl Drop for Waiting {
             self.record.writer.stops_waiting(monotonic_nanos());
         }
         if let Some(place) = self.place {
-            self.record.waiters.give_back(place);
+            self.record.waits_no_more(place);
         }
     }
 }
@@ -304,7 +297,7 @@ impl Drop for Holding {
         let used = monotonic_nanos().saturating_sub(self.since_nanos);
         self.record.writer.released(Some(used));
         if let Some(place) = self.place {
-            self.record.holders.give_back(place);
+            self.record.held_no_more(place);
         }
     }
 }
