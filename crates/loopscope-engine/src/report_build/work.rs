@@ -8,8 +8,8 @@ use crate::{
     engine::Engine,
     model::Process,
     observation::{
-        AdapterInfo, CallKind, ClientReading, ExecutorReading, GcReading, Owner, PoolReading,
-        ProcessKey, ServerReading,
+        AdapterInfo, CallKind, ClientReading, ExecutorReading, GcReading, HeldConnection, Owner,
+        PoolReading, ProcessKey, ServerReading,
     },
     report::{
         CallHealth, DatabaseClientHealth, DatabaseHealth, DatabaseServerHealth, DatabaseWaitHealth,
@@ -281,19 +281,10 @@ pub(super) fn database(engine: &Engine, now: Nanos) -> Option<DatabaseHealth> {
             add(&mut health.connections_leaked, reading.leaked);
             add(&mut ended, reading.ended());
             add(&mut lived_nanos, reading.lifetime_nanos);
-            let held = process.work.held.iter().filter(|one| one.pool == *slot);
-            let lines = holders::by_line(held);
-            let lines = lines.iter().take(MOST_HOLDERS);
-            let holders = lines.filter_map(|line| pool_holder(line, now)).collect();
-            let waiters = process.work.waiters.iter().filter(|one| one.pool == *slot);
-            let lines = holders::by_line(waiters);
-            let lines = lines.iter().take(MOST_HOLDERS);
-            let waiters = lines.filter_map(|line| pool_waiter(line, now)).collect();
-            let pool = PoolHealth {
-                holders,
-                waiters,
-                ..pool_health(*key, reading, now)
-            };
+            let work = &process.work;
+            let holders = by_lines(&work.held, *slot, |line| pool_holder(line, now));
+            let waiters = by_lines(&work.waiters, *slot, |line| pool_waiter(line, now));
+            let pool = pool_health(*key, reading, (holders, waiters), now);
             health.pools.push(pool);
         }
     }
@@ -362,7 +353,22 @@ fn add_queries(engine: &Engine, health: &mut DatabaseHealth) {
     health.max_query_seconds = seconds(Nanos(longest_nanos));
 }
 
-fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth {
+/// Those of one pool, by the line that asked.
+fn by_lines<T>(
+    all: &[HeldConnection],
+    pool: u32,
+    shown: impl Fn(&Holders<'_>) -> Option<T>,
+) -> Vec<T> {
+    let lines = holders::by_line(all.iter().filter(|one| one.pool == pool));
+    lines.iter().take(MOST_HOLDERS).filter_map(shown).collect()
+}
+
+fn pool_health(
+    key: ProcessKey,
+    reading: &PoolReading,
+    (holders, waiters): (Vec<PoolHolderHealth>, Vec<PoolWaiterHealth>),
+    now: Nanos,
+) -> PoolHealth {
     let waiting = reading.waiting_since.map(|since| now.since(since));
     PoolHealth {
         pid: key.pid,
@@ -382,8 +388,8 @@ fn pool_health(key: ProcessKey, reading: &PoolReading, now: Nanos) -> PoolHealth
         timeouts: reading.timeouts,
         avg_use_seconds: average(reading.use_nanos, reading.releases),
         max_use_seconds: seconds(Nanos(reading.longest_use_nanos)),
-        holders: Vec::new(),
-        waiters: Vec::new(),
+        holders,
+        waiters,
         opened: reading.opened,
         closed: reading.closed,
         leaked: reading.leaked,

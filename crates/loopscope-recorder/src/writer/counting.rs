@@ -51,29 +51,22 @@ pub(super) fn lower(gauge: &AtomicU64) {
     let _ = gauge.fetch_update(Relaxed, Relaxed, |value| Some(value.saturating_sub(1)));
 }
 
-/// The same where several threads at once change what it depends on, before each of them says so here. `None` from
-/// `is_so` leaves it as it is.
+/// Notes since when something has been so without a break: now, unless it already was. `None` from `is_so` leaves it as it
+/// is.
 ///
-/// One that was held up in between would leave behind what is no longer so. So each looks again after it has written, and
-/// the last one to change something finds what the others wrote.
-pub(super) fn note_while(since: &AtomicU64, now_nanos: u64, is_so: impl Fn() -> Option<bool>) {
+/// Several threads at once may change what it depends on, before each of them says so here, and one that was held up in
+/// between would leave behind what is no longer so. So each looks again after it has written, and the last one to change
+/// something finds what the others wrote.
+pub(super) fn note_since(since: &AtomicU64, now_nanos: u64, is_so: impl Fn() -> Option<bool>) {
     loop {
         fence(SeqCst);
-        match is_so() {
-            Some(is_so) if is_so != (since.load(Relaxed) != 0) => {
-                note_since(since, is_so, now_nanos);
+        match (is_so(), since.load(Relaxed)) {
+            (Some(true), 0) => {
+                let _ = since.compare_exchange(0, now_nanos.max(1), Relaxed, Relaxed);
             }
+            (Some(false), 1..) => since.store(0, Relaxed),
             _ => return,
         }
-    }
-}
-
-/// Notes since when something has been so without a break: now, unless it already was.
-fn note_since(since: &AtomicU64, is_so: bool, now_nanos: u64) {
-    if !is_so {
-        since.store(0, Relaxed);
-    } else if since.load(Relaxed) == 0 {
-        let _ = since.compare_exchange(0, now_nanos.max(1), Relaxed, Relaxed);
     }
 }
 
@@ -93,10 +86,10 @@ mod tests {
     #[test]
     fn a_state_keeps_the_time_of_its_beginning_until_it_ends() {
         let since = AtomicU64::new(0);
-        note_since(&since, true, 5);
-        note_since(&since, true, 9);
+        note_since(&since, 5, || Some(true));
+        note_since(&since, 9, || Some(true));
         assert_eq!(since.load(Relaxed), 5);
-        note_since(&since, false, 11);
+        note_since(&since, 11, || Some(false));
         assert_eq!(since.load(Relaxed), 0);
     }
 }

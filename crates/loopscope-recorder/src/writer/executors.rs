@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Recording;
-use super::counting::{lower, note_while, raise};
+use super::counting::{lower, note_since, raise};
 use super::interning::{KeyHash, claim, make_ready};
 use super::texts::{head, store_text};
 use crate::clock;
@@ -131,7 +131,7 @@ impl ExecutorWriter {
     /// Where it is not known how many there may be, what waits is taken for want of one.
     fn note_saturation(&self, now_nanos: u64) {
         let slot = self.slot;
-        note_while(&slot.saturated_since_nanos, now_nanos, || {
+        note_since(&slot.saturated_since_nanos, now_nanos, || {
             let is_waiting = slot.queued.load(Relaxed) > 0;
             let is_full = slot.busy.load(Relaxed) >= slot.max_workers.load(Relaxed);
             (!is_waiting || is_full).then_some(is_waiting)

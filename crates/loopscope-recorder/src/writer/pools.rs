@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Recording;
-use super::counting::{lower, note_while, raise};
+use super::counting::{lower, note_since, raise};
 use super::interning::{KeyHash, claim, make_ready};
 use super::texts::{head, store_text};
 use crate::clock;
@@ -111,7 +111,7 @@ impl PoolWriter {
 
     fn note_waiting(&self, now_nanos: u64) {
         let slot = self.slot;
-        note_while(&slot.waiting_since_nanos, now_nanos, || {
+        note_since(&slot.waiting_since_nanos, now_nanos, || {
             Some(slot.waiting.load(Relaxed) > 0)
         });
     }

@@ -190,7 +190,7 @@ impl Waiting {
         self.has_lasted = true;
         self.place = self.record.waiter();
         if let Some(place) = self.place {
-            by_current_task(self.since_nanos, asker, |holder| place.taken(holder));
+            taken_by_current_task(place, self.since_nanos, asker);
         }
     }
 
@@ -205,7 +205,7 @@ impl Waiting {
             record.holder()
         });
         if let Some(place) = place {
-            by_current_task(now, asker, |holder| place.taken(holder));
+            taken_by_current_task(place, now, asker);
         }
         Holding {
             record,
@@ -263,14 +263,14 @@ impl Drop for Waiting {
     }
 }
 
-/// Says that the calling thread's task has, or wants, a connection since then, asked for at this line.
-fn by_current_task(
+/// The current task has, or wants, a connection since then, asked for at this line.
+fn taken_by_current_task(
+    place: ConnectionWriter,
     since_nanos: u64,
     asker: &'static Location<'static>,
-    say: impl FnOnce(&HolderSpec<'_>),
 ) {
     let task = tokio::task::try_id().map(|id| format!("task {id}"));
-    say(&HolderSpec {
+    place.taken(&HolderSpec {
         since_nanos,
         thread_id: process::thread_id(),
         task: 0,
